@@ -1,0 +1,300 @@
+//! One parse of a frame into [`Headers`].
+
+use crate::{FiveTuple, Mac, Offload};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Ethertypes the switch knows by name.
+pub mod ethertype {
+    #![expect(missing_docs, reason = "the names are the IEEE registry's")]
+    pub const IPV4: u16 = 0x0800;
+    pub const ARP: u16 = 0x0806;
+    pub const RARP: u16 = 0x8035;
+    pub const VLAN: u16 = 0x8100;
+    pub const IPV6: u16 = 0x86dd;
+    pub const QINQ: u16 = 0x88a8;
+}
+
+/// IANA protocol numbers the switch knows by name.
+pub mod protocol {
+    #![expect(missing_docs, reason = "the names are IANA's")]
+    pub const ICMP: u8 = 1;
+    pub const TCP: u8 = 6;
+    pub const UDP: u8 = 17;
+    pub const DCCP: u8 = 33;
+    pub const GRE: u8 = 47;
+    pub const ICMPV6: u8 = 58;
+    pub const SCTP: u8 = 132;
+    pub const UDPLITE: u8 = 136;
+}
+
+/// TCP flag bits (RFC 9293, section 3.1).
+pub mod tcp_flags {
+    #![expect(missing_docs, reason = "the names are the RFC's")]
+    pub const FIN: u8 = 0x01;
+    pub const SYN: u8 = 0x02;
+    pub const RST: u8 = 0x04;
+    pub const PSH: u8 = 0x08;
+    pub const ACK: u8 = 0x10;
+    pub const URG: u8 = 0x20;
+    pub const ECE: u8 = 0x40;
+    pub const CWR: u8 = 0x80;
+}
+
+/// Everything the switch wants to know of a frame. About 150 bytes, plain data, no borrow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Headers {
+    /// Link layer.
+    pub eth: Ethernet,
+    /// Network layer and above.
+    pub net: Net,
+    /// What the frame stands for on a wire.
+    pub wire: Wire,
+    /// What is wrong with the headers; the fields before the place of the defect still hold.
+    pub defect: Option<Defect>,
+    /// A complete layer 3 or layer 4 checksum that is wrong. Never set for a partial checksum
+    /// ([`Offload::needs_checksum`]) or a fragment.
+    pub bad_checksum: bool,
+}
+
+/// The link-layer header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ethernet {
+    /// Source address.
+    pub src: Mac,
+    /// Destination address.
+    pub dst: Mac,
+    /// The tags before the ethertype.
+    pub vlan: Vlan,
+    /// Ethertype behind the tags; below 0x0600 it is an 802.3 length.
+    pub ethertype: u16,
+}
+
+/// 802.1Q tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vlan {
+    /// No tag.
+    Untagged,
+    /// One 802.1Q tag with VID 0: a priority, no VLAN.
+    Priority,
+    /// One 802.1Q tag with this VID.
+    Tagged(u16),
+    /// Two tags or more, or an 802.1ad tag. What lies behind is not parsed.
+    Double,
+}
+
+/// What a frame carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Net {
+    /// ARP or RARP for IPv4 over Ethernet.
+    Arp(Arp),
+    /// IPv4 or IPv6.
+    Ip(Ip),
+    /// Anything else, and what could not be parsed.
+    Other,
+}
+
+/// The body of an ARP or RARP packet (RFC 826, RFC 903).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arp {
+    /// 1 request, 2 reply, 3 and 4 for RARP.
+    pub operation: u16,
+    /// Sender hardware address.
+    pub sender_mac: Mac,
+    /// Sender protocol address.
+    pub sender_ip: Ipv4Addr,
+    /// Target protocol address.
+    pub target_ip: Ipv4Addr,
+}
+
+/// The IP header and what is above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ip {
+    /// Source address.
+    pub src: IpAddr,
+    /// Destination address, of the same family.
+    pub dst: IpAddr,
+    /// Upper-layer protocol, behind IPv6 extension headers.
+    pub protocol: u8,
+    /// TTL or hop limit.
+    pub hop_limit: u8,
+    /// Set for fragments, not for an atomic fragment (RFC 6946).
+    pub fragment: Option<Fragment>,
+    /// The upper layer. [`L4::Opaque`] in fragments that are not the first.
+    pub l4: L4,
+    /// Where the upper layer's header starts in the frame.
+    pub l4_offset: u16,
+    /// Where the IP packet ends in the frame, Ethernet padding excluded.
+    pub end: u32,
+}
+
+/// A fragment of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fragment {
+    /// Identification; 16 bits in IPv4.
+    pub id: u32,
+    /// Offset of the payload in the datagram, bytes.
+    pub offset: u16,
+    /// Length of the payload, bytes.
+    pub len: u16,
+    /// More fragments follow.
+    pub more: bool,
+}
+
+/// The upper layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum L4 {
+    /// TCP.
+    Tcp(Tcp),
+    /// UDP.
+    Udp {
+        /// Source port.
+        src_port: u16,
+        /// Destination port.
+        dst_port: u16,
+    },
+    /// A protocol of which only the ports matter: SCTP, DCCP, UDP-Lite.
+    Ports {
+        /// Source port.
+        src_port: u16,
+        /// Destination port.
+        dst_port: u16,
+    },
+    /// ICMP in IPv4, ICMPv6 in IPv6.
+    Icmp(Icmp),
+    /// Another protocol, a fragment that is not the first, or a header cut short.
+    Opaque,
+}
+
+/// What connection tracking needs of TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tcp {
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// Sequence number.
+    pub seq: u32,
+    /// Acknowledgement number; meaningless without ACK.
+    pub ack: u32,
+    /// The eight flag bits, see [`tcp_flags`].
+    pub flags: u8,
+    /// Window as in the header, unscaled.
+    pub window: u16,
+    /// Payload bytes of the frame, all segments of a GSO frame together.
+    pub payload_len: u32,
+    /// Window scale option (RFC 7323), not clamped.
+    pub window_scale: Option<u8>,
+    /// Greatest right edge of the SACK blocks (RFC 2018), where there are any.
+    pub sack: Option<u32>,
+}
+
+/// ICMP and ICMPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Icmp {
+    /// Type.
+    pub kind: u8,
+    /// Code.
+    pub code: u8,
+    /// Identifier of an echo, timestamp, information or address-mask message; else 0.
+    pub id: u16,
+}
+
+/// What a frame stands for on a wire: a segmentation-offload frame is the packets it will become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wire {
+    /// Packets; at least 1.
+    pub packets: u32,
+    /// Sum of their IP lengths (IPv4 total length; IPv6 40 + payload length); 0 for other frames.
+    pub bytes: u32,
+}
+
+/// A frame of fewer than 14 bytes: not even an Ethernet header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("shorter than an Ethernet header")]
+pub struct Runt;
+
+/// Where the headers lie. All are `malformed` to the policy; the text is for `trace`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// IP version and ethertype disagree.
+    #[error("IP version and ethertype disagree")]
+    Version,
+    /// IPv4 header length below 20 or beyond the packet.
+    #[error("IP header length is wrong")]
+    IpHeaderLength,
+    /// The IP length is smaller than the header or greater than the frame.
+    #[error("IP length does not fit the frame")]
+    IpLength,
+    /// More IPv6 extension headers than the walk allows, or one past the end.
+    #[error("IPv6 extension headers are too many or cut short")]
+    ExtensionHeaders,
+    /// An IPv6 routing header of type 0 (RFC 5095).
+    #[error("IPv6 routing header of type 0")]
+    RoutingHeader,
+    /// A fragment whose offset and length pass 65,535, or a middle one not a multiple of 8.
+    #[error("fragment length or offset is wrong")]
+    Fragment,
+    /// The upper-layer header is cut short in a packet that is not a fragment.
+    #[error("layer 4 header is cut short")]
+    L4Truncated,
+    /// A first fragment too small for its upper-layer header: `frag_tiny`, not `malformed`.
+    #[error("first fragment is too small for its layer 4 header")]
+    TinyFragment,
+    /// TCP data offset below 5 or beyond the segment, or options cut short.
+    #[error("TCP data offset or options are wrong")]
+    TcpOffset,
+    /// UDP length below 8 or beyond the packet.
+    #[error("UDP length is wrong")]
+    UdpLength,
+    /// An ARP body that is short or not IPv4 over Ethernet.
+    #[error("ARP body is short or not IPv4 over Ethernet")]
+    Arp,
+    /// A link-layer frame cut inside its tag.
+    #[error("VLAN tag is cut short")]
+    Tag,
+    /// The virtio header asks for a segmentation that the headers do not bear out.
+    #[error("offload header contradicts the packet")]
+    Offload,
+}
+
+impl Headers {
+    /// Parses a frame (without its virtio header). Never panics; at most [`Defect`].
+    ///
+    /// # Errors
+    /// [`Runt`] for fewer than 14 bytes.
+    pub fn parse(_frame: &[u8], _offload: Offload) -> Result<Self, Runt> {
+        todo!()
+    }
+
+    /// The IP layer, if there is one.
+    #[inline]
+    #[must_use]
+    pub const fn ip(&self) -> Option<&Ip> {
+        match &self.net {
+            Net::Ip(ip) => Some(ip),
+            Net::Arp(_) | Net::Other => None,
+        }
+    }
+
+    /// The five-tuple; ports 0 and 0 where the upper layer has none or is not at hand.
+    #[inline]
+    #[must_use]
+    pub fn tuple(&self) -> Option<FiveTuple> {
+        self.ip().map(Ip::tuple)
+    }
+}
+
+impl Ip {
+    /// The five-tuple; ports 0 and 0 where the upper layer has none or is not at hand.
+    #[inline]
+    #[must_use]
+    pub const fn tuple(&self) -> FiveTuple {
+        let (src_port, dst_port) = match self.l4 {
+            L4::Tcp(Tcp { src_port, dst_port, .. })
+            | L4::Udp { src_port, dst_port }
+            | L4::Ports { src_port, dst_port } => (src_port, dst_port),
+            L4::Icmp(_) | L4::Opaque => (0, 0),
+        };
+        FiveTuple { protocol: self.protocol, src: self.src, dst: self.dst, src_port, dst_port }
+    }
+}

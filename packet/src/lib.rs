@@ -1,0 +1,27 @@
+//! Bytes ⇄ meaning. A frame is parsed **once** into [`Headers`]; everything later in the house
+//! reads that value and never the bytes of the fixed headers again.
+//!
+//! ```text
+//!   bytes + Offload ──parse──▶ Headers ──▶ secgroup, flowlog, vswitch
+//!                                 │
+//!                      Display ◀──┴──▶ text form `tcp 10.77.1.11:40000 > 10.77.1.12:22 syn`
+//! ```
+//!
+//! No I/O, no clock, no allocation on the way from bytes to [`Headers`]. Nothing panics on any
+//! input: what lies about its length carries a [`Defect`].
+#![forbid(unsafe_code)]
+
+mod headers;
+mod mac;
+mod offload;
+mod tuple;
+mod verdict;
+
+pub use headers::{
+    Arp, Defect, Ethernet, Fragment, Headers, Icmp, Ip, L4, Net, Runt, Tcp, Vlan, Wire, ethertype,
+    protocol, tcp_flags,
+};
+pub use mac::Mac;
+pub use offload::{Gso, GsoKind, Offload, VNET_HDR_LEN};
+pub use tuple::FiveTuple;
+pub use verdict::{Basis, Direction, Reason, Verdict};
