@@ -1,0 +1,19 @@
+//! Connection tracking: one entry per connection and pair of ports, with what the switch attaches.
+//!
+//! ```text
+//!   hash ─▶ index (tags) ─▶ slot ─▶ Entry { conn: Conn, with: T }   one cache line for IPv4
+//!                              └──▶ TcpWindow                       24 bytes beside it
+//! ```
+//!
+//! The key holds addresses, layer 4 ports **and both switch ports**: the same tuple sent to another
+//! MAC, or twice through a firewall guest, is another entry. Both directions share one entry.
+
+mod conn;
+mod table;
+mod tcp;
+mod track;
+
+pub use conn::{Conn, Key, Side, State, Way};
+pub use table::{Entry, Slot, Table};
+pub use tcp::{Peer, TcpWindow};
+pub use track::{Advance, Invalid, Settings, Timeouts, advance, open, timeout_ms};
