@@ -11,6 +11,7 @@
 //! input: what lies about its length carries a [`Defect`].
 #![forbid(unsafe_code)]
 
+pub mod checksum;
 mod headers;
 mod mac;
 mod offload;
@@ -18,8 +19,8 @@ mod tuple;
 mod verdict;
 
 pub use headers::{
-    Arp, Defect, Ethernet, Fragment, Headers, Icmp, Ip, L4, Net, Runt, Tcp, Vlan, Wire, ethertype,
-    protocol, tcp_flags,
+    Arp, Defect, EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX, Ethernet, Fragment, Headers, Icmp, Ip,
+    L4, Net, Runt, Tcp, Vlan, Wire, ethertype, protocol, tcp_flags,
 };
 pub use mac::Mac;
 pub use offload::{Gso, GsoKind, Offload, VNET_HDR_LEN};
