@@ -14,7 +14,9 @@
 pub mod checksum;
 mod headers;
 mod mac;
+mod neighbour;
 mod offload;
+mod quoted;
 mod tuple;
 mod verdict;
 
@@ -23,6 +25,8 @@ pub use headers::{
     L4, Net, Runt, Tcp, Vlan, Wire, ethertype, protocol, tcp_flags,
 };
 pub use mac::Mac;
+pub use neighbour::{ND_OPTIONS_MAX, Neighbour, is_neighbour, neighbour};
 pub use offload::{Gso, GsoKind, Offload, VNET_HDR_LEN};
+pub use quoted::{Quoted, is_error, quoted};
 pub use tuple::FiveTuple;
 pub use verdict::{Basis, Direction, Reason, Verdict};

@@ -43,7 +43,10 @@ pub(super) fn parse(headers: &mut Headers, packet: &[u8], offload: Offload) {
         end: (start + FIXED + payload.len()) as u32,
     };
     headers.wire.bytes = (FIXED + payload.len()) as u32;
-    if let Some(defect) = walk.defect {
+    let fragment_defect = walk
+        .fragment
+        .and_then(|f| ipv4::check(&f, walk.protocol, walk.unfragmentable));
+    if let Some(defect) = walk.defect.or(fragment_defect) {
         headers.net = Net::Ip(ip);
         return headers.flaw(defect);
     }
@@ -79,6 +82,8 @@ pub(crate) struct Walk {
     pub(crate) len: usize,
     /// Set for real fragments.
     pub(crate) fragment: Option<Fragment>,
+    /// Bytes of the extension headers that each fragment repeats.
+    unfragmentable: usize,
     /// A routing header has segments left.
     segments_left: bool,
     /// Why the walk gave up.
@@ -93,6 +98,7 @@ pub(crate) fn walk(payload: &[u8], first: u8) -> Walk {
         protocol: first,
         len: 0,
         fragment: None,
+        unfragmentable: 0,
         segments_left: false,
         defect: None,
     };
@@ -148,7 +154,7 @@ impl Walk {
             }
             self.len += len;
             self.protocol = next;
-            if !is_extension(next) || self.defect.is_some() || self.is_later_fragment() {
+            if !is_extension(next) || self.is_later_fragment() {
                 return;
             }
         }
@@ -156,7 +162,7 @@ impl Walk {
     }
 
     fn fragment(&mut self, header: &[u8; 8], len: usize) {
-        let [next, _, p0, p1, i0, i1, i2, i3] = *header;
+        let [_, _, p0, p1, i0, i1, i2, i3] = *header;
         let place = u16::from_be_bytes([p0, p1]);
         if place & (OFFSET_MASK | MORE_FRAGMENTS) == 0 {
             return; // Atomic (RFC 6946): a whole packet.
@@ -167,7 +173,7 @@ impl Walk {
             len: u16::try_from(len).unwrap_or(u16::MAX),
             more: place & MORE_FRAGMENTS != 0,
         };
-        self.defect = ipv4::check(&fragment, next, self.len);
+        self.unfragmentable = self.len;
         self.fragment = Some(fragment);
     }
 

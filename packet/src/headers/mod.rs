@@ -18,10 +18,12 @@ mod types;
 mod upper;
 
 pub use ipv6::{EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX};
+pub(crate) use ipv6::{addresses, walk};
 pub use numbers::{ethertype, protocol, tcp_flags};
 pub use types::{
     Arp, Defect, Ethernet, Fragment, Headers, Icmp, Ip, L4, Net, Runt, Tcp, Vlan, Wire,
 };
+pub(crate) use upper::icmp_has_id;
 
 use crate::Offload;
 

@@ -242,6 +242,16 @@ impl Headers {
 }
 
 impl Ip {
+    /// The upper layer's bytes, header and payload; nothing behind the packet's end.
+    #[inline]
+    #[must_use]
+    pub fn upper<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let end = frame.len().min(self.end as usize);
+        frame
+            .get(usize::from(self.l4_offset)..end)
+            .unwrap_or_default()
+    }
+
     /// The five-tuple; ports 0 and 0 where the upper layer has none or is not at hand.
     #[inline]
     #[must_use]
