@@ -11,15 +11,18 @@
 //! input: what lies about its length carries a [`Defect`].
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod checksum;
 mod headers;
 mod mac;
 mod neighbour;
 mod offload;
 mod quoted;
+pub mod segment;
 mod tuple;
 mod verdict;
 
+pub(crate) use headers::IP_PACKET_MAX;
 pub use headers::{
     Arp, Defect, EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX, Ethernet, Fragment, Headers, Icmp, Ip,
     L4, Net, Runt, Tcp, Vlan, Wire, ethertype, protocol, tcp_flags,
