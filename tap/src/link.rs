@@ -192,7 +192,7 @@ impl Links {
         let fd = target.as_raw_fd().to_ne_bytes();
         self.set(
             name,
-            &format!("move into network namespace {netns}"),
+            &format!("move into network namespace `{netns}` the"),
             libc::IFLA_NET_NS_FD,
             &fd,
         )
