@@ -19,6 +19,7 @@ mod neighbour;
 mod offload;
 mod quoted;
 pub mod segment;
+mod text;
 mod tuple;
 mod verdict;
 
@@ -31,5 +32,6 @@ pub use mac::Mac;
 pub use neighbour::{ND_OPTIONS_MAX, Neighbour, is_neighbour, neighbour};
 pub use offload::{Gso, GsoKind, Offload, VNET_HDR_LEN};
 pub use quoted::{Quoted, is_error, quoted};
+pub use text::{IpSpec, PAYLOAD_MAX, PacketSpec, SpecBody, SpecError};
 pub use tuple::FiveTuple;
 pub use verdict::{Basis, Direction, Reason, Verdict};
