@@ -3,110 +3,101 @@
 use super::{LabError, LabPort, Report, Thing, ledger::Ledger};
 use tap::{Error, Links, Netns, Tap, TapOptions};
 
-/// How long a TAP is to last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
-    /// Until it is removed.
-    Persistent,
-    /// As long as it is open.
-    Run,
-}
-
-/// Where a guest lives.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) netns: Option<Netns>,
-}
-
-/// Makes what is missing of a guest, enters it into the ledger and opens its TAP.
-pub(super) fn make(
+/// Makes what is missing of a guest, to stay. A TAP that exists is set up again if the ledger knows
+/// it; it is not opened, for one queue more, even for a moment, would take frames from a running
+/// daemon.
+pub(super) fn make_to_stay(
     port: &LabPort,
-    life: Life,
-    queues: usize,
-    ledger: &mut Ledger,
-    report: &mut Report,
-) -> Result<Tap, LabError> {
-    let place = port.place()?;
-    if let Some(netns) = &place.netns {
-        make_netns(port, netns, ledger, report)?;
-    }
-    let options = TapOptions {
-        netns: place.netns.clone(),
-        queues,
-        // A later run may have more workers than this one.
-        multi_queue: true,
-        persistent: life == Life::Persistent,
-        ..TapOptions::new(&port.tap)
-    };
-    open(port, life, &options, ledger, report)
-}
-
-fn make_netns(
-    port: &LabPort,
-    netns: &Netns,
     ledger: &mut Ledger,
     report: &mut Report,
 ) -> Result<(), LabError> {
-    let missing = !netns.exists();
-    if missing {
-        netns.create().map_err(port.failed())?;
-    }
-    let inode = netns
-        .inode()
-        .ok_or_else(|| port.failed()(Error::NoSuchNetns(netns.path().into())))?;
-    let thing = Thing::Netns {
-        name: netns.to_string(),
-        inode,
-    };
-    if !missing {
-        report.existed.push(thing);
-        return Ok(());
-    }
-    report.made.push(thing.clone());
-    ledger.enter(thing)?;
-    Links::open(Some(netns))
-        .and_then(|mut links| links.set_up("lo", true))
-        .map_err(port.failed())
-}
-
-fn open(
-    port: &LabPort,
-    life: Life,
-    options: &TapOptions,
-    ledger: &mut Ledger,
-    report: &mut Report,
-) -> Result<Tap, LabError> {
-    let mut links = Links::open(options.netns.as_ref()).map_err(port.failed())?;
+    let netns = make_netns(port, ledger, report)?;
+    let mut links = Links::open(netns.as_ref()).map_err(port.failed())?;
     let found = links.find(&port.tap).map_err(port.failed())?;
     let thing = |index| Thing::Tap {
         name: port.tap.clone(),
         netns: port.netns.clone(),
         index,
     };
-    let known = found
-        .as_ref()
-        .is_some_and(|link| ledger.knows(&thing(link.index)));
-    // Somebody else's TAP stays as it is, and as long as it was to stay.
-    let persistent = options.persistent && (found.is_none() || known);
-    let tap = Tap::open(&TapOptions {
-        persistent,
-        ..options.clone()
-    })
-    .map_err(port.failed())?;
-
-    let index = links.get(&port.tap).map_err(port.failed())?.index;
-    if tap.was_created() {
-        report.made.push(thing(index));
-        if life == Life::Persistent {
-            ledger.enter(thing(index))?;
+    match found {
+        Some(link) if link.tap.is_some_and(|tap| tap.ethernet) => {
+            let thing = thing(link.index);
+            let known = ledger.knows(&thing);
+            report.existed.push(thing);
+            if !known {
+                return Ok(());
+            }
         }
-    } else {
-        report.existed.push(thing(index));
+        _ => {
+            let options = TapOptions {
+                persistent: true,
+                ..options(port, netns)
+            };
+            Tap::open(&options).map_err(port.failed())?;
+            let thing = thing(links.get(&port.tap).map_err(port.failed())?.index);
+            report.made.push(thing.clone());
+            ledger.enter(thing)?;
+        }
     }
-    if tap.was_created() || known {
+    configure(port, &mut links).map_err(port.failed())
+}
+
+/// Makes what is missing of a guest, for as long as it is used, and opens its TAP.
+pub(super) fn open_for_run(
+    port: &LabPort,
+    queues: usize,
+    ledger: &mut Ledger,
+) -> Result<Tap, LabError> {
+    let netns = make_netns(port, ledger, &mut Report::default())?;
+    let mut links = Links::open(netns.as_ref()).map_err(port.failed())?;
+    let options = TapOptions {
+        queues,
+        ..options(port, netns)
+    };
+    let tap = Tap::open(&options).map_err(port.failed())?;
+    if tap.was_created() {
         configure(port, &mut links).map_err(port.failed())?;
     }
     Ok(tap)
+}
+
+fn options(port: &LabPort, netns: Option<Netns>) -> TapOptions {
+    // A later run may have more workers than this one, hence a device that takes more queues.
+    TapOptions {
+        netns,
+        multi_queue: true,
+        ..TapOptions::new(&port.tap)
+    }
+}
+
+/// The guest's namespace, made if it is missing, with its loopback up then.
+fn make_netns(
+    port: &LabPort,
+    ledger: &mut Ledger,
+    report: &mut Report,
+) -> Result<Option<Netns>, LabError> {
+    let Some(text) = &port.netns else {
+        return Ok(None);
+    };
+    let netns = Netns::parse(text).map_err(port.failed())?;
+    let missing = !netns.exists();
+    if missing {
+        netns.create().map_err(port.failed())?;
+    }
+    let gone = || port.failed()(Error::NoSuchNetns(netns.path().into()));
+    let thing = Thing::Netns {
+        name: netns.to_string(),
+        inode: netns.inode().ok_or_else(gone)?,
+    };
+    if missing {
+        report.made.push(thing.clone());
+        ledger.enter(thing)?;
+        let mut links = Links::open(Some(&netns)).map_err(port.failed())?;
+        links.set_up("lo", true).map_err(port.failed())?;
+    } else {
+        report.existed.push(thing);
+    }
+    Ok(Some(netns))
 }
 
 fn configure(port: &LabPort, links: &mut Links) -> Result<(), Error> {

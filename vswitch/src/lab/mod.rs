@@ -16,7 +16,6 @@ mod ledger;
 
 pub use ledger::Thing;
 
-use guest::{Life, Place};
 use ipnet::IpNet;
 use ledger::Ledger;
 use packet::Mac;
@@ -121,7 +120,7 @@ impl Lab {
         let mut ledger = Ledger::load(&self.up_file)?;
         let mut report = Report::default();
         for port in ports {
-            guest::make(port, Life::Persistent, 1, &mut ledger, &mut report)?;
+            guest::make_to_stay(port, &mut ledger, &mut report)?;
         }
         Ok(report)
     }
@@ -162,11 +161,10 @@ impl Made {
     /// # Errors
     /// The first port that cannot be had; no TAP is open then, namespaces stay with the guard.
     pub fn add(&mut self, ports: &[LabPort], queues: usize) -> Result<Vec<Tap>, LabError> {
-        let mut report = Report::default();
         let ledger = &mut self.ledger;
         ports
             .iter()
-            .map(|port| guest::make(port, Life::Run, queues, ledger, &mut report))
+            .map(|port| guest::open_for_run(port, queues, ledger))
             .collect()
     }
 }
@@ -185,10 +183,5 @@ impl LabPort {
             port: self.name.clone(),
             source,
         }
-    }
-
-    fn place(&self) -> Result<Place, LabError> {
-        let netns = self.netns.as_deref().map(tap::Netns::parse).transpose();
-        netns.map(|netns| Place { netns }).map_err(self.failed())
     }
 }
