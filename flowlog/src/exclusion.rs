@@ -1,7 +1,7 @@
 //! What the log leaves out (SPEC section 5.3). One function, so that the switch counts by the same
 //! rule by which it does not record.
 
-use packet::{Headers, Net, ethertype, protocol};
+use packet::{Headers, L4, Net, ethertype, protocol};
 use std::{fmt, net::IpAddr};
 
 /// Why a frame is not recorded. The switch counts each kind per port and verdict.
@@ -83,7 +83,9 @@ pub fn recordable(headers: &Headers) -> Option<NotRecorded> {
     if is_metadata(src.octets()) || is_metadata(dst.octets()) {
         return Some(NotRecorded::Metadata);
     }
+    let without_header = matches!(ip.l4, L4::Opaque) && ip.fragment.is_none();
     match ip.protocol {
+        protocol::ICMP | protocol::TCP | protocol::UDP if without_header => Some(NotRecorded::Malformed),
         protocol::ICMP | protocol::TCP | protocol::UDP => None,
         _ => Some(NotRecorded::OtherProtocol),
     }

@@ -3,3 +3,4 @@
 
 pub mod io;
 pub mod lab;
+pub mod switch;

@@ -27,6 +27,8 @@ pub struct SwitchConfig {
     pub persist_established: bool,
     /// Length of the windows, seconds: divides every logger's interval.
     pub window_length_s: u32,
+    /// Whether a logger keeps connection setups alone (`flowlog::setup_apart`).
+    pub setup_apart: bool,
 }
 
 /// A configuration with its policies compiled.
@@ -96,6 +98,7 @@ impl Switch {
         }
         self.settings = config.settings;
         self.persist_established = config.persist_established;
+        self.setup_apart = config.setup_apart;
         if self.window_length_s != config.window_length_s {
             self.window_length_s = config.window_length_s;
             self.flush(now);

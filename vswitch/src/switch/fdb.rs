@@ -166,7 +166,10 @@ mod tests {
 
     const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
     const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
-    const [P1, P2, P3, P4]: [PortId; 4] = [PortId(1), PortId(2), PortId(3), PortId(4)];
+    const P1: PortId = PortId(1);
+    const P2: PortId = PortId(2);
+    const P3: PortId = PortId(3);
+    const P4: PortId = PortId(4);
 
     fn fdb() -> Fdb {
         let mut fdb = Fdb::default();
