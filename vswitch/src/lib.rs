@@ -1,2 +1,5 @@
 //! To be written.
 #![forbid(unsafe_code)]
+
+pub mod io;
+pub mod lab;

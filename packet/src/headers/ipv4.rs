@@ -99,7 +99,7 @@ pub(super) fn parse(headers: &mut Headers, packet: &[u8], offload: Offload) {
 #[inline]
 pub(super) fn check(fragment: &Fragment, protocol: u8, before: usize) -> Option<Defect> {
     let end = before + usize::from(fragment.offset) + usize::from(fragment.len);
-    let unaligned = fragment.more && fragment.len % 8 != 0;
+    let unaligned = fragment.more && !fragment.len.is_multiple_of(8);
     let empty = fragment.offset > 0 && fragment.len == 0;
     if end > DATAGRAM_MAX || unaligned || empty {
         return Some(Defect::Fragment);

@@ -43,12 +43,14 @@ pub(super) fn parse(headers: &mut Headers, packet: &[u8], offload: Offload) {
         end: (start + FIXED + payload.len()) as u32,
     };
     headers.wire.bytes = (FIXED + payload.len()) as u32;
-    let fragment_defect = walk
-        .fragment
-        .and_then(|f| ipv4::check(&f, walk.protocol, walk.unfragmentable));
-    if let Some(defect) = walk.defect.or(fragment_defect) {
+    if let Some(defect) = walk.defect {
         headers.net = Net::Ip(ip);
         return headers.flaw(defect);
+    }
+    if let Some(fragment) = &walk.fragment
+        && let Some(defect) = ipv4::check(fragment, walk.protocol, walk.unfragmentable)
+    {
+        headers.flaw(defect);
     }
     let payload = payload.get(walk.len..).unwrap_or_default();
     let upper = upper::parse(payload, walk.protocol, protocol::ICMPV6, walk.fragment);

@@ -204,8 +204,8 @@ fn ports(payload: &[u8], fixed: usize, first: bool) -> Upper {
 
 fn icmp(payload: &[u8], protocol: u8, first: bool) -> Upper {
     let covered = payload.len();
-    match payload {
-        &[kind, code, _, _, i0, i1, _, _, ..] => {
+    match *payload {
+        [kind, code, _, _, i0, i1, _, _, ..] => {
             let id = if icmp_has_id(protocol, kind) {
                 u16::from_be_bytes([i0, i1])
             } else {
@@ -219,7 +219,7 @@ fn icmp(payload: &[u8], protocol: u8, first: bool) -> Upper {
                 defect: None,
             }
         }
-        &[kind, code, ..] => {
+        [kind, code, ..] => {
             let l4 = L4::Icmp(Icmp { kind, code, id: 0 });
             Upper {
                 l4,
