@@ -200,7 +200,7 @@ impl Draft {
                 "frag=ID:OFFSET:LENGTH alone, which has the length",
             ));
         }
-        if !self.ip.fragment.is_some_and(|part| part.offset > 0) {
+        if self.ip.fragment.is_none_or(|part| part.offset == 0) {
             self.ip.l4 = self.l4(src, dst)?;
         }
         if matches!(self.ip.l4, L4::Icmp(_) | L4::Opaque) {
