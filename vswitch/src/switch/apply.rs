@@ -124,7 +124,7 @@ impl Switch {
         let id = config.id;
         self.members.join(&config.spec);
         let guard = Guard::new(&config.spec);
-        self.fdb.attach(config.segment, number, guard.owned_macs(), policy.is_none());
+        self.fdb.attach(config.segment, number, guard.owned_macs().iter().copied(), policy.is_none());
         self.ports.push(Some(Box::new(Port {
             guard,
             policy,
@@ -157,7 +157,7 @@ impl Switch {
             port.guard = Guard::new(&port.config.spec);
             port.learned = 0;
             self.fdb.detach(old.segment, number);
-            self.fdb.attach(port.config.segment, number, port.guard.owned_macs(), port.policy.is_none());
+            self.fdb.attach(port.config.segment, number, port.guard.owned_macs().iter().copied(), port.policy.is_none());
         }
     }
 
