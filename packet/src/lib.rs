@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+mod capture;
 pub mod checksum;
 mod headers;
 mod mac;
@@ -28,6 +29,7 @@ pub use headers::{
     Arp, Defect, EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX, Ethernet, Fragment, Headers, Icmp, Ip,
     L4, Net, Runt, Tcp, Vlan, Wire, ethertype, protocol, tcp_flags,
 };
+pub use capture::captured_offload;
 pub use mac::Mac;
 pub use neighbour::{ND_OPTIONS_MAX, Neighbour, is_neighbour, neighbour};
 pub use offload::{Gso, GsoKind, Offload, VNET_HDR_LEN};

@@ -5,7 +5,7 @@
 
 use super::shared::Shared;
 use crate::switch::{Chunk, Left, tallied, tuple_of};
-use flowlog::{Closed, Collector, LoggerSpec, Observation, PortInfo};
+use flowlog::{Closed, Collector, LoggerSpec, Observation, PortInfo, Window};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,8 +23,8 @@ pub(super) enum Message {
     Names(Vec<Arc<PortInfo>>),
     /// Other loggers.
     Loggers(Vec<LoggerSpec>),
-    /// Write what there is and end.
-    Stop,
+    /// The last window: write what there is and end.
+    Stop(Window),
 }
 
 /// The workers' end of the queue.
@@ -94,11 +94,11 @@ pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver
             }
             Message::Names(ports) => names.add(ports),
             Message::Loggers(specs) => {
-                let closed = collector.reconfigure(specs, &names);
+                let closed = collector.reconfigure(specs);
                 publish(shared, &collector, closed);
             }
-            Message::Stop => {
-                let closed = collector.finish(&names);
+            Message::Stop(window) => {
+                let closed = collector.finish(window, &names, &[]);
                 publish(shared, &collector, closed);
                 return;
             }

@@ -28,7 +28,7 @@ use crate::io::TapPort;
 use crate::lab::{Lab, Made};
 use crate::switch::{Prepared, Switch};
 use anyhow::{Context, Result, bail};
-use flowlog::{Collector, NameMemory};
+use flowlog::{Collector, NameMemory, Window};
 use log_thread::{LogQueue, Message};
 use parking_lot::{Mutex, RwLock};
 use secgroup::{PortId, RuleTable};
@@ -203,13 +203,15 @@ impl Daemon {
         for (_, thread) in self.workers.drain(..) {
             ended = ended.and(thread.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))));
         }
+        let now = self.shared.clock.now();
         let chunks = {
             let mut switch = self.shared.switch.lock();
-            switch.flush(self.shared.clock.now());
+            switch.flush(now);
             switch.fetch_log()
         };
         self.log.push(chunks);
-        self.log.tell(Message::Stop);
+        let window_s = flowlog::base_window_s(&self.shared.plan.read().loggers);
+        self.log.tell(Message::Stop(Window::of(now.wall_us / 1_000_000, window_s)));
         if let Some(thread) = self.log_thread.take()
             && thread.join().is_err()
         {
