@@ -85,7 +85,9 @@ pub fn recordable(headers: &Headers) -> Option<NotRecorded> {
     }
     let without_header = matches!(ip.l4, L4::Opaque) && ip.fragment.is_none();
     match ip.protocol {
-        protocol::ICMP | protocol::TCP | protocol::UDP if without_header => Some(NotRecorded::Malformed),
+        protocol::ICMP | protocol::TCP | protocol::UDP if without_header => {
+            Some(NotRecorded::Malformed)
+        }
         protocol::ICMP | protocol::TCP | protocol::UDP => None,
         _ => Some(NotRecorded::OtherProtocol),
     }

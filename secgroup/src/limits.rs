@@ -72,6 +72,10 @@ impl Limit {
     /// # Errors
     /// [`ModelError::TooMany`] above the limit.
     pub fn check(self, count: usize) -> Result<(), ModelError> {
-        if count > self.value() { Err(ModelError::TooMany { limit: self, count }) } else { Ok(()) }
+        if count > self.value() {
+            Err(ModelError::TooMany { limit: self, count })
+        } else {
+            Ok(())
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::intervals::Intervals;
 use super::rows::{Chunk, RowDraft, RowId, Rows, RowsBuilder, first_common};
-use crate::{AddressGroup, Ethertype, Flow, FlowService, Members, ModelError, Remote, Rule, RuleRef, Service};
+use crate::{
+    AddressGroup, Ethertype, Flow, FlowService, Members, ModelError, Remote, Rule, RuleRef, Service,
+};
 use ipnet::IpNet;
 use std::{collections::BTreeMap, net::IpAddr};
 use uuid::Uuid;
@@ -60,7 +62,11 @@ impl Matcher {
         let services = Services::compile(numbered(), &mut rows)?;
         let remotes = Remotes::compile(numbered(), address_groups, &mut rows)?;
         let names_sources = rules.iter().any(|(rule, _)| rule.source_ports.is_some());
-        let sources = || rules.iter().map(|(rule, _)| rule.source_ports.unwrap_or((0, u16::MAX)));
+        let sources = || {
+            rules
+                .iter()
+                .map(|(rule, _)| rule.source_ports.unwrap_or((0, u16::MAX)))
+        };
         Ok(Self {
             numbers: rules.iter().map(|(_, number)| *number).collect(),
             sources: names_sources.then(|| sources().collect()),
@@ -76,12 +82,20 @@ impl Matcher {
             return None;
         }
         let services = self.services.get(flow).map(|id| self.rows.get(id));
-        let mut search = Search { matcher: self, services, flow, best: None };
+        let mut search = Search {
+            matcher: self,
+            services,
+            flow,
+            best: None,
+        };
         search.visit(self.remotes.any);
         search.visit(self.remotes.prefixes.get(flow.remote));
         if !self.remotes.groups.is_empty() {
             members.groups_of(flow.vpc, flow.remote, flow.remote_mac, |group| {
-                let found = self.remotes.groups.binary_search_by_key(&group, |(g, _)| *g);
+                let found = self
+                    .remotes
+                    .groups
+                    .binary_search_by_key(&group, |(g, _)| *g);
                 if let Ok(at) = found {
                     search.visit(self.remotes.groups[at].1);
                 }
@@ -92,7 +106,9 @@ impl Matcher {
 
     #[inline]
     fn source_holds(&self, rule: u32, service: FlowService) -> bool {
-        let Some(sources) = &self.sources else { return true };
+        let Some(sources) = &self.sources else {
+            return true;
+        };
         match (sources[rule as usize], service) {
             ((0, u16::MAX), _) => true,
             ((min, max), FlowService::Ports { src, .. }) => (min..=max).contains(&src),
@@ -145,11 +161,18 @@ impl Services {
         let mut protocols = Vec::with_capacity(by_protocol.len());
         for (protocol, (whole, ranges)) in by_protocol {
             let intervals = Intervals::build(&ranges, rows)?;
-            protocols.push(ProtocolRows { whole: rows.add(&whole)?, intervals });
+            protocols.push(ProtocolRows {
+                whole: rows.add(&whole)?,
+                intervals,
+            });
             // Protocol 0 is "any" in every rule, so at most 255 are here.
             index[usize::from(protocol)] = u8::try_from(protocols.len()).unwrap_or(u8::MAX);
         }
-        Ok(Self { any: rows.add(&any)?, index, protocols: protocols.into() })
+        Ok(Self {
+            any: rows.add(&any)?,
+            index,
+            protocols: protocols.into(),
+        })
     }
 
     /// The rules of every protocol, and those of the flow's that cover its service.
@@ -173,7 +196,10 @@ fn range(service: Service) -> (u16, u16) {
     match service {
         Service::Any => (0, u16::MAX),
         Service::Ports { min, max } => (min, max),
-        Service::Icmp { kind, code: Some(code) } => (icmp_point(kind, code), icmp_point(kind, code)),
+        Service::Icmp {
+            kind,
+            code: Some(code),
+        } => (icmp_point(kind, code), icmp_point(kind, code)),
         Service::Icmp { kind, code: None } => (icmp_point(kind, 0), icmp_point(kind, u8::MAX)),
     }
 }
@@ -207,10 +233,16 @@ impl Remotes {
                 }
             }
         }
-        let groups = groups.iter().map(|(group, row)| Ok((*group, rows.add(row)?)));
+        let groups = groups
+            .iter()
+            .map(|(group, row)| Ok((*group, rows.add(row)?)));
         let groups = groups.collect::<Result<_, ModelError>>()?;
         let prefixes = Prefixes::compile(family, &prefixes, rows)?;
-        Ok(Self { any: rows.add(&any)?, prefixes, groups })
+        Ok(Self {
+            any: rows.add(&any)?,
+            prefixes,
+            groups,
+        })
     }
 }
 
