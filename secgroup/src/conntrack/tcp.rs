@@ -233,5 +233,3 @@ const fn pass(state: State, window: TcpWindow) -> Advance {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod transfer_tests;
