@@ -202,6 +202,12 @@ fn a_simultaneous_open_is_established_by_either_last_segment() {
             flow.original(of_first).unwrap();
         }
         assert_eq!(flow.state, State::SynRecv);
+        // The windows of SYN|ACKs are not scaled: 1000 bytes, in units of 128.
+        assert!(
+            flow.clone()
+                .original(data(I + 1 + 1025, R + 1, 10))
+                .is_err()
+        );
         let mut other = flow.clone();
         flow.original(data(I + 1, R + 1, 10)).unwrap();
         other.reply(data(R + 1, I + 1, 10)).unwrap();

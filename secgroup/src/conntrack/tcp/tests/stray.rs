@@ -120,6 +120,9 @@ fn a_syn_that_the_other_end_answers_starts_the_connection_anew() {
     flow.original(offering(7, seg(SYN, 777_777, 0))).unwrap();
     flow.reply(offering(9, seg(SYNACK, 5, 777_778))).unwrap();
     assert_eq!(flow.state, State::SynRecv);
+    let mut other = flow.clone();
+    other.reply(seg(RST, 6, 0)).unwrap();
+    assert_eq!(other.state, State::Close);
     flow.original(seg(ACK, 777_778, 6)).unwrap();
     flow.reply(data(6, 777_778, 1000 << 7)).unwrap();
     assert_eq!(flow.state, State::Established);
@@ -146,6 +149,17 @@ fn the_challenge_to_a_syn_is_no_acknowledgement_of_the_last_fin() {
     flow.original(seg(SYN, 777_777, 0)).unwrap();
     flow.reply(seg(ACK, R + 2, I + 2)).unwrap();
     assert_eq!(flow.state, State::LastAck);
+    let mut other = flow.clone();
+    other.reply(seg(ACK, R + 2, I + 2)).unwrap();
+    assert_eq!(other.state, State::TimeWait, "only one challenge per SYN");
     flow.original(seg(ACK, I + 2, R + 2)).unwrap();
     assert_eq!(flow.state, State::TimeWait);
+}
+
+#[test]
+fn a_rst_behind_data_under_way_is_exact() {
+    let mut flow = Flow::established();
+    flow.original(data(I + 1, R + 1, 500)).unwrap();
+    flow.original(seg(RST, I + 501, 0)).unwrap();
+    assert_eq!(flow.state, State::Close);
 }

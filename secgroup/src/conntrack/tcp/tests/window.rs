@@ -165,3 +165,61 @@ fn a_connection_whose_other_side_fell_silent_is_kept_for_less() {
     flow.reply(seg(ACK, R + 1, I + 101)).unwrap();
     assert_eq!(flow.idle_s(), 432_000);
 }
+
+#[test]
+fn what_was_received_selectively_widens_the_window() {
+    let mut flow = Flow::established();
+    flow.original(data(I + 1, R + 1, 1000)).unwrap();
+    let far = data(I + 1 + 1500, R + 1, 1);
+    assert_eq!(flow.original(far), Err(Invalid("seq")));
+    flow.reply(Tcp {
+        sack: Some(I + 1001),
+        ..seg(ACK, R + 1, I + 1)
+    })
+    .unwrap();
+    flow.original(far).unwrap();
+}
+
+#[test]
+fn a_late_acknowledgement_still_counts_within_66000_bytes() {
+    let mut flow = Flow::established();
+    for n in 0..66 {
+        flow.original(data(I + 1 + n * 1000, R + 1, 1000)).unwrap();
+        flow.reply(seg(ACK, R + 1, I + 1 + (n + 1) * 1000)).unwrap();
+    }
+    assert!(
+        flow.clone()
+            .reply(seg(ACK, R + 1, I + 1))
+            .unwrap()
+            .refreshes
+    );
+    assert!(!flow.reply(seg(ACK, R + 1, I)).unwrap().refreshes);
+}
+
+#[test]
+fn a_window_that_is_no_multiple_of_its_scale_is_rounded_up() {
+    let mut flow = Flow::open(offering(10, seg(SYN, I, 0)));
+    flow.reply(Tcp {
+        window: 1500,
+        ..offering(10, seg(SYNACK, R, I + 1))
+    })
+    .unwrap();
+    flow.original(seg(ACK, I + 1, R + 1)).unwrap();
+    assert_eq!(
+        flow.clone().original(data(I + 1 + 2049, R + 1, 1)),
+        Err(Invalid("seq"))
+    );
+    flow.original(data(I + 1 + 1500, R + 1, 1)).unwrap();
+}
+
+#[test]
+fn a_picked_up_receiver_that_closes_its_window_had_granted_more_before() {
+    let mut flow = Flow::open(data(5000, R, 100));
+    flow.reply(seg(ACK, R, 5100)).unwrap();
+    flow.reply(Tcp {
+        window: 0,
+        ..seg(ACK, R, 1_000_000)
+    })
+    .unwrap();
+    assert_eq!(flow.reply(seg(ACK, R, 1_000_000_000)), Err(Invalid("ack")));
+}
