@@ -11,17 +11,22 @@
 //! input: what lies about its length carries a [`Defect`].
 #![forbid(unsafe_code)]
 
+pub mod checksum;
 mod headers;
 mod mac;
+mod neighbour;
 mod offload;
+mod quoted;
 mod tuple;
 mod verdict;
 
 pub use headers::{
-    Arp, Defect, Ethernet, Fragment, Headers, Icmp, Ip, L4, Net, Runt, Tcp, Vlan, Wire, ethertype,
-    protocol, tcp_flags,
+    Arp, Defect, EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX, Ethernet, Fragment, Headers, Icmp, Ip,
+    L4, Net, Runt, Tcp, Vlan, Wire, ethertype, protocol, tcp_flags,
 };
 pub use mac::Mac;
+pub use neighbour::{ND_OPTIONS_MAX, Neighbour, is_neighbour, neighbour};
 pub use offload::{Gso, GsoKind, Offload, VNET_HDR_LEN};
+pub use quoted::{Quoted, is_error, quoted};
 pub use tuple::FiveTuple;
 pub use verdict::{Basis, Direction, Reason, Verdict};

@@ -38,7 +38,22 @@ impl Mac {
     pub fn link_local(self) -> std::net::Ipv6Addr {
         let [a, b, c, d, e, f] = self.0;
         std::net::Ipv6Addr::from([
-            0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f,
+            0xfe,
+            0x80,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            a ^ 2,
+            b,
+            c,
+            0xff,
+            0xfe,
+            d,
+            e,
+            f,
         ])
     }
 }
@@ -91,7 +106,13 @@ mod tests {
         let mac: Mac = "fa:16:3e:00:00:01".parse().unwrap();
         assert_eq!(mac.to_string(), "fa:16:3e:00:00:01");
         assert_eq!(mac.link_local().to_string(), "fe80::f816:3eff:fe00:1");
-        for wrong in ["", "fa:16:3e:00:00", "fa:16:3e:00:00:01:02", "fa:16:3e:0:00:01", "+a:16:3e:00:00:01"] {
+        for wrong in [
+            "",
+            "fa:16:3e:00:00",
+            "fa:16:3e:00:00:01:02",
+            "fa:16:3e:0:00:01",
+            "+a:16:3e:00:00:01",
+        ] {
             assert!(wrong.parse::<Mac>().is_err(), "{wrong}");
         }
     }

@@ -63,6 +63,10 @@ impl Offload {
             Some(_) => return None,
             None => None,
         };
-        Some(Self { needs_checksum: header[0] & F_NEEDS_CSUM != 0, data_valid: header[0] & F_DATA_VALID != 0, gso })
+        Some(Self {
+            needs_checksum: header[0] & F_NEEDS_CSUM != 0,
+            data_valid: header[0] & F_DATA_VALID != 0,
+            gso,
+        })
     }
 }

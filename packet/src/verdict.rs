@@ -88,7 +88,9 @@ impl Verdict {
         let index = usize::from(code.checked_sub(1)?);
         match Basis::ALL.get(index) {
             Some(basis) => Some(Self::Accept(*basis)),
-            None => Reason::ALL.get(index - Basis::ALL.len()).map(|reason| Self::Drop(*reason)),
+            None => Reason::ALL
+                .get(index - Basis::ALL.len())
+                .map(|reason| Self::Drop(*reason)),
         }
     }
 }

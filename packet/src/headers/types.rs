@@ -1,44 +1,7 @@
-//! One parse of a frame into [`Headers`].
+//! What a parse yields. Plain data: no borrow, no allocation.
 
-use crate::{FiveTuple, Mac, Offload};
+use crate::{FiveTuple, Mac};
 use std::net::{IpAddr, Ipv4Addr};
-
-/// Ethertypes the switch knows by name.
-pub mod ethertype {
-    #![expect(missing_docs, reason = "the names are the IEEE registry's")]
-    pub const IPV4: u16 = 0x0800;
-    pub const ARP: u16 = 0x0806;
-    pub const RARP: u16 = 0x8035;
-    pub const VLAN: u16 = 0x8100;
-    pub const IPV6: u16 = 0x86dd;
-    pub const QINQ: u16 = 0x88a8;
-}
-
-/// IANA protocol numbers the switch knows by name.
-pub mod protocol {
-    #![expect(missing_docs, reason = "the names are IANA's")]
-    pub const ICMP: u8 = 1;
-    pub const TCP: u8 = 6;
-    pub const UDP: u8 = 17;
-    pub const DCCP: u8 = 33;
-    pub const GRE: u8 = 47;
-    pub const ICMPV6: u8 = 58;
-    pub const SCTP: u8 = 132;
-    pub const UDPLITE: u8 = 136;
-}
-
-/// TCP flag bits (RFC 9293, section 3.1).
-pub mod tcp_flags {
-    #![expect(missing_docs, reason = "the names are the RFC's")]
-    pub const FIN: u8 = 0x01;
-    pub const SYN: u8 = 0x02;
-    pub const RST: u8 = 0x04;
-    pub const PSH: u8 = 0x08;
-    pub const ACK: u8 = 0x10;
-    pub const URG: u8 = 0x20;
-    pub const ECE: u8 = 0x40;
-    pub const CWR: u8 = 0x80;
-}
 
 /// Everything the switch wants to know of a frame. About 150 bytes, plain data, no borrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +76,8 @@ pub struct Ip {
     pub src: IpAddr,
     /// Destination address, of the same family.
     pub dst: IpAddr,
-    /// Upper-layer protocol, behind IPv6 extension headers.
+    /// Upper-layer protocol, behind IPv6 extension headers. In an IPv6 fragment that is not the
+    /// first it is what the fragment header names, which may be an extension header still.
     pub protocol: u8,
     /// TTL or hop limit.
     pub hop_limit: u8,
@@ -152,7 +116,8 @@ pub enum L4 {
         /// Destination port.
         dst_port: u16,
     },
-    /// A protocol of which only the ports matter: SCTP, DCCP, UDP-Lite.
+    /// A protocol of which only the ports matter (SCTP, DCCP, UDP-Lite), or a header cut short
+    /// behind its ports.
     Ports {
         /// Source port.
         src_port: u16,
@@ -258,14 +223,6 @@ pub enum Defect {
 }
 
 impl Headers {
-    /// Parses a frame (without its virtio header). Never panics; at most [`Defect`].
-    ///
-    /// # Errors
-    /// [`Runt`] for fewer than 14 bytes.
-    pub fn parse(_frame: &[u8], _offload: Offload) -> Result<Self, Runt> {
-        todo!()
-    }
-
     /// The IP layer, if there is one.
     #[inline]
     #[must_use]
@@ -285,16 +242,34 @@ impl Headers {
 }
 
 impl Ip {
+    /// The upper layer's bytes, header and payload; nothing behind the packet's end.
+    #[inline]
+    #[must_use]
+    pub fn upper<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let end = frame.len().min(self.end as usize);
+        frame
+            .get(usize::from(self.l4_offset)..end)
+            .unwrap_or_default()
+    }
+
     /// The five-tuple; ports 0 and 0 where the upper layer has none or is not at hand.
     #[inline]
     #[must_use]
     pub const fn tuple(&self) -> FiveTuple {
         let (src_port, dst_port) = match self.l4 {
-            L4::Tcp(Tcp { src_port, dst_port, .. })
+            L4::Tcp(Tcp {
+                src_port, dst_port, ..
+            })
             | L4::Udp { src_port, dst_port }
             | L4::Ports { src_port, dst_port } => (src_port, dst_port),
             L4::Icmp(_) | L4::Opaque => (0, 0),
         };
-        FiveTuple { protocol: self.protocol, src: self.src, dst: self.dst, src_port, dst_port }
+        FiveTuple {
+            protocol: self.protocol,
+            src: self.src,
+            dst: self.dst,
+            src_port,
+            dst_port,
+        }
     }
 }
