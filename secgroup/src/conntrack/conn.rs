@@ -46,7 +46,11 @@ impl<A: Copy + Ord> Key<A> {
     pub fn new(src: (A, u16, PortId), dst: (A, u16, PortId)) -> (Self, bool) {
         let swapped = src > dst;
         let (low, high) = if swapped { (dst, src) } else { (src, dst) };
-        let key = Self { addr: [low.0, high.0], l4: [low.1, high.1], port: [low.2, high.2] };
+        let key = Self {
+            addr: [low.0, high.0],
+            l4: [low.1, high.1],
+            port: [low.2, high.2],
+        };
         (key, swapped)
     }
 }
@@ -123,15 +127,29 @@ pub enum State {
 impl State {
     /// Every state, in order of its discriminant.
     pub const ALL: &'static [Self] = &[
-        Self::Counted, Self::New, Self::Replied, Self::Stream, Self::SynSent, Self::SynSent2, Self::SynRecv,
-        Self::Established, Self::FinWait, Self::CloseWait, Self::LastAck, Self::TimeWait, Self::Close,
+        Self::Counted,
+        Self::New,
+        Self::Replied,
+        Self::Stream,
+        Self::SynSent,
+        Self::SynSent2,
+        Self::SynRecv,
+        Self::Established,
+        Self::FinWait,
+        Self::CloseWait,
+        Self::LastAck,
+        Self::TimeWait,
+        Self::Close,
     ];
 
     /// Entries of this state may be evicted for a new connection: nobody has answered yet.
     #[inline]
     #[must_use]
     pub const fn is_unreplied(self) -> bool {
-        matches!(self, Self::Counted | Self::New | Self::SynSent | Self::SynSent2 | Self::SynRecv)
+        matches!(
+            self,
+            Self::Counted | Self::New | Self::SynSent | Self::SynSent2 | Self::SynRecv
+        )
     }
 
     /// A connection, not a mere counter.
@@ -171,14 +189,24 @@ impl<A: Copy> Conn<A> {
     #[must_use]
     pub fn new(key: Key<A>, protocol: u8, swapped: bool, state: State) -> Self {
         let bits = state as u8 | if swapped { SWAPPED } else { 0 };
-        Self { key, protocol, bits, policy_epoch: 0, deadline_ms: 0, sides: [Side::NONE; 2] }
+        Self {
+            key,
+            protocol,
+            bits,
+            policy_epoch: 0,
+            deadline_ms: 0,
+            sides: [Side::NONE; 2],
+        }
     }
 
     /// Its state.
     #[inline]
     #[must_use]
     pub fn state(&self) -> State {
-        State::ALL.get(usize::from(self.bits & STATE_MASK)).copied().unwrap_or(State::Counted)
+        State::ALL
+            .get(usize::from(self.bits & STATE_MASK))
+            .copied()
+            .unwrap_or(State::Counted)
     }
 
     /// Changes the state.
@@ -211,7 +239,11 @@ impl<A: Copy> Conn<A> {
     #[inline]
     #[must_use]
     pub const fn way(&self, swapped: bool) -> Way {
-        if (self.bits & SWAPPED != 0) == swapped { Way::Original } else { Way::Reply }
+        if (self.bits & SWAPPED != 0) == swapped {
+            Way::Original
+        } else {
+            Way::Reply
+        }
     }
 
     /// Whether the deadline has passed; wrapping, good for spans below 24 days.

@@ -8,12 +8,17 @@
 //! The key holds addresses, layer 4 ports **and both switch ports**: the same tuple sent to another
 //! MAC, or twice through a firewall guest, is another entry. Both directions share one entry.
 
+mod arena;
 mod conn;
+mod hash;
+mod index;
 mod table;
 mod tcp;
 mod track;
 
+pub use arena::Spare;
 pub use conn::{Conn, Key, Side, State, Way};
+pub use hash::Seed;
 pub use table::{Entry, Slot, Table};
 pub use tcp::{Peer, TcpWindow};
 pub use track::{Advance, Invalid, Settings, Timeouts, advance, open, timeout_ms};

@@ -62,14 +62,27 @@ pub struct Advance {
 /// # Errors
 /// [`Invalid`] where the packet cannot open one (SYN|ACK, FIN, RST, illegal flags; a lone ACK without
 /// `tcp_loose`; an ICMP type that asks nothing).
-pub fn open(_ip: &Ip, _now_ms: u32, _settings: &Settings) -> Result<(State, TcpWindow), Invalid> { todo!() }
+pub fn open(_ip: &Ip, _now_ms: u32, _settings: &Settings) -> Result<(State, TcpWindow), Invalid> {
+    todo!()
+}
 
 /// What this packet does to a connection in `state`.
 ///
 /// # Errors
 /// [`Invalid`] where it does not belong: flags, sequence, acknowledgement, a stale RST.
-pub fn advance(_state: State, _window: &TcpWindow, _way: Way, _ip: &Ip, _now_ms: u32, _settings: &Settings) -> Result<Advance, Invalid> { todo!() }
+pub fn advance(
+    _state: State,
+    _window: &TcpWindow,
+    _way: Way,
+    _ip: &Ip,
+    _now_ms: u32,
+    _settings: &Settings,
+) -> Result<Advance, Invalid> {
+    todo!()
+}
 
 /// Idle timeout of a connection in this state, milliseconds.
 #[must_use]
-pub fn timeout_ms(_state: State, _protocol: u8, _timeouts: &Timeouts) -> u32 { todo!() }
+pub fn timeout_ms(_state: State, _protocol: u8, _timeouts: &Timeouts) -> u32 {
+    todo!()
+}

@@ -1,0 +1,176 @@
+//! From a hash to a slot: buckets of one cache line.
+//!
+//! ```text
+//!   bucket, 64 bytes:  word[0] … word[14]  passed
+//!   word, 32 bits:     1 tag…tag slot…slot        0 = free
+//! ```
+//!
+//! A full bucket overflows into the next one; each bucket that was passed on the way counts it in
+//! `passed`, so a search knows where to stop and a removal leaves no tombstone behind (the idea is
+//! F14's). With eight entries per bucket on average, one in 250 lives outside its first bucket, and
+//! the index costs 8 bytes per entry at capacity.
+
+/// Words of a bucket that hold an entry; the last one holds the count.
+const LANES: usize = 15;
+/// Words of a bucket: one cache line.
+const WORDS: usize = LANES + 1;
+/// Entries per bucket at capacity, of [`LANES`]: room enough for the spread of a random hash.
+const MEAN_LOAD: u32 = 8;
+
+/// Greatest capacity: 26 bits of slot leave 6 bits of tag in a word.
+pub(super) const MAX_CAPACITY: u32 = 1 << 26;
+
+type Bucket = [u32; WORDS];
+
+pub(super) struct Index {
+    /// Zeroed by the allocator, so that memory becomes resident with use.
+    words: Vec<u32>,
+    /// Words before the first cache line boundary.
+    skip: usize,
+    buckets: usize,
+    slot_mask: u32,
+}
+
+impl Index {
+    pub(super) fn new(capacity: u32) -> Self {
+        let buckets = capacity.div_ceil(MEAN_LOAD).max(1) as usize;
+        let words = vec![0_u32; (buckets + 1) * WORDS];
+        let skip = words.as_ptr().align_offset(size_of::<Bucket>()).min(WORDS);
+        let slot_bits = u32::BITS - capacity.saturating_sub(1).leading_zeros();
+        Self {
+            words,
+            skip,
+            buckets,
+            slot_mask: (1 << slot_bits) - 1,
+        }
+    }
+
+    /// Reads the bucket's first word, so that the line is under way when it is needed.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) {
+        std::hint::black_box(self.bucket(self.home(hash))[0]);
+    }
+
+    /// The slot of this hash for which `is_it` holds.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let tag = self.tag(hash);
+        let mut at = self.home(hash);
+        for _ in 0..self.buckets {
+            let bucket = self.bucket(at);
+            let mut hits = lanes(bucket, |word| word & !self.slot_mask == tag);
+            while hits != 0 {
+                let slot = bucket[hits.trailing_zeros() as usize % WORDS] & self.slot_mask;
+                if is_it(slot) {
+                    return Some(slot);
+                }
+                hits &= hits - 1;
+            }
+            if bucket[LANES] == 0 {
+                return None;
+            }
+            at = self.next(at);
+        }
+        None
+    }
+
+    /// Adds a slot. There is room for every slot below the capacity once.
+    pub(super) fn insert(&mut self, hash: u64, slot: u32) {
+        let word = self.tag(hash) | slot;
+        let mut at = self.home(hash);
+        loop {
+            let bucket = self.bucket_mut(at);
+            let free = lanes(bucket, |word| word == 0);
+            if free != 0 {
+                bucket[free.trailing_zeros() as usize % WORDS] = word;
+                return;
+            }
+            bucket[LANES] += 1;
+            at = self.next(at);
+        }
+    }
+
+    /// Takes out a slot that was inserted under this hash.
+    pub(super) fn remove(&mut self, hash: u64, slot: u32) {
+        let word = self.tag(hash) | slot;
+        let mut at = self.home(hash);
+        for _ in 0..self.buckets {
+            let bucket = self.bucket_mut(at);
+            let found = lanes(bucket, |other| other == word);
+            if found != 0 {
+                bucket[found.trailing_zeros() as usize % WORDS] = 0;
+                return;
+            }
+            bucket[LANES] -= 1;
+            at = self.next(at);
+        }
+        unreachable!("every slot in use stands in the index");
+    }
+
+    /// The first bucket of a hash, from its upper half: a multiplication maps it onto any number of
+    /// buckets, so the index need not be a power of two.
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        (((hash >> 32) * self.buckets as u64) >> 32) as usize
+    }
+
+    /// The tag of a hash, from its lower half; never 0, which means free.
+    #[inline]
+    fn tag(&self, hash: u64) -> u32 {
+        (hash as u32 | 1 << 31) & !self.slot_mask
+    }
+
+    #[inline]
+    fn next(&self, at: usize) -> usize {
+        if at + 1 == self.buckets { 0 } else { at + 1 }
+    }
+
+    #[inline]
+    fn bucket(&self, at: usize) -> &Bucket {
+        &self.words[self.skip..].as_chunks().0[at]
+    }
+
+    #[inline]
+    fn bucket_mut(&mut self, at: usize) -> &mut Bucket {
+        &mut self.words[self.skip..].as_chunks_mut().0[at]
+    }
+}
+
+/// The lanes whose word `is` so, one bit each. Without branches, so that it becomes vector code.
+#[inline]
+fn lanes(bucket: &Bucket, is: impl Fn(u32) -> bool) -> u32 {
+    let mut hits = 0;
+    for (lane, word) in bucket.iter().enumerate() {
+        hits |= u32::from(is(*word)) << lane;
+    }
+    hits & ((1 << LANES) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_lie_on_cache_lines() {
+        let index = Index::new(1000);
+        assert_eq!(index.bucket(0).as_ptr().align_offset(64), 0);
+        assert_eq!(size_of_val(index.bucket(3)), 64);
+    }
+
+    #[test]
+    fn a_hundred_equal_hashes_overflow_and_leave_nothing_behind() {
+        let mut index = Index::new(100);
+        let hash = u64::MAX;
+        for slot in 0..100 {
+            index.insert(hash, slot);
+        }
+        for slot in (0..100).rev() {
+            assert_eq!(index.find(hash, |other| other == slot), Some(slot));
+        }
+        for slot in 0..100 {
+            index.remove(hash, slot);
+            assert_eq!(index.find(hash, |other| other == slot), None);
+        }
+        assert!(index.words.iter().all(|word| *word == 0));
+    }
+}
