@@ -11,22 +11,29 @@
 //! input: what lies about its length carries a [`Defect`].
 #![forbid(unsafe_code)]
 
+pub mod build;
+mod capture;
 pub mod checksum;
 mod headers;
 mod mac;
 mod neighbour;
 mod offload;
 mod quoted;
+pub mod segment;
+mod text;
 mod tuple;
 mod verdict;
 
+pub(crate) use headers::IP_PACKET_MAX;
 pub use headers::{
     Arp, Defect, EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX, Ethernet, Fragment, Headers, Icmp, Ip,
     L4, Net, Runt, Tcp, Vlan, Wire, ethertype, protocol, tcp_flags,
 };
+pub use capture::captured_offload;
 pub use mac::Mac;
 pub use neighbour::{ND_OPTIONS_MAX, Neighbour, is_neighbour, neighbour};
 pub use offload::{Gso, GsoKind, Offload, VNET_HDR_LEN};
 pub use quoted::{Quoted, is_error, quoted};
+pub use text::{IpSpec, PAYLOAD_MAX, PacketSpec, SpecBody, SpecError};
 pub use tuple::FiveTuple;
 pub use verdict::{Basis, Direction, Reason, Verdict};

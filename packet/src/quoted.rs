@@ -100,9 +100,9 @@ fn quoted_v4(quote: &[u8]) -> Result<Quoted, Defect> {
     if header_len < fixed.len() {
         return Err(Defect::IpHeaderLength);
     }
+    let upper = quote.get(header_len..).ok_or(Defect::IpHeaderLength)?;
     let total_len = usize::from(u16::from_be_bytes([l0, l1]));
     let claimed = total_len.checked_sub(header_len).ok_or(Defect::IpLength)?;
-    let upper = quote.get(header_len..).ok_or(Defect::IpHeaderLength)?;
     let tuple = FiveTuple {
         protocol: proto,
         src: IpAddr::from([s0, s1, s2, s3]),

@@ -1,4 +1,5 @@
 //! Whatever the bytes, the parser neither panics nor disagrees with a second parser.
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use packet::{Headers, Offload};
@@ -9,8 +10,10 @@ fn parse(frame: &[u8]) -> Option<Headers> {
     Headers::parse(frame, Offload::default()).ok()
 }
 
+type Ports = Option<(u16, u16)>;
+
 /// Addresses and ports as etherparse reads them, where it accepts the frame.
-fn second_opinion(frame: &[u8]) -> Option<(IpAddr, IpAddr, Option<(u16, u16)>)> {
+fn second_opinion(frame: &[u8]) -> Option<(IpAddr, IpAddr, Ports)> {
     let sliced = SlicedPacket::from_ethernet(frame).ok()?;
     let (src, dst): (IpAddr, IpAddr) = match sliced.net? {
         NetSlice::Ipv4(ip) => (

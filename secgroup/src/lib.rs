@@ -11,6 +11,7 @@
 
 pub mod conntrack;
 mod flow;
+mod guard;
 mod group;
 pub mod limits;
 mod members;
@@ -21,6 +22,7 @@ mod rule;
 mod rule_table;
 
 pub use flow::{Flow, FlowService};
+pub use guard::{Essential, Guard, Sender, untracked};
 pub use group::{AddressGroup, Group, Merged};
 pub use limits::Limit;
 pub use members::Members;

@@ -1,1 +1,25 @@
-//! To be written.
+//! The edge to the kernel: TAP devices with virtio headers, network namespaces, and what a lab
+//! sets on an interface. The only crate of the house with unsafe code; everything public is safe.
+//!
+//! ```text
+//!              network namespace vm1              daemon's namespace
+//!   guest's kernel ── vm1 (TAP) ══════════════ Queue: read, write ── vswitch
+//!                      │                       any namespace, any thread
+//!                     Links: MAC, MTU, addresses, routes
+//! ```
+//!
+//! A [`Tap`] is made inside its namespace and used from outside: the descriptor knows its device,
+//! not its caller. Limits: [`MAX_QUEUES`], [`TX_QUEUE_LEN`]. Every error says what was tried,
+//! where, and what to do about it.
+
+mod device;
+mod error;
+mod ioctl;
+pub mod link;
+mod netlink;
+mod netns;
+
+pub use device::{MAX_FRAME, MAX_QUEUES, Queue, TX_QUEUE_LEN, Tap, TapOptions, vanished};
+pub use error::Error;
+pub use link::{Link, LinkStats, Links, TapKind};
+pub use netns::Netns;

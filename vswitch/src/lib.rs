@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod io;
+pub mod lab;
+pub mod switch;

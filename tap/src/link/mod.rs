@@ -1,0 +1,375 @@
+//! What a lab sets on an interface, over rtnetlink: MAC, MTU, up, addresses, default routes; and
+//! what a switch reads from it: the statistics. Never by running another program.
+
+mod describe;
+
+pub use describe::{Link, LinkStats, TapKind};
+
+use crate::{
+    error::{Error, NET_ADMIN},
+    netlink::{Request, Socket},
+    netns::{Netns, place},
+};
+use packet::Mac;
+use rustix::io::Errno;
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::AsRawFd,
+};
+
+const CREATE_OR_REPLACE: libc::c_int = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
+
+/// The interfaces of one network namespace. Usable from any thread: the socket stays in the
+/// namespace it was opened in.
+#[derive(Debug)]
+pub struct Links {
+    socket: Socket,
+    netns: Option<Netns>,
+}
+
+impl Links {
+    /// The interfaces of `netns`, or of the calling thread's namespace.
+    ///
+    /// # Errors
+    /// Where the namespace cannot be entered, or the kernel gives no socket.
+    pub fn open(netns: Option<&Netns>) -> Result<Self, Error> {
+        let socket = match netns {
+            Some(netns) => netns.run_in(Socket::open)?,
+            None => Socket::open(),
+        };
+        let socket =
+            socket.map_err(|errno| Error::of("open a netlink socket", NET_ADMIN, errno))?;
+        Ok(Self {
+            socket,
+            netns: netns.cloned(),
+        })
+    }
+
+    /// The interface `name`, `None` where there is none.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn find(&mut self, name: &str) -> Result<Option<Link>, Error> {
+        check_name(name)?;
+        let request =
+            Request::new(libc::RTM_GETLINK, 0, &interface(0, 0, 0)).name(libc::IFLA_IFNAME, name);
+        match self.socket.exchange(request) {
+            Ok(body) => Ok(Some(describe::read_link(&body))),
+            Err(Errno::NODEV) => Ok(None),
+            Err(errno) => Err(self.failed("read", name, errno)),
+        }
+    }
+
+    /// The interface `name`, which must be there.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLink`]; otherwise what the kernel says.
+    pub fn get(&mut self, name: &str) -> Result<Link, Error> {
+        let place = place(self.netns.as_ref());
+        self.find(name)?.ok_or_else(|| Error::NoSuchLink {
+            name: name.to_owned(),
+            place,
+        })
+    }
+
+    /// Counters of `name`.
+    ///
+    /// # Errors
+    /// As [`Links::get`].
+    pub fn stats(&mut self, name: &str) -> Result<LinkStats, Error> {
+        Ok(self.get(name)?.stats)
+    }
+
+    /// Sets the hardware address.
+    ///
+    /// # Errors
+    /// As [`Links::get`]; `EADDRNOTAVAIL` for a group address.
+    pub fn set_mac(&mut self, name: &str, mac: Mac) -> Result<(), Error> {
+        self.set(
+            name,
+            &format!("set the MAC address {mac} of"),
+            libc::IFLA_ADDRESS,
+            &mac.0,
+        )
+    }
+
+    /// Sets the MTU, in bytes without the Ethernet header.
+    ///
+    /// # Errors
+    /// As [`Links::get`]; `EINVAL` for a value the device does not take.
+    pub fn set_mtu(&mut self, name: &str, mtu: u32) -> Result<(), Error> {
+        self.set(
+            name,
+            &format!("set the MTU {mtu} of"),
+            libc::IFLA_MTU,
+            &mtu.to_ne_bytes(),
+        )
+    }
+
+    /// Sets the length of the transmit queue, in frames.
+    ///
+    /// # Errors
+    /// As [`Links::get`].
+    pub fn set_tx_queue_len(&mut self, name: &str, frames: u32) -> Result<(), Error> {
+        self.set(
+            name,
+            "set the queue length of",
+            libc::IFLA_TXQLEN,
+            &frames.to_ne_bytes(),
+        )
+    }
+
+    /// Gives the interface another name; it must be down.
+    ///
+    /// # Errors
+    /// As [`Links::get`]; `EEXIST` where the name is taken.
+    pub fn rename(&mut self, name: &str, to: &str) -> Result<(), Error> {
+        check_name(to)?;
+        let mut value = to.as_bytes().to_vec();
+        value.push(0);
+        self.set(
+            name,
+            &format!("give the name `{to}` to"),
+            libc::IFLA_IFNAME,
+            &value,
+        )
+    }
+
+    /// Moves the interface into another namespace, where it arrives down and without addresses.
+    ///
+    /// # Errors
+    /// As [`Links::get`]; [`Error::NoSuchNetns`].
+    pub fn move_to(&mut self, name: &str, netns: &Netns) -> Result<(), Error> {
+        let target = netns.open()?;
+        let fd = target.as_raw_fd().to_ne_bytes();
+        self.set(
+            name,
+            &format!("move into network namespace `{netns}` the"),
+            libc::IFLA_NET_NS_FD,
+            &fd,
+        )
+    }
+
+    /// Switches the interface on or off.
+    ///
+    /// # Errors
+    /// As [`Links::get`].
+    pub fn set_up(&mut self, name: &str, up: bool) -> Result<(), Error> {
+        let index = self.get(name)?.index;
+        let flag = libc::IFF_UP as u32;
+        let fixed = interface(index, if up { flag } else { 0 }, flag);
+        let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &fixed);
+        self.change(request, if up { "bring up" } else { "take down" }, name)
+    }
+
+    /// Removes a virtual interface.
+    ///
+    /// # Errors
+    /// As [`Links::get`]; `EOPNOTSUPP` for hardware.
+    pub fn remove(&mut self, name: &str) -> Result<(), Error> {
+        let index = self.get(name)?.index;
+        self.change(
+            Request::new(libc::RTM_DELLINK, libc::NLM_F_ACK, &interface(index, 0, 0)),
+            "remove",
+            name,
+        )
+    }
+
+    /// Adds an address with its prefix length (and so the route to that network); one that is there
+    /// already is no error. An IPv6 address is usable at once, without duplicate address detection:
+    /// in a lab the addresses are the configuration's.
+    ///
+    /// # Errors
+    /// As [`Links::get`]; `EINVAL` for a prefix length beyond the family's.
+    pub fn add_address(
+        &mut self,
+        name: &str,
+        address: IpAddr,
+        prefix_len: u8,
+    ) -> Result<(), Error> {
+        let index = self.get(name)?.index;
+        let what = format!("give the address {address}/{prefix_len} to");
+        let flags = if address.is_ipv6() {
+            libc::IFA_F_NODAD as u8
+        } else {
+            0
+        };
+        let [a, b, c, d] = index.to_ne_bytes();
+        let fixed = [
+            family(address),
+            prefix_len,
+            flags,
+            libc::RT_SCOPE_UNIVERSE,
+            a,
+            b,
+            c,
+            d,
+        ];
+        let bytes = octets(address);
+        let mut request = Request::new(libc::RTM_NEWADDR, CREATE_OR_REPLACE, &fixed)
+            .attr(libc::IFA_LOCAL, &bytes)
+            .attr(libc::IFA_ADDRESS, &bytes);
+        if let IpAddr::V4(address) = address
+            && prefix_len < 31
+        {
+            let host_bits = u32::MAX.checked_shr(u32::from(prefix_len)).unwrap_or(0);
+            let broadcast = Ipv4Addr::from_bits(address.to_bits() | host_bits);
+            request = request.attr(libc::IFA_BROADCAST, &broadcast.octets());
+        }
+        self.change(request, &what, name)
+    }
+
+    /// Sets the default route of the gateway's address family; the interface must be up and the
+    /// gateway within one of its networks.
+    ///
+    /// # Errors
+    /// As [`Links::get`]; `ENETUNREACH` for a gateway out of reach.
+    pub fn set_default_route(&mut self, name: &str, gateway: IpAddr) -> Result<(), Error> {
+        let index = self.get(name)?.index;
+        // struct rtmsg: a prefix of length 0 is the default route.
+        let (table, protocol) = (libc::RT_TABLE_MAIN, libc::RTPROT_STATIC);
+        let (scope, kind) = (libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);
+        let fixed = [
+            family(gateway),
+            0,
+            0,
+            0,
+            table,
+            protocol,
+            scope,
+            kind,
+            0,
+            0,
+            0,
+            0,
+        ];
+        let request = Request::new(libc::RTM_NEWROUTE, CREATE_OR_REPLACE, &fixed)
+            .attr(libc::RTA_GATEWAY, &octets(gateway))
+            .attr(libc::RTA_OIF, &index.to_ne_bytes());
+        self.change(
+            request,
+            &format!("set the default route via {gateway} on"),
+            name,
+        )
+    }
+
+    /// No duplicate address detection on this interface, so that its link-local address too is usable
+    /// as soon as it is up. Nothing to do where the kernel has no IPv6.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn disable_dad(&mut self, name: &str) -> Result<(), Error> {
+        check_name(name)?;
+        let path = format!("/proc/sys/net/ipv6/conf/{name}/accept_dad");
+        let write = || match std::fs::write(&path, "0") {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        // The files under /proc/sys/net are those of the reading thread's namespace.
+        let result = match &self.netns {
+            Some(netns) => netns.run_in(write)?,
+            None => write(),
+        };
+        result.map_err(|source| Error::System {
+            what: format!("write {path}"),
+            source,
+        })
+    }
+
+    fn set(&mut self, name: &str, what: &str, kind: u16, value: &[u8]) -> Result<(), Error> {
+        let index = self.get(name)?.index;
+        let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &interface(index, 0, 0))
+            .attr(kind, value);
+        self.change(request, what, name)
+    }
+
+    fn change(&mut self, request: Request, what: &str, name: &str) -> Result<(), Error> {
+        self.socket
+            .change(request)
+            .map_err(|errno| self.failed(what, name, errno))
+    }
+
+    fn failed(&self, what: &str, name: &str, errno: Errno) -> Error {
+        Error::of(
+            format!("{what} interface `{name}`{}", place(self.netns.as_ref())),
+            NET_ADMIN,
+            errno,
+        )
+    }
+}
+
+/// The rule of the kernel's `dev_valid_name`, and no `%`, which asks for a number to be filled in.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let wrong = |c: char| c.is_whitespace() || matches!(c, '/' | ':' | '%' | '\0');
+    if name.is_empty()
+        || name.len() >= libc::IFNAMSIZ
+        || name == "."
+        || name == ".."
+        || name.contains(wrong)
+    {
+        return Err(Error::InterfaceName(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// `struct ifinfomsg`.
+fn interface(index: u32, flags: u32, change: u32) -> [u8; 16] {
+    let mut fixed = [0; 16];
+    fixed[4..8].copy_from_slice(&index.to_ne_bytes());
+    fixed[8..12].copy_from_slice(&flags.to_ne_bytes());
+    fixed[12..].copy_from_slice(&change.to_ne_bytes());
+    fixed
+}
+
+fn family(address: IpAddr) -> u8 {
+    // AF_INET is 2 and AF_INET6 is 10.
+    if address.is_ipv4() {
+        libc::AF_INET as u8
+    } else {
+        libc::AF_INET6 as u8
+    }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_kernel_would_refuse_or_expand_are_refused_first() {
+        for wrong in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "tap%d",
+            "a:1",
+            "sixteen-letters-",
+        ] {
+            assert!(
+                matches!(check_name(wrong), Err(Error::InterfaceName(_))),
+                "{wrong:?}"
+            );
+        }
+        for right in ["lo", "tap-vm1", "fifteen-letters", "a.100"] {
+            assert!(check_name(right).is_ok(), "{right:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_found_and_a_missing_interface_is_none() {
+        let mut links = Links::open(None).unwrap();
+        assert_eq!(links.get("lo").unwrap().index, 1);
+        assert_eq!(links.find("no-such-link").unwrap(), None);
+        let error = links.set_mtu("no-such-link", 1500).unwrap_err();
+        assert_eq!(error.to_string(), "there is no interface `no-such-link`");
+    }
+}

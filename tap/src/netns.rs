@@ -1,0 +1,290 @@
+//! Network namespaces, named in `/run/netns` as `ip netns` (iproute2) does it: an empty file with
+//! the namespace mounted on it. Each side sees and deletes what the other made.
+//!
+//! A namespace belongs to a thread, so whatever happens inside one happens on a thread of its own
+//! that ends with it; the caller's namespace never changes.
+
+use crate::error::{Error, SYS_ADMIN};
+use rustix::{
+    fs::{FlockOperation, Mode, OFlags},
+    io::Errno,
+    mount::{MountPropagationFlags, UnmountFlags},
+    thread::{LinkNameSpaceType, UnshareFlags},
+};
+use std::{
+    fmt,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+    path::{Path, PathBuf},
+};
+
+/// Where iproute2 keeps named namespaces (`NETNS_RUN_DIR`).
+const RUN_DIR: &str = "/run/netns";
+/// `NSFS_MAGIC` of `linux/magic.h`: the file system that namespaces live in.
+const NSFS_MAGIC: u64 = 0x6e73_6673;
+
+/// A network namespace, by name or by path. Only names it: it may exist or not.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Netns {
+    path: PathBuf,
+    named: bool,
+}
+
+impl Netns {
+    /// The namespace `/run/netns/NAME`.
+    ///
+    /// # Errors
+    /// [`Error::NetnsName`] where `name` cannot be a file in that directory.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        let wrong = name.is_empty()
+            || name == "."
+            || name == ".."
+            || name.contains(['/', '\0'])
+            || name.len() > 255;
+        if wrong {
+            return Err(Error::NetnsName(name.to_owned()));
+        }
+        Ok(Self {
+            path: Path::new(RUN_DIR).join(name),
+            named: true,
+        })
+    }
+
+    /// The namespace that the file at `path` stands for, such as `/proc/1234/ns/net` or what a
+    /// container runtime has mounted.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        let path: PathBuf = path.into();
+        let named = path.parent() == Some(Path::new(RUN_DIR)) && path.file_name().is_some();
+        Self { path, named }
+    }
+
+    /// The namespace of a process.
+    #[must_use]
+    pub fn of_process(pid: u32) -> Self {
+        Self {
+            path: format!("/proc/{pid}/ns/net").into(),
+            named: false,
+        }
+    }
+
+    /// Reads the text form: what holds a `/` is a path, all else a name.
+    ///
+    /// # Errors
+    /// [`Error::NetnsName`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.contains('/') {
+            Ok(Self::at(text))
+        } else {
+            Self::named(text)
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a namespace is there. A left-over file without one does not count.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        rustix::fs::statfs(&self.path).is_ok_and(|fs| u64::try_from(fs.f_type) == Ok(NSFS_MAGIC))
+    }
+
+    /// The number that tells this namespace from all others that live now; it may be used again
+    /// after it is gone. `None` where there is no namespace.
+    #[must_use]
+    pub fn inode(&self) -> Option<u64> {
+        if !self.exists() {
+            return None;
+        }
+        std::fs::metadata(&self.path).ok().map(|file| file.ino())
+    }
+
+    /// Makes the namespace under its name. Its interfaces, `lo` among them, are down.
+    ///
+    /// # Errors
+    /// [`Error::NetnsExists`], [`Error::NetnsByPath`], [`Error::Permission`]; otherwise what the
+    /// kernel says. Nothing is left behind.
+    pub fn create(&self) -> Result<(), Error> {
+        self.must_be_named()?;
+        share_run_dir()?;
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::open(&self.path, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::EXIST => Error::NetnsExists(self.path.clone()),
+            errno => Error::of(format!("make {}", self.path.display()), SYS_ADMIN, errno),
+        })?;
+        on_a_thread(|| mount_new_namespace(&self.path)).inspect_err(|_| {
+            // The error that counts is the one at hand.
+            let _ = std::fs::remove_file(&self.path);
+        })
+    }
+
+    /// Takes the name away. The namespace itself lives on while a process or descriptor holds it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchNetns`], [`Error::NetnsByPath`], [`Error::Permission`]; otherwise what the
+    /// kernel says.
+    pub fn delete(&self) -> Result<(), Error> {
+        self.must_be_named()?;
+        let failed = |errno| {
+            Error::of(
+                format!("delete network namespace {}", self.path.display()),
+                SYS_ADMIN,
+                errno,
+            )
+        };
+        match rustix::mount::unmount(&self.path, UnmountFlags::DETACH) {
+            // EINVAL: a left-over file with nothing mounted on it.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(Errno::NOENT) => return Err(Error::NoSuchNetns(self.path.clone())),
+            Err(errno) => return Err(failed(errno)),
+        }
+        rustix::fs::unlink(&self.path).map_err(failed)
+    }
+
+    /// Runs `f` inside the namespace, on a thread of its own, and waits for it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchNetns`] or [`Error::Permission`] where the namespace cannot be entered.
+    ///
+    /// # Panics
+    /// Where `f` panics.
+    pub fn run_in<T: Send>(&self, f: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        let namespace = self.open()?;
+        on_a_thread(|| {
+            rustix::thread::move_into_link_name_space(
+                namespace.as_fd(),
+                Some(LinkNameSpaceType::Network),
+            )
+            .map_err(|errno| {
+                Error::of(format!("enter network namespace {self}"), SYS_ADMIN, errno)
+            })?;
+            Ok(f())
+        })
+    }
+
+    /// A descriptor that holds the namespace.
+    pub(crate) fn open(&self) -> Result<OwnedFd, Error> {
+        if !self.exists() && self.path.exists() {
+            // setns() would say EINVAL, which helps nobody.
+            return Err(Error::NoSuchNetns(self.path.clone()));
+        }
+        rustix::fs::open(&self.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(
+            |errno| match errno {
+                Errno::NOENT | Errno::NOTDIR => Error::NoSuchNetns(self.path.clone()),
+                errno => Error::of(
+                    format!("open network namespace {}", self.path.display()),
+                    SYS_ADMIN,
+                    errno,
+                ),
+            },
+        )
+    }
+
+    fn must_be_named(&self) -> Result<(), Error> {
+        if self.named {
+            Ok(())
+        } else {
+            Err(Error::NetnsByPath(self.path.clone()))
+        }
+    }
+}
+
+/// The name where there is one, else the path: [`Netns::parse`] reads it back.
+impl fmt::Display for Netns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.file_name() {
+            Some(name) if self.named => name.display().fmt(f),
+            _ => self.path.display().fmt(f),
+        }
+    }
+}
+
+/// ` in network namespace vm1`, or nothing: the end of "interface `x`…" in messages.
+pub(crate) fn place(netns: Option<&Netns>) -> String {
+    netns
+        .map(|netns| format!(" in network namespace `{netns}`"))
+        .unwrap_or_default()
+}
+
+fn on_a_thread<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match scope.spawn(f).join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+/// Makes `/run/netns` a mount point of its own with shared propagation, so that a name deleted here
+/// goes in every other mount namespace too; under a lock, for `ip netns add` does the same.
+fn share_run_dir() -> Result<(), Error> {
+    let failed = |errno| Error::of(format!("prepare {RUN_DIR}"), SYS_ADMIN, errno);
+    match rustix::fs::mkdir(RUN_DIR, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(failed(errno)),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let lock = rustix::fs::open(RUN_DIR, flags, Mode::empty()).map_err(failed)?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(failed)?;
+    let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+    match rustix::mount::mount_change(RUN_DIR, shared) {
+        // EINVAL: not a mount point yet.
+        Err(Errno::INVAL) => {
+            rustix::mount::mount_bind_recursive(RUN_DIR, RUN_DIR).map_err(failed)?;
+            rustix::mount::mount_change(RUN_DIR, shared).map_err(failed)
+        }
+        result => result.map_err(failed),
+    }
+}
+
+/// Gives the calling thread, which ends soon, a new namespace and mounts that on `path`.
+fn mount_new_namespace(path: &Path) -> Result<(), Error> {
+    // SAFETY: NEWNET changes the network namespace of this thread alone; the call is unsafe only for
+    // FILES, which would part this thread from the descriptors of the others.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+        .map_err(|errno| Error::of("make a network namespace", SYS_ADMIN, errno))?;
+    rustix::mount::mount_bind("/proc/thread-self/ns/net", path).map_err(|errno| {
+        Error::of(
+            format!("mount a network namespace on {}", path.display()),
+            SYS_ADMIN,
+            errno,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_round_trips_through_its_text() {
+        for text in ["vm1", "/proc/1/ns/net"] {
+            assert_eq!(Netns::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(
+            Netns::parse("/run/netns/vm1").unwrap(),
+            Netns::named("vm1").unwrap()
+        );
+        for wrong in ["", ".", "..", "a\0"] {
+            assert!(
+                matches!(Netns::parse(wrong), Err(Error::NetnsName(_))),
+                "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_there_is_named_in_the_error() {
+        let error = Netns::at("/nowhere/ns").run_in(|| ()).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/ns"), "{error}");
+        let error = Netns::at("/etc/hostname").run_in(|| ()).unwrap_err();
+        assert!(matches!(error, Error::NoSuchNetns(_)), "{error}");
+        assert!(matches!(
+            Netns::at("/nowhere/ns").create(),
+            Err(Error::NetnsByPath(_))
+        ));
+    }
+}

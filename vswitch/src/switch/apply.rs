@@ -1,0 +1,189 @@
+//! A configuration: built aside, outside the lock, and swapped in under a new policy epoch.
+//!
+//! Ports that stay keep their number and their connections, which are judged again when touched. A port
+//! that goes takes its number with it: numbers are not given again, so that a new guest with an old
+//! address inherits nothing.
+
+use super::counters::PortCounters;
+use super::port::{CONNTRACK_SHARE, Port, PortConfig};
+use super::{Now, Switch};
+use flowlog::Skipped;
+use secgroup::conntrack::Settings;
+use secgroup::{Group, Guard, Model, ModelError, Policy, PortId, RuleTable};
+use std::collections::HashMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What the switch is told to be.
+#[derive(Debug, Clone)]
+pub struct SwitchConfig {
+    /// Its ports. The numbers in their specs are overwritten.
+    pub ports: Vec<PortConfig>,
+    /// Groups and address groups.
+    pub model: Model,
+    /// How connections are tracked.
+    pub settings: Settings,
+    /// Answered connections outlive their rule.
+    pub persist_established: bool,
+    /// Length of the windows, seconds: divides every logger's interval.
+    pub window_length_s: u32,
+    /// Whether a logger keeps connection setups alone (`flowlog::setup_apart`).
+    pub setup_apart: bool,
+}
+
+/// A configuration with its policies compiled.
+#[derive(Debug)]
+pub struct Prepared {
+    config: SwitchConfig,
+    policies: HashMap<Vec<Uuid>, Arc<Policy>>,
+    stateful: HashMap<Uuid, bool>,
+}
+
+impl Prepared {
+    /// Compiles every distinct set of groups once.
+    ///
+    /// # Errors
+    /// [`ModelError`] where the model contradicts itself or passes a limit.
+    pub fn new(config: SwitchConfig, rules: &mut RuleTable) -> Result<Self, ModelError> {
+        let groups: HashMap<Uuid, &Group> = config.model.groups.iter().map(|group| (group.id, group)).collect();
+        let mut policies = HashMap::new();
+        for port in config.ports.iter().filter(|port| filters(port)) {
+            let set = group_set(port);
+            if !policies.contains_key(&set) {
+                let members: Vec<&Group> = set.iter().filter_map(|id| groups.get(id).copied()).collect();
+                let policy = Policy::compile(&members, &config.model.address_groups, rules)?;
+                policies.insert(set, Arc::new(policy));
+            }
+        }
+        let stateful = groups.values().map(|group| (group.id, group.stateful)).collect();
+        Ok(Self { config, policies, stateful })
+    }
+}
+
+fn filters(port: &PortConfig) -> bool {
+    port.spec.port_security && !port.spec.uplink
+}
+
+fn group_set(port: &PortConfig) -> Vec<Uuid> {
+    let mut set = port.spec.groups.clone();
+    set.sort_unstable();
+    set.dedup();
+    set
+}
+
+impl Switch {
+    /// Swaps a configuration in. Tells which ports are new and which are gone, by number and UUID.
+    pub fn apply(&mut self, now: Now, prepared: Prepared) -> (Vec<(PortId, Uuid)>, Vec<(PortId, Uuid)>) {
+        let Prepared { config, policies, stateful } = prepared;
+        let wanted: HashMap<Uuid, &PortConfig> = config.ports.iter().map(|port| (port.id, port)).collect();
+        let stays = |port: &Port| wanted.get(&port.config.id).is_some_and(|new| same_place(&port.config, new));
+        let gone: Vec<(PortId, Uuid)> =
+            self.ports().filter(|port| !stays(port)).map(|port| (port.number(), port.config.id)).collect();
+        for &(number, _) in &gone {
+            self.detach(number);
+        }
+        let numbers: HashMap<Uuid, PortId> = self.ports().map(|port| (port.config.id, port.number())).collect();
+        let mut new = Vec::new();
+        for mut port in config.ports {
+            let policy = policies.get(&group_set(&port)).filter(|_| filters(&port)).cloned();
+            let is_stateful = policy.is_some() && port.spec.groups.iter().all(|id| stateful.get(id) != Some(&false));
+            let connections_max = port.conntrack_limit.unwrap_or_else(|| self.share(&port));
+            match numbers.get(&port.id) {
+                Some(&number) => {
+                    port.spec.port = number;
+                    self.change(port, policy, is_stateful, connections_max);
+                }
+                None => new.extend(self.attach(port, policy, is_stateful, connections_max)),
+            }
+        }
+        self.settings = config.settings;
+        self.persist_established = config.persist_established;
+        self.setup_apart = config.setup_apart;
+        if self.window_length_s != config.window_length_s {
+            self.window_length_s = config.window_length_s;
+            self.flush(now);
+        }
+        self.next_epoch(now);
+        (new, gone)
+    }
+
+    fn share(&self, port: &PortConfig) -> u32 {
+        if port.spec.uplink { self.connections_max } else { (self.connections_max / CONNTRACK_SHARE).max(1) }
+    }
+
+    /// A new port gets the next number. `None` where all numbers are used up.
+    fn attach(
+        &mut self,
+        mut config: PortConfig,
+        policy: Option<Arc<Policy>>,
+        stateful: bool,
+        connections_max: u32,
+    ) -> Option<(PortId, Uuid)> {
+        let number = PortId(u16::try_from(self.ports.len()).ok().filter(|&number| number < PortId::PSEUDO)?);
+        config.spec.port = number;
+        let id = config.id;
+        self.members.join(&config.spec);
+        let guard = Guard::new(&config.spec);
+        self.fdb.attach(config.segment, number, guard.owned_macs().iter().copied(), policy.is_none());
+        self.ports.push(Some(Box::new(Port {
+            guard,
+            policy,
+            stateful,
+            up: true,
+            connections: 0,
+            connections_max,
+            added: [0; 2],
+            learned: 0,
+            fragments: 0,
+            skipped: [Skipped::default(); 2],
+            counters: PortCounters::default(),
+            config,
+        })));
+        Some((number, id))
+    }
+
+    /// A port that stays: its addresses, groups and limits may be others.
+    fn change(&mut self, config: PortConfig, policy: Option<Arc<Policy>>, stateful: bool, connections_max: u32) {
+        let number = config.spec.port;
+        let Some(port) = self.ports.get_mut(usize::from(number.0)).and_then(Option::as_mut) else { return };
+        let old = std::mem::replace(&mut port.config, config);
+        let changed = old.spec != port.config.spec || port.policy.is_none() != policy.is_none();
+        port.policy = policy;
+        port.stateful = stateful;
+        port.connections_max = connections_max;
+        if changed {
+            self.members.leave(&old.spec);
+            self.members.join(&port.config.spec);
+            port.guard = Guard::new(&port.config.spec);
+            port.learned = 0;
+            self.fdb.detach(old.segment, number);
+            self.fdb.attach(port.config.segment, number, port.guard.owned_macs().iter().copied(), port.policy.is_none());
+        }
+    }
+
+    /// Removes a port. Nothing reaches its entries any more; the sweep takes them out.
+    fn detach(&mut self, number: PortId) {
+        let Some(port) = self.port(number) else { return };
+        let (segment, spec) = (port.config.segment, port.config.spec.clone());
+        self.members.leave(&spec);
+        self.fdb.detach(segment, number);
+        self.fragments.forget_port(number);
+        if let Some(place) = self.ports.get_mut(usize::from(number.0)) {
+            *place = None;
+        }
+    }
+
+    fn next_epoch(&mut self, now: Now) {
+        if self.policy_epoch == u16::MAX {
+            // Every entry is marked stale (0) before the numbers begin again.
+            self.policy_epoch = 0;
+            self.whole_round(now);
+        }
+        self.policy_epoch += 1;
+    }
+}
+
+/// Whether a port may keep its number: the same segment, VPC and role.
+fn same_place(old: &PortConfig, new: &PortConfig) -> bool {
+    old.segment == new.segment && old.spec.vpc == new.spec.vpc && old.spec.uplink == new.spec.uplink
+}

@@ -1,0 +1,412 @@
+//! Carrying out a step: always count; change connection state only where both sides accepted.
+
+use super::entry::{Address, pseudo, tallied};
+use super::fdb::Learned;
+use super::step::{Fate, FragmentStep, Judged, Left, Step, Tracked, verdicts};
+use super::{Attached, Frame, Now, Outbox, Switch};
+use flowlog::NotRecorded;
+use packet::{Direction, Ip, L4, Tcp, Wire};
+use secgroup::PortId;
+use secgroup::conntrack::{self, Advance, Conn, Key, Side, Slot, State, TcpWindow, Way, timeout_ms};
+use std::net::IpAddr;
+
+impl Switch {
+    /// Counts a step at both ports, in the flow table and in the connection, and hands an accepted frame
+    /// to the outbox.
+    #[inline]
+    pub(super) fn commit(&mut self, now: Now, rx: PortId, frame: &Frame<'_>, step: &Step, out: &mut Outbox) {
+        let wire = frame.headers.wire;
+        let receiver = match step.fate {
+            Fate::To(to) => Some(to),
+            Fate::Flood | Fate::Nowhere | Fate::Held => None,
+        };
+        self.commit_ports(now, rx, receiver, frame, step);
+        let conn = match frame.headers.ip() {
+            Some(ip) => self.commit_connection(now, rx, receiver, ip, step),
+            None => None,
+        };
+        match flowlog::recordable(&frame.headers) {
+            Some(kind) => self.count_not_recorded(rx, receiver, kind, wire, step),
+            None => self.record(now, rx, receiver, frame, step, conn),
+        }
+        if step.fragment != FragmentStep::None
+            && let Some(ip) = frame.headers.ip()
+        {
+            self.commit_fragment(now, rx, receiver, ip, step);
+        }
+        if let Some(to) = receiver.filter(|_| step.ingress.is_some() && step.is_accept())
+            && let Some(port) = self.port_mut(to)
+        {
+            if port.up {
+                port.counters.tx_bytes += u64::from(wire.bytes);
+                out.push(to);
+            } else {
+                port.counters.tx_lost += u64::from(wire.packets);
+            }
+        }
+    }
+
+    /// The ports' own counters, and what a port without port security teaches the FDB.
+    #[inline]
+    fn commit_ports(&mut self, now: Now, rx: PortId, receiver: Option<PortId>, frame: &Frame<'_>, step: &Step) {
+        let packets = u64::from(frame.headers.wire.packets);
+        if let Some(egress) = step.egress
+            && let Some(sender) = self.port_mut(rx)
+        {
+            sender.counters.rx += packets;
+            sender.counters.rx_bytes += u64::from(frame.headers.wire.bytes);
+            sender.counters.count_refusal(egress.verdict, packets);
+            if step.fate == Fate::Nowhere && egress.verdict.is_accept() {
+                sender.counters.no_port += packets;
+            }
+            if !sender.filters() {
+                self.learn(now, rx, frame);
+            }
+        }
+        if let Some(ingress) = step.ingress
+            && let Some(port) = receiver.and_then(|to| self.port_mut(to))
+        {
+            port.counters.offered += packets;
+            port.counters.count_refusal(ingress.verdict, packets);
+        }
+    }
+
+    fn learn(&mut self, now: Now, rx: PortId, frame: &Frame<'_>) {
+        let src = frame.headers.eth.src;
+        let Some(sender) = self.port(rx).filter(|_| src.is_legal_source()) else { return };
+        let (segment, learned, limit) = (sender.config.segment, sender.learned, sender.config.max_macs);
+        match self.fdb.learn(segment, src, rx, now.ms, learned, limit) {
+            Learned::Known | Learned::Full | Learned::Static => {}
+            Learned::New => self.change_learned(rx, 1),
+            Learned::Moved { from } => {
+                self.change_learned(from, -1);
+                self.change_learned(rx, 1);
+            }
+        }
+    }
+
+    pub(super) fn change_learned(&mut self, port: PortId, by: isize) {
+        if let Some(port) = self.port_mut(port) {
+            port.learned = port.learned.saturating_add_signed(by);
+        }
+    }
+
+    /// The connection, if the packet is one's; `None` where there is none.
+    #[inline]
+    fn commit_connection(
+        &mut self,
+        now: Now,
+        rx: PortId,
+        receiver: Option<PortId>,
+        ip: &Ip,
+        step: &Step,
+    ) -> Option<(Slot, Way)> {
+        match (step.tracked, ip.src, ip.dst) {
+            (Tracked::No, ..) => None,
+            (Tracked::Known { slot, way, sides, advance }, IpAddr::V4(_), _) => {
+                self.touch::<[u8; 4]>(now, slot, sides, step.is_accept().then_some(advance));
+                Some((slot, way))
+            }
+            (Tracked::Known { slot, way, sides, advance }, IpAddr::V6(_), _) => {
+                self.touch::<[u8; 16]>(now, slot, sides, step.is_accept().then_some(advance));
+                Some((slot, way))
+            }
+            (Tracked::Opens { .. }, IpAddr::V4(src), IpAddr::V4(dst)) => {
+                self.open_connection(now, (rx, receiver?), ip, (src.octets(), dst.octets()), step)
+            }
+            (Tracked::Opens { .. }, IpAddr::V6(src), IpAddr::V6(dst)) => {
+                self.open_connection(now, (rx, receiver?), ip, (src.octets(), dst.octets()), step)
+            }
+            (Tracked::Opens { .. }, ..) => None,
+        }
+    }
+
+    /// A packet of a known connection: its judgement if that is new, its state if the packet passed.
+    #[inline]
+    fn touch<A: Address>(&mut self, now: Now, slot: Slot, sides: [Side; 2], advance: Option<Advance>) {
+        if A::table(&self.tables).entry(slot).conn.policy_epoch != self.policy_epoch {
+            self.judged_again::<A>(slot, sides);
+        }
+        let Some(advance) = advance else { return };
+        let timeouts = self.settings.timeouts;
+        let table = A::table_mut(&mut self.tables);
+        let conn = &mut table.entry_mut(slot).conn;
+        conn.set_state(advance.state);
+        if advance.refreshes {
+            conn.deadline_ms = now.ms.wrapping_add(timeout_ms(advance.state, conn.protocol, &timeouts));
+        }
+        *table.window_mut(slot) = advance.window;
+    }
+
+    /// A judgement under a newer policy: what was counted under the old one leaves first, if it differs.
+    #[cold]
+    fn judged_again<A: Address>(&mut self, slot: Slot, sides: [Side; 2]) {
+        if A::table(&self.tables).entry(slot).conn.sides != sides {
+            A::leave_slot(self, slot);
+        }
+        let epoch = self.policy_epoch;
+        let conn = &mut A::table_mut(&mut self.tables).entry_mut(slot).conn;
+        conn.sides = sides;
+        conn.policy_epoch = epoch;
+    }
+
+    /// Opens a connection that both sides accepted.
+    fn open_connection<A: Address>(
+        &mut self,
+        now: Now,
+        (rx, to): (PortId, PortId),
+        ip: &Ip,
+        (src, dst): (A, A),
+        step: &Step,
+    ) -> Option<(Slot, Way)> {
+        let Tracked::Opens { hash, replaces, state, window } = step.tracked else { return None };
+        if let Some(slot) = replaces {
+            A::table_mut(&mut self.tables).move_hand_past(slot);
+            self.drop_entry::<A>(slot);
+        }
+        let ends = conntrack::ends(ip)?;
+        let (key, swapped) = Key::new((src, ends.0, rx), (dst, ends.1, to));
+        let mut conn = Conn::new(key, ip.protocol, swapped, state);
+        conn.sides = [step.egress, step.ingress].map(|judged| judged.map_or(Side::NONE, Judged::side));
+        if step.egress.is_none() {
+            // A copy of a flood: the sender's side was judged and counted once, before.
+            conn.policy_epoch = 0;
+        } else {
+            conn.policy_epoch = self.policy_epoch;
+        }
+        conn.deadline_ms = now.ms.wrapping_add(timeout_ms(state, ip.protocol, &self.settings.timeouts));
+        conn.set_window(self.window_mod8());
+        let slot = self.insert::<A>(hash, conn, window)?;
+        self.connections += 1;
+        if let Some(port) = self.port_mut(rx) {
+            port.connections += 1;
+        }
+        A::table_mut(&mut self.tables).entry_mut(slot).with[0].count_opened();
+        Some((slot, Way::Original))
+    }
+
+    fn insert<A: Address>(&mut self, hash: u64, conn: Conn<A>, window: TcpWindow) -> Option<Slot> {
+        let table = A::table_mut(&mut self.tables);
+        let slot = table.insert(hash, conn, Attached::default())?;
+        *table.window_mut(slot) = window;
+        Some(slot)
+    }
+
+    #[cold]
+    fn count_not_recorded(&mut self, rx: PortId, receiver: Option<PortId>, kind: NotRecorded, wire: Wire, step: &Step) {
+        let packets = u64::from(wire.packets);
+        for (port, direction, judged) in sides_of(rx, receiver, step) {
+            if let Some(port) = self.port_mut(port) {
+                port.counters.not_recorded[kind as usize].add(direction, judged.verdict.is_accept(), packets);
+            }
+        }
+    }
+
+    /// Counts a packet in its connection's entry, or each side by itself where there is none or where
+    /// the packet met another fate than its connection.
+    #[inline]
+    fn record(
+        &mut self,
+        now: Now,
+        rx: PortId,
+        receiver: Option<PortId>,
+        frame: &Frame<'_>,
+        step: &Step,
+        conn: Option<(Slot, Way)>,
+    ) {
+        let Some(ip) = frame.headers.ip() else { return };
+        let flags = match ip.l4 {
+            L4::Tcp(Tcp { flags, .. }) => flags,
+            L4::Udp { .. } | L4::Ports { .. } | L4::Icmp(_) | L4::Opaque => 0,
+        };
+        let wire = frame.headers.wire;
+        if let Some((slot, way)) = conn
+            && verdicts(self.tables.v4.entry(slot).conn.sides, way) == (step.egress, step.ingress)
+        {
+            self.tally(now, slot, way, wire, flags);
+            return;
+        }
+        for (port, direction, judged) in sides_of(rx, receiver, step) {
+            self.count_one_side(now, rx, (port, direction, judged), ip, step.fragment, wire, flags);
+        }
+    }
+
+    /// Adds to an entry's tally; what it holds of an older window, or cannot hold more of, leaves first.
+    #[inline]
+    fn tally(&mut self, now: Now, slot: Slot, way: Way, wire: Wire, flags: u8) {
+        let tick = self.tick(now);
+        let window = self.window_mod8();
+        let entry = self.tables.v4.entry_mut(slot);
+        let tally = &entry.with[way as usize];
+        let apart = self.setup_apart && tally.setup_ends(flags);
+        if entry.conn.window() != window || tally.would_overflow(wire) || apart {
+            <[u8; 4]>::leave_slot(self, slot);
+        }
+        let entry = self.tables.v4.entry_mut(slot);
+        entry.with[way as usize].count(tick, wire, flags);
+        if slot.0 < self.audit_hand() {
+            self.audit_adjust(slot, way, wire);
+        }
+    }
+
+    /// Counts one side of a packet in an entry of its own.
+    fn count_one_side(
+        &mut self,
+        now: Now,
+        rx: PortId,
+        (port, direction, judged): (PortId, Direction, Judged),
+        ip: &Ip,
+        fragment: FragmentStep,
+        wire: Wire,
+        flags: u8,
+    ) {
+        let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else { return };
+        let tuple = ip.tuple();
+        let (src_port, dst_port) = match fragment {
+            FragmentStep::Follows { ports } | FragmentStep::Overlaps { ports } => ports,
+            FragmentStep::None | FragmentStep::First => (tuple.src_port, tuple.dst_port),
+        };
+        let nobody = pseudo(judged.verdict);
+        let (from, to) = if direction == Direction::Egress { (port, nobody) } else { (nobody, port) };
+        let (key, swapped) = Key::new((src.octets(), src_port, from), (dst.octets(), dst_port, to));
+        let hash = self.tables.v4.hash(&key, ip.protocol);
+        let found = self.tables.v4.find(hash, &key, ip.protocol);
+        let Some(slot) = found.or_else(|| self.open_counter(rx, hash, key, ip.protocol, swapped)) else {
+            if let Some(port) = self.port_mut(port) {
+                port.skip(false, direction, judged.verdict.is_accept(), wire);
+            }
+            return;
+        };
+        let conn = &self.tables.v4.entry(slot).conn;
+        let way = conn.way(swapped);
+        if conn.sides[way as usize] != judged.side() {
+            <[u8; 4]>::leave_slot(self, slot);
+            self.tables.v4.entry_mut(slot).conn.sides[way as usize] = judged.side();
+        }
+        self.tally(now, slot, way, wire, flags);
+    }
+
+    /// An entry that only counts, charged to the port that sent the packet: a flood of tuples uses up the
+    /// flooding guest's share and nobody else's.
+    #[cold]
+    fn open_counter(&mut self, rx: PortId, hash: u64, key: Key<[u8; 4]>, protocol: u8, swapped: bool) -> Option<Slot> {
+        let sender = self.port_mut(rx)?;
+        if sender.added[0] >= sender.config.flow_limit {
+            return None;
+        }
+        if self.counters >= self.counters_max {
+            let victim = self.tables.v4.victim(EVICTION_BUDGET, |entry| entry.conn.state() == State::Counted)?;
+            self.drop_entry::<[u8; 4]>(victim);
+        }
+        let mut conn = Conn::new(key, protocol, swapped, State::Counted);
+        conn.set_window(self.window_mod8());
+        let slot = self.insert(hash, conn, TcpWindow::default())?;
+        self.counters += 1;
+        if let Some(sender) = self.port_mut(rx) {
+            sender.added[0] += 1;
+        }
+        Some(slot)
+    }
+
+    /// Takes an entry out of its table; its tallies leave.
+    pub(super) fn drop_entry<A: Address>(&mut self, slot: Slot) {
+        A::leave_slot(self, slot);
+        let entry = A::table_mut(&mut self.tables).remove(slot);
+        if entry.conn.state().is_connection() {
+            self.connections = self.connections.saturating_sub(1);
+            let originator = entry.conn.key.port[entry.conn.originator()];
+            if let Some(port) = self.port_mut(originator) {
+                port.connections = port.connections.saturating_sub(1);
+            }
+        } else {
+            self.counters = self.counters.saturating_sub(1);
+        }
+    }
+
+    /// The one door out of the table: whatever leaves an entry (expiry, eviction, change of verdict or of
+    /// window) goes this way, and only this way into the log.
+    fn leave(&mut self, older: bool, left: Left) {
+        if left.with.iter().all(flowlog::Tally::is_empty) {
+            return;
+        }
+        let logged = self.log.has_room() && self.may_add(older, &left.conn);
+        for record in tallied(&left.conn).into_iter().flatten() {
+            let tally = &left.with[record.way as usize];
+            let accepted = record.judged.verdict.is_accept();
+            let Some(port) = self.port_mut(record.port).filter(|_| !tally.is_empty()) else { continue };
+            if logged {
+                port.counters.logged.add(record.direction, accepted, u64::from(tally.packets));
+            } else {
+                let wire = Wire { packets: tally.packets, bytes: tally.bytes };
+                port.skip(older, record.direction, accepted, wire);
+            }
+        }
+        if logged {
+            self.log.take(older, left);
+        }
+    }
+
+    /// Whether a connection's originator may add another record to the window. Counters were charged
+    /// when they were opened.
+    fn may_add(&mut self, older: bool, conn: &Conn<[u8; 4]>) -> bool {
+        if conn.state() == State::Counted {
+            return true;
+        }
+        let originator = conn.key.port[conn.originator()];
+        let Some(port) = self.port_mut(originator) else { return true };
+        let added = &mut port.added[usize::from(older)];
+        *added = added.saturating_add(1);
+        *added <= port.config.flow_limit
+    }
+
+    /// Number of the open window as entries remember it.
+    #[inline]
+    pub(super) const fn window_mod8(&self) -> u8 {
+        (self.window_number & 7) as u8
+    }
+
+    /// An unanswered connection that may give way to a new one.
+    pub(super) fn victim<A: Address>(&self, budget: usize) -> Option<Slot> {
+        A::table(&self.tables).candidate(budget, |entry| super::connection::may_give_way(entry.conn.state()))
+    }
+}
+
+/// Entries looked at for a counter that may give way when there is no room for another.
+const EVICTION_BUDGET: usize = 64;
+
+/// What a step says at which port.
+fn sides_of(
+    rx: PortId,
+    receiver: Option<PortId>,
+    step: &Step,
+) -> impl Iterator<Item = (PortId, Direction, Judged)> + use<> {
+    let egress = step.egress.map(|judged| (rx, Direction::Egress, judged));
+    let ingress = step.ingress.zip(receiver).map(|(judged, to)| (to, Direction::Ingress, judged));
+    egress.into_iter().chain(ingress)
+}
+
+/// What leaves a slot, by family: nothing of IPv6 is recorded.
+pub(super) trait Leave {
+    /// Hands the tallies of a slot over and leaves them empty, in the open window.
+    fn leave_slot(switch: &mut Switch, slot: Slot);
+}
+
+impl Leave for [u8; 4] {
+    #[inline]
+    fn leave_slot(switch: &mut Switch, slot: Slot) {
+        let window = switch.window_mod8();
+        let entry = switch.tables.v4.entry_mut(slot);
+        let left = *entry;
+        entry.with = Attached::default();
+        entry.conn.set_window(window);
+        if slot.0 < switch.audit_hand() {
+            switch.audit_left(&left);
+        }
+        switch.leave(left.conn.window() != window, left);
+    }
+}
+
+impl Leave for [u8; 16] {
+    #[inline]
+    fn leave_slot(_: &mut Switch, _: Slot) {}
+}

@@ -1,0 +1,364 @@
+//! Judging: by connection where there is state, by rules alone where there is none.
+
+use super::entry::Address;
+use super::step::{Fate, Judged, Step, Tracked, verdicts};
+use super::watch::{Observer, Stage};
+use super::{Frame, Now, Port, Switch};
+use packet::{Basis, Direction, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict, protocol};
+use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, Way};
+use secgroup::{Essential, Flow, FlowService, Members, PortId, Sender};
+use std::net::IpAddr;
+
+/// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
+const EVICTION_BUDGET: usize = 128;
+
+impl Switch {
+    /// Whether a packet between these two is judged by connection state: it is IP that is tracked at
+    /// all, and one side is a port with stateful groups.
+    #[inline]
+    pub(super) fn is_tracked(&self, sender: &Port, receiver: &Port, headers: &Headers) -> bool {
+        (sender.stateful || receiver.stateful)
+            && !secgroup::untracked(headers)
+            && !is_dhcp(headers)
+            && !receiver.is_broadcast(headers)
+    }
+
+    /// A packet of a connection, or one that may open one.
+    #[inline]
+    pub(super) fn track<A: Address>(
+        &self,
+        now: Now,
+        (sender, receiver): (&Port, &Port),
+        frame: &Frame<'_>,
+        ip: &Ip,
+        (src, dst): (A, A),
+        watch: &mut impl Observer,
+    ) -> Step {
+        if frame.headers.defect.is_some() {
+            return Step::refused(sender, receiver, Reason::Malformed);
+        }
+        if let Err(reason) = receiver.accepts_frame(frame) {
+            return self.refused_by_receiver(sender, receiver, frame, reason);
+        }
+        if frame.headers.bad_checksum {
+            return Self::invalid(sender, receiver, conntrack::Invalid("checksum is wrong"), watch);
+        }
+        if packet::is_error(ip) {
+            return self.related(now, sender, receiver, frame, ip, watch);
+        }
+        let Some(ends) = conntrack::ends(ip) else { return Step::refused(sender, receiver, Reason::Malformed) };
+        let (key, swapped) = Key::new((src, ends.0, sender.number()), (dst, ends.1, receiver.number()));
+        let table = A::table(&self.tables);
+        let hash = table.hash(&key, ip.protocol);
+        let found = table.find(hash, &key, ip.protocol);
+        match found {
+            Some(slot) if !table.entry(slot).conn.is_expired(now.ms) => {
+                let way = table.entry(slot).conn.way(swapped);
+                self.follow::<A>(now, (sender, receiver), frame, ip, (hash, slot, way), watch)
+            }
+            expired => self.open(now, (sender, receiver), frame, ip, (hash, expired), A::VICTIM, watch),
+        }
+    }
+
+    /// A packet of a known connection.
+    #[inline]
+    fn follow<A: Address>(
+        &self,
+        now: Now,
+        (sender, receiver): (&Port, &Port),
+        frame: &Frame<'_>,
+        ip: &Ip,
+        (hash, slot, way): (u64, Slot, Way),
+        watch: &mut impl Observer,
+    ) -> Step {
+        let table = A::table(&self.tables);
+        let conn = &table.entry(slot).conn;
+        let stale = conn.policy_epoch != self.policy_epoch;
+        watch.see(|| Stage::Connection { state: conn.state(), way, judged_again: stale });
+        let advance = match conntrack::advance(conn.state(), table.window(slot), way, ip, now.ms, &self.settings) {
+            Ok(advance) if advance.reopens => {
+                return self.open(now, (sender, receiver), frame, ip, (hash, Some(slot)), A::VICTIM, watch);
+            }
+            Ok(advance) => advance,
+            Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
+        };
+        let sides = if stale { self.judge_again(conn) } else { conn.sides };
+        let (egress, ingress) = verdicts(sides, way);
+        let mut step = Step { egress, ingress, ..Step::new(Fate::Nowhere) };
+        step.tracked = Tracked::Known { slot, way, sides, advance };
+        if way == Way::Reply && !(sender.is_stateful_or_open() && receiver.is_stateful_or_open()) {
+            self.judge_stateless(&mut step, sender, receiver, frame);
+        }
+        step
+    }
+
+    /// A packet without a connection: rules decide on both sides, the sender's first.
+    fn open(
+        &self,
+        now: Now,
+        (sender, receiver): (&Port, &Port),
+        frame: &Frame<'_>,
+        ip: &Ip,
+        (hash, replaces): (u64, Option<Slot>),
+        victim: fn(&Self, usize) -> Option<Slot>,
+        watch: &mut impl Observer,
+    ) -> Step {
+        let (state, window) = match conntrack::open(ip, now.ms, &self.settings) {
+            Ok(opened) => opened,
+            Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
+        };
+        watch.see(|| Stage::Opens { state });
+        let mut step = Self::judge_alone(&self.members, sender, Some(receiver), frame);
+        if !step.is_accept() {
+            return step;
+        }
+        let mut replaces = replaces;
+        if replaces.is_none() && self.connections >= self.connections_max {
+            replaces = victim(self, EVICTION_BUDGET);
+            watch.see(|| Stage::TableFull { evicts: replaces.is_some() });
+        }
+        let table_has_room = replaces.is_some() || self.connections < self.connections_max;
+        if sender.connections >= sender.connections_max || !table_has_room {
+            return Step { egress: Some(Judged::refused(Reason::CtFull)), ..Step::new(Fate::Nowhere) };
+        }
+        step.tracked = Tracked::Opens { hash, replaces, state, window };
+        step
+    }
+
+    #[cold]
+    fn invalid(sender: &Port, receiver: &Port, why: conntrack::Invalid, watch: &mut impl Observer) -> Step {
+        watch.see(|| Stage::Invalid { why });
+        Step::refused(sender, receiver, Reason::CtInvalid)
+    }
+
+    /// The sender's side as its rules have it, the receiver's refused for `reason`.
+    #[cold]
+    fn refused_by_receiver(&self, sender: &Port, receiver: &Port, frame: &Frame<'_>, reason: Reason) -> Step {
+        let mut step = Self::judge_alone(&self.members, sender, Some(receiver), frame);
+        if step.egress.is_some_and(|judged| judged.verdict.is_accept()) {
+            step.ingress = Some(Judged::refused(reason));
+        }
+        step
+    }
+
+    /// An ICMP error passes without a rule if it quotes a packet of an allowed connection **from its
+    /// receiver**; it neither refreshes nor changes that connection (RFC 5927; Linux
+    /// `nf_conntrack_inet_error`). The outer source may be any router.
+    fn related(
+        &self,
+        now: Now,
+        sender: &Port,
+        receiver: &Port,
+        frame: &Frame<'_>,
+        ip: &Ip,
+        watch: &mut impl Observer,
+    ) -> Step {
+        let quoted = match packet::quoted(frame.bytes, ip) {
+            Ok(quoted) => quoted,
+            Err(_) => return Step::refused(sender, receiver, Reason::Malformed),
+        };
+        let unknown = conntrack::Invalid("error about no known connection");
+        if quoted.tuple.src != ip.dst || quoted.fragment_offset > 0 {
+            return Self::invalid(sender, receiver, unknown, watch);
+        }
+        let judged = match (quoted.tuple.src, quoted.tuple.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                self.quoted_connection(now, sender, receiver, &quoted, (src.octets(), dst.octets()))
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                self.quoted_connection(now, sender, receiver, &quoted, (src.octets(), dst.octets()))
+            }
+            _ => None,
+        };
+        let Some((egress, ingress)) = judged else { return Self::invalid(sender, receiver, unknown, watch) };
+        watch.see(|| Stage::Related);
+        let related = |judged: Judged| match judged.verdict {
+            Verdict::Accept(Basis::Unfiltered) | Verdict::Drop(_) => judged,
+            Verdict::Accept(_) => Judged { verdict: Verdict::Accept(Basis::Related), rule: judged.rule },
+        };
+        Step { egress: egress.map(related), ingress: ingress.map(related), ..Step::new(Fate::Nowhere) }
+    }
+
+    /// How a packet **against** the quoted one is judged in the quoted one's connection.
+    fn quoted_connection<A: Address>(
+        &self,
+        now: Now,
+        sender: &Port,
+        receiver: &Port,
+        quoted: &packet::Quoted,
+        (src, dst): (A, A),
+    ) -> Option<(Option<Judged>, Option<Judged>)> {
+        let ends = conntrack::ends(&quoted_ip(quoted))?;
+        let (key, swapped) = Key::new((src, ends.0, receiver.number()), (dst, ends.1, sender.number()));
+        let table = A::table(&self.tables);
+        let protocol = quoted.tuple.protocol;
+        let slot = table.find(table.hash(&key, protocol), &key, protocol)?;
+        let conn = &table.entry(slot).conn;
+        if conn.is_expired(now.ms) {
+            return None;
+        }
+        let sides = if conn.policy_epoch == self.policy_epoch { conn.sides } else { self.judge_again(conn) };
+        Some(verdicts(sides, conn.way(swapped).opposite()))
+    }
+
+    /// Both sides of a connection under the present policy, from its **original** direction; a side
+    /// whose rule is gone is `revoked`.
+    #[cold]
+    pub(super) fn judge_again<A: Address>(&self, conn: &Conn<A>) -> [Side; 2] {
+        if self.persist_established && !conn.state().is_unreplied() {
+            return conn.sides;
+        }
+        let from = conn.originator();
+        let to = 1 - from;
+        let end = |index: usize| (conn.key.addr[index].ip(), conn.key.port[index]);
+        let service = service_of(conn);
+        let side = |direction, mine: (IpAddr, PortId), other: (IpAddr, PortId)| {
+            let Some(port) = self.port(mine.1) else { return Judged::refused(Reason::Revoked).side() };
+            let mac = self.port(other.1).map_or(Mac::ZERO, Port::mac);
+            let flow = Flow { vpc: port.config.spec.vpc, protocol: conn.protocol, service, remote: other.0, remote_mac: mac };
+            match port.judge_flow(&self.members, direction, &flow) {
+                judged if judged.verdict.is_accept() => judged.side(),
+                _ => Judged::refused(Reason::Revoked).side(),
+            }
+        };
+        [side(Direction::Egress, end(from), end(to)), side(Direction::Ingress, end(to), end(from))]
+    }
+
+    /// A reply at a port with stateless groups needs a rule of its own.
+    #[cold]
+    fn judge_stateless(&self, step: &mut Step, sender: &Port, receiver: &Port, frame: &Frame<'_>) {
+        let alone = Self::judge_alone(&self.members, sender, Some(receiver), frame);
+        if !sender.is_stateful_or_open() && step.egress.is_some_and(|judged| judged.verdict.is_accept()) {
+            step.egress = alone.egress;
+        }
+        let sent = step.egress.is_some_and(|judged| judged.verdict.is_accept());
+        if sent && !receiver.is_stateful_or_open() {
+            step.ingress = receiver.side(&self.members, Direction::Ingress, frame, sender.is_trusted()).into();
+        } else if !sent {
+            step.ingress = None;
+        }
+    }
+
+    /// A packet that is nobody's connection: essentials, broadcast, multicast, unfiltered and stateless
+    /// ports. Each side by itself.
+    pub(super) fn judge_alone(members: &Members, sender: &Port, receiver: Option<&Port>, frame: &Frame<'_>) -> Step {
+        let egress = sender.side(members, Direction::Egress, frame, sender.is_trusted());
+        let mut step = Step { egress: Some(egress), ..Step::new(Fate::Nowhere) };
+        if let Some(receiver) = receiver.filter(|_| egress.verdict.is_accept()) {
+            step.ingress = Some(match receiver.accepts_frame(frame) {
+                Ok(()) => receiver.side(members, Direction::Ingress, frame, sender.is_trusted()),
+                Err(reason) => Judged::refused(reason),
+            });
+        }
+        step
+    }
+}
+
+impl Port {
+    /// Whether its frames need no proof of origin: an uplink, or a port without port security.
+    #[inline]
+    pub(super) const fn is_trusted(&self) -> bool {
+        !self.filters()
+    }
+
+    /// Whether replies need no rule at this port.
+    #[inline]
+    fn is_stateful_or_open(&self) -> bool {
+        self.stateful || !self.filters()
+    }
+
+    /// Whether the port may receive such a frame at all: its size, and its link and network address.
+    #[inline]
+    fn accepts_frame(&self, frame: &Frame<'_>) -> Result<(), Reason> {
+        if frame.largest_packet() > u32::from(self.config.mtu) {
+            return Err(Reason::Mtu);
+        }
+        if self.filters() { self.guard.receives(&frame.headers) } else { Ok(()) }
+    }
+
+    /// Whether an IPv4 packet goes to the broadcast address of the port's subnet.
+    #[inline]
+    fn is_broadcast(&self, headers: &Headers) -> bool {
+        let (Some(broadcast), Some(ip)) = (self.config.spec.broadcast, headers.ip()) else { return false };
+        ip.dst == IpAddr::V4(broadcast)
+    }
+
+    /// One side of a packet without state: what passes without a rule, then the rules.
+    fn side(&self, members: &Members, direction: Direction, frame: &Frame<'_>, from_trusted: bool) -> Judged {
+        if !self.filters() {
+            return Judged::plain(Verdict::Accept(Basis::Unfiltered));
+        }
+        let headers = &frame.headers;
+        match self.guard.essential(direction, headers, Sender { trusted: from_trusted }) {
+            Essential::Pass => return Judged::plain(Verdict::Accept(Basis::Essential)),
+            Essential::Refuse(reason) => return Judged::refused(reason),
+            Essential::No => {}
+        }
+        if headers.defect.is_some() {
+            return Judged::refused(Reason::Malformed);
+        }
+        let Some(ip) = headers.ip() else { return Judged::plain(Verdict::Accept(Basis::Essential)) };
+        let (remote, remote_mac) = match direction {
+            Direction::Egress => (ip.dst, headers.eth.dst),
+            Direction::Ingress | Direction::Unknown => (ip.src, headers.eth.src),
+        };
+        let service = match ip.l4 {
+            L4::Tcp(Tcp { src_port: src, dst_port: dst, .. })
+            | L4::Udp { src_port: src, dst_port: dst }
+            | L4::Ports { src_port: src, dst_port: dst } => FlowService::Ports { src, dst },
+            L4::Icmp(Icmp { kind, code, .. }) => FlowService::Icmp { kind, code },
+            L4::Opaque => FlowService::None,
+        };
+        let flow = Flow { vpc: self.config.spec.vpc, protocol: ip.protocol, service, remote, remote_mac };
+        self.judge_flow(members, direction, &flow)
+    }
+
+    /// What the port's rules say.
+    #[inline]
+    fn judge_flow(&self, members: &Members, direction: Direction, flow: &Flow) -> Judged {
+        let Some(policy) = &self.policy else { return Judged::plain(Verdict::Accept(Basis::Unfiltered)) };
+        match policy.classify(direction, flow, members) {
+            Some(rule) => Judged { verdict: Verdict::Accept(Basis::Rule), rule },
+            None => Judged::refused(Reason::DefaultDeny),
+        }
+    }
+}
+
+/// What the first packet of a connection asked for.
+fn service_of<A: Address>(conn: &Conn<A>) -> FlowService {
+    let (from, to) = (conn.originator(), 1 - conn.originator());
+    match conn.protocol {
+        protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDPLITE => {
+            FlowService::Ports { src: conn.key.l4[from], dst: conn.key.l4[to] }
+        }
+        protocol::ICMP | protocol::ICMPV6 => match conntrack::asked(conn.key.l4) {
+            Some((kind, _)) => FlowService::Icmp { kind, code: 0 },
+            None => FlowService::None,
+        },
+        _ => FlowService::None,
+    }
+}
+
+/// The quoted packet as far as a connection's key needs it.
+fn quoted_ip(quoted: &packet::Quoted) -> Ip {
+    let FiveTuple { protocol, src, dst, src_port, dst_port } = quoted.tuple;
+    let l4 = match quoted.icmp {
+        Some(icmp) => L4::Icmp(icmp),
+        None if src_port == 0 && dst_port == 0 => L4::Opaque,
+        None => L4::Ports { src_port, dst_port },
+    };
+    Ip { src, dst, protocol, hop_limit: 0, fragment: None, l4, l4_offset: 0, end: 0 }
+}
+
+/// DHCP and DHCPv6, which pass by the essentials and beside connection tracking: a DISCOVER from
+/// 0.0.0.0 to broadcast makes no sane entry.
+#[inline]
+fn is_dhcp(headers: &Headers) -> bool {
+    let Some(Ip { l4: L4::Udp { src_port, dst_port }, .. }) = headers.ip() else { return false };
+    matches!((src_port, dst_port), (67, 68) | (68, 67) | (546, 547) | (547, 546))
+}
+
+/// The states in which a connection may give way to a new one.
+pub(super) fn may_give_way(state: State) -> bool {
+    state.is_connection() && state.is_unreplied()
+}

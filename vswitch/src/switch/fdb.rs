@@ -1,0 +1,221 @@
+//! The forwarding database: which MAC is behind which port, per segment.
+//!
+//! Ports with port security have static entries and learn nothing: their MACs are known, they never
+//! move, and no unknown unicast is flooded to them. Ports that may have unknown MACs (uplinks, ports
+//! without port security) learn, up to a limit each, and forget after [`AGEING_S`].
+
+use hashbrown::HashMap;
+use packet::Mac;
+use secgroup::PortId;
+
+/// Seconds after which a learned MAC is forgotten (IEEE 802.1D's recommended ageing time).
+pub const AGEING_S: u32 = 300;
+
+/// A segment's number: one per subnet; segments never mix.
+pub type Segment = u16;
+
+/// Where a MAC is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The port.
+    pub port: PortId,
+    /// When it was last heard, ms; `None` for a static entry.
+    pub heard_ms: Option<u32>,
+}
+
+/// Where a frame is to go, before anybody has judged it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// Exactly one port.
+    One(PortId),
+    /// Every other port of the segment (group address).
+    All,
+    /// Every other port that may have unknown MACs.
+    Unknown,
+    /// No port takes it.
+    None,
+}
+
+/// The table of all segments.
+#[derive(Debug, Default)]
+pub(super) struct Fdb {
+    places: HashMap<(Segment, Mac), Place, foldhash::fast::RandomState>,
+    /// Ports of a segment, in order of their numbers.
+    members: HashMap<Segment, Vec<Member>, foldhash::fast::RandomState>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    port: PortId,
+    takes_unknown: bool,
+}
+
+impl Fdb {
+    /// Adds a port to its segment with its static MACs.
+    pub(super) fn attach(&mut self, segment: Segment, port: PortId, macs: impl IntoIterator<Item = Mac>, takes_unknown: bool) {
+        let members = self.members.entry(segment).or_default();
+        members.push(Member { port, takes_unknown });
+        members.sort_by_key(|member| member.port);
+        for mac in macs {
+            self.places.insert((segment, mac), Place { port, heard_ms: None });
+        }
+    }
+
+    /// Removes a port, its static MACs and what was learned behind it.
+    pub(super) fn detach(&mut self, segment: Segment, port: PortId) {
+        if let Some(members) = self.members.get_mut(&segment) {
+            members.retain(|member| member.port != port);
+        }
+        self.places.retain(|_, place| place.port != port);
+    }
+
+    /// Where a frame for `dst` from `rx` is to go.
+    #[inline]
+    #[must_use]
+    pub(super) fn destination(&self, segment: Segment, dst: Mac, rx: PortId) -> Destination {
+        if dst.is_group() {
+            return Destination::All;
+        }
+        match self.places.get(&(segment, dst)) {
+            Some(place) if place.port == rx => Destination::None,
+            Some(place) => Destination::One(place.port),
+            None => self.unknown(segment, rx),
+        }
+    }
+
+    /// One candidate is a unicast like any other, with connection state.
+    #[cold]
+    fn unknown(&self, segment: Segment, rx: PortId) -> Destination {
+        let mut candidates = self.copies(segment, rx, true);
+        match (candidates.next(), candidates.next()) {
+            (None, _) => Destination::None,
+            (Some(port), None) => Destination::One(port),
+            (Some(_), Some(_)) => Destination::Unknown,
+        }
+    }
+
+    /// The ports that get a copy of a flood from `rx`.
+    pub(super) fn copies(&self, segment: Segment, rx: PortId, unknown_only: bool) -> impl Iterator<Item = PortId> + '_ {
+        let members = self.members.get(&segment).map_or(&[][..], Vec::as_slice);
+        members
+            .iter()
+            .filter(move |member| member.port != rx && (member.takes_unknown || !unknown_only))
+            .map(|member| member.port)
+    }
+
+    /// Notes that `mac` was heard at `port`. Static entries do not move.
+    pub(super) fn learn(&mut self, segment: Segment, mac: Mac, port: PortId, now_ms: u32, learned: usize, limit: usize) -> Learned {
+        match self.places.get_mut(&(segment, mac)) {
+            Some(Place { heard_ms: None, port: owner }) if *owner != port => Learned::Static,
+            Some(Place { heard_ms: None, .. }) => Learned::Known,
+            Some(place) if place.port == port => {
+                place.heard_ms = Some(now_ms);
+                Learned::Known
+            }
+            _ if learned >= limit => Learned::Full,
+            Some(place) => {
+                let from = place.port;
+                *place = Place { port, heard_ms: Some(now_ms) };
+                Learned::Moved { from }
+            }
+            None => {
+                self.places.insert((segment, mac), Place { port, heard_ms: Some(now_ms) });
+                Learned::New
+            }
+        }
+    }
+
+    /// Forgets what was not heard for [`AGEING_S`]; tells the port of each.
+    pub(super) fn age(&mut self, now_ms: u32, mut forgotten: impl FnMut(PortId)) {
+        self.places.retain(|_, place| {
+            let stale = place.heard_ms.is_some_and(|heard| now_ms.wrapping_sub(heard) > AGEING_S * 1000);
+            if stale {
+                forgotten(place.port);
+            }
+            !stale
+        });
+    }
+
+    /// All entries, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Segment, Mac, Place)> + '_ {
+        self.places.iter().map(|(&(segment, mac), &place)| (segment, mac, place))
+    }
+}
+
+/// What became of a MAC that was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// It was known there.
+    Known,
+    /// It is known now.
+    New,
+    /// It was behind another port before.
+    Moved {
+        /// That port.
+        from: PortId,
+    },
+    /// The port has as many MACs as it may.
+    Full,
+    /// It belongs to another port by configuration.
+    Static,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
+    const P1: PortId = PortId(1);
+    const P2: PortId = PortId(2);
+    const P3: PortId = PortId(3);
+    const P4: PortId = PortId(4);
+
+    fn fdb() -> Fdb {
+        let mut fdb = Fdb::default();
+        fdb.attach(1, P1, [A], false);
+        fdb.attach(1, P2, [], true);
+        fdb.attach(1, P3, [], true);
+        fdb.attach(2, P4, [B], false);
+        fdb
+    }
+
+    #[test]
+    fn unknown_unicast_goes_only_to_ports_that_may_have_unknown_macs() {
+        let mut fdb = fdb();
+        assert_eq!(fdb.destination(1, B, P1), Destination::Unknown);
+        assert_eq!(fdb.copies(1, P1, true).collect::<Vec<_>>(), [P2, P3]);
+        fdb.detach(1, P3);
+        assert_eq!(fdb.destination(1, B, P1), Destination::One(P2));
+        fdb.detach(1, P2);
+        assert_eq!(fdb.destination(1, B, P1), Destination::None);
+    }
+
+    #[test]
+    fn segments_never_mix() {
+        let fdb = fdb();
+        assert_eq!(fdb.destination(2, A, P4), Destination::None);
+        assert_eq!(fdb.copies(2, P4, false).count(), 0);
+    }
+
+    #[test]
+    fn a_static_entry_does_not_move() {
+        let mut fdb = fdb();
+        assert_eq!(fdb.learn(1, A, P2, 0, 0, 8), Learned::Static);
+        assert_eq!(fdb.destination(1, A, P2), Destination::One(P1));
+    }
+
+    #[test]
+    fn learning_is_limited_moves_and_ages() {
+        let mut fdb = fdb();
+        assert_eq!(fdb.learn(1, B, P2, 0, 0, 1), Learned::New);
+        assert_eq!(fdb.learn(1, Mac([2, 9, 9, 9, 9, 9]), P2, 0, 1, 1), Learned::Full);
+        assert_eq!(fdb.learn(1, B, P3, 10, 0, 1), Learned::Moved { from: P2 });
+        let mut gone = Vec::new();
+        fdb.age(10 + AGEING_S * 1000, |port| gone.push(port));
+        assert!(gone.is_empty());
+        fdb.age(11 + AGEING_S * 1000, |port| gone.push(port));
+        assert_eq!(gone, [P3]);
+        assert_eq!(fdb.destination(1, A, P2), Destination::One(P1));
+    }
+}

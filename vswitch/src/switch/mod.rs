@@ -1,0 +1,281 @@
+//! The switch: one frame in, verdicts and deliveries out. **Read this first.**
+//!
+//! ```text
+//!   Frame ── decide(&self) ──▶ Step ── commit(&mut self) ──▶ counters, connection, FDB, Outbox
+//!              │  admit → destination → connection or rules, egress then ingress
+//!              └─ the same function, watched, is `trace`
+//! ```
+//!
+//! * [`decide`]: everything about a frame's fate; changes nothing.
+//! * [`commit`]: always counts; changes connection state only where **both** sides accepted.
+//! * [`sweep`]: closes windows and expires connections in short slices.
+//! * [`apply`]: a configuration, built aside, swapped in under a new policy epoch.
+//!
+//! No I/O, no clock, no threads, no allocation per packet. Time comes as [`Now`]; a worker holds the
+//! switch's lock for a batch of frames and sends what the [`Outbox`] says after it has let go.
+
+mod apply;
+mod audit;
+mod commit;
+mod connection;
+mod counters;
+mod decide;
+mod entry;
+mod fdb;
+mod fragments;
+mod log;
+mod port;
+mod show;
+mod step;
+mod sweep;
+mod watch;
+
+pub use apply::{Prepared, SwitchConfig};
+pub use audit::Audit;
+pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
+pub use entry::{Tallied, tallied, tuple_of};
+pub use fdb::{AGEING_S, Destination, Place, Segment};
+pub use log::Chunk;
+pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
+pub use show::{ConnectionView, FlowView};
+pub use step::{Fate, FragmentStep, Judged, Left, Step, Tracked};
+pub use watch::{Observer, Silent, Stage};
+
+use entry::Tables;
+use fdb::Fdb;
+use flowlog::{Tally, Tick, Window};
+use fragments::Fragments;
+use log::Log;
+use packet::{Headers, L4, Offload, Runt, VNET_HDR_LEN};
+use secgroup::conntrack::Settings;
+use secgroup::{Members, PortId};
+
+/// What the switch attaches to a connection: the tallies of both ways, original first.
+pub type Attached = [Tally; 2];
+
+const UDP_HEADER_LEN: u32 = 8;
+
+/// A moment, read once per batch and handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Milliseconds of a clock that never steps, wrapping; for timeouts.
+    pub ms: u32,
+    /// Microseconds since the epoch, by the wall clock; for records and intervals.
+    pub wall_us: u64,
+}
+
+/// A frame and what it means. Parsing needs no switch: it is done outside the lock.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    /// The virtio-net header, passed through unchanged.
+    pub vnet: &'a [u8; VNET_HDR_LEN],
+    /// From the Ethernet header on.
+    pub bytes: &'a [u8],
+    /// What the virtio header says.
+    pub offload: Offload,
+    /// What the frame says.
+    pub headers: Headers,
+}
+
+impl<'a> Frame<'a> {
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// [`Runt`] for fewer than 14 bytes.
+    #[inline]
+    pub fn parse(vnet: &'a [u8; VNET_HDR_LEN], bytes: &'a [u8]) -> Result<Self, Runt> {
+        let (offload, known) = match Offload::parse(vnet) {
+            Some(offload) => (offload, true),
+            None => (Offload::default(), false),
+        };
+        let mut headers = Headers::parse(bytes, offload)?;
+        if !known {
+            headers.defect.get_or_insert(packet::Defect::Offload);
+        }
+        Ok(Self { vnet, bytes, offload, headers })
+    }
+
+    /// Length of the largest IP packet that the frame stands for, bytes.
+    #[inline]
+    #[must_use]
+    pub fn largest_packet(&self) -> u32 {
+        let wire = self.headers.wire;
+        let (Some(gso), Some(ip)) = (self.offload.gso, self.headers.ip()) else { return wire.bytes };
+        let payload = match ip.l4 {
+            L4::Tcp(tcp) => tcp.payload_len,
+            _ => ip.end.saturating_sub(u32::from(ip.l4_offset) + UDP_HEADER_LEN),
+        };
+        let repeated = wire.bytes.saturating_sub(payload) / wire.packets.max(1);
+        payload.min(u32::from(gso.size)) + repeated
+    }
+}
+
+/// What a frame is to be sent to: the receiving ports, in order.
+pub type Outbox = Vec<PortId>;
+
+/// The state of the whole switch. One lock stands around it.
+#[derive(Debug)]
+pub struct Switch {
+    ports: Vec<Option<Box<Port>>>,
+    fdb: Fdb,
+    members: Members,
+    tables: Tables,
+    fragments: Fragments,
+    log: Log,
+    /// Number of the open window; entries remember it modulo 8.
+    window_number: u64,
+    window_length_s: u32,
+    /// Number of the policy; 0 is never current, so that it marks entries as stale.
+    policy_epoch: u16,
+    settings: Settings,
+    persist_established: bool,
+    /// A logger keeps connection setups alone: a tally that ends one leaves.
+    setup_apart: bool,
+    /// Live connections, and how many there may be.
+    connections: u32,
+    connections_max: u32,
+    /// Live entries that only count, and how many there may be.
+    counters: u32,
+    counters_max: u32,
+    sweep: sweep::Sweep,
+    audit: audit::Scan,
+    /// Scratch of [`Self::flood`].
+    copies: Vec<PortId>,
+}
+
+impl Switch {
+    /// A switch without ports. `seed` keys its hashes; random, so that no guest can aim at them.
+    #[must_use]
+    pub fn new(now: Now, seed: u64, connections_max: u32, window_length_s: u32) -> Self {
+        let window = Window::of(now.wall_us / 1_000_000, window_length_s);
+        let tables = Tables::new(connections_max, seed);
+        Self {
+            ports: Vec::new(),
+            fdb: Fdb::default(),
+            members: Members::default(),
+            counters_max: tables.v4.capacity() - connections_max,
+            tables,
+            fragments: Fragments::default(),
+            log: Log::new(window),
+            window_number: 0,
+            window_length_s,
+            policy_epoch: 1,
+            settings: Settings::default(),
+            persist_established: false,
+            setup_apart: false,
+            connections: 0,
+            connections_max,
+            counters: 0,
+            sweep: sweep::Sweep::default(),
+            audit: audit::Scan::default(),
+            copies: Vec::new(),
+        }
+    }
+
+    /// Forwards one frame: decides, commits, and tells the outbox where it goes.
+    ///
+    /// A flood is one step for the sender and one for each receiver.
+    #[inline]
+    pub fn forward(&mut self, now: Now, rx: PortId, frame: &Frame<'_>, out: &mut Outbox) {
+        let step = self.decide(now, rx, frame, None, &mut Silent);
+        self.commit(now, rx, frame, &step, out);
+        if step.fate == Fate::Flood && step.is_accept() {
+            self.flood(now, rx, frame, out);
+        }
+    }
+
+    #[cold]
+    fn flood(&mut self, now: Now, rx: PortId, frame: &Frame<'_>, out: &mut Outbox) {
+        let unknown_only = !frame.headers.eth.dst.is_group();
+        let mut copies = std::mem::take(&mut self.copies);
+        copies.clear();
+        if let Some(sender) = self.port(rx) {
+            copies.extend(self.fdb.copies(sender.config.segment, rx, unknown_only));
+        }
+        for &to in &copies {
+            let step = self.decide(now, rx, frame, Some(to), &mut Silent);
+            self.commit(now, rx, frame, &step, out);
+        }
+        self.copies = copies;
+    }
+
+    /// Decides about a frame like [`Self::forward`], tells `watch` every stage, and changes nothing.
+    pub fn trace(&self, now: Now, rx: PortId, frame: &Frame<'_>, watch: &mut impl Observer) -> Vec<Step> {
+        let mut steps = vec![self.decide(now, rx, frame, None, watch)];
+        let flood = steps.iter().any(|step| step.fate == Fate::Flood && step.is_accept());
+        if let Some(sender) = self.port(rx).filter(|_| flood) {
+            let unknown_only = !frame.headers.eth.dst.is_group();
+            for to in self.fdb.copies(sender.config.segment, rx, unknown_only) {
+                steps.push(self.decide(now, rx, frame, Some(to), watch));
+            }
+        }
+        steps
+    }
+
+    /// Counts a frame of fewer than 14 bytes.
+    pub fn count_runt(&mut self, rx: PortId) {
+        if let Some(port) = self.port_mut(rx) {
+            port.counters.rx += 1;
+            let kind = flowlog::NotRecorded::Malformed as usize;
+            port.counters.not_recorded[kind].add(packet::Direction::Egress, false, 1);
+            port.counters.count_refusal(packet::Verdict::Drop(packet::Reason::Malformed), 1);
+        }
+    }
+
+    /// Settles what became of accepted copies, in wire packets.
+    #[inline]
+    pub fn settle(&mut self, port: PortId, delivered: u64, lost: u64) {
+        if let Some(port) = self.port_mut(port) {
+            port.counters.delivered += delivered;
+            port.counters.tx_lost += lost;
+        }
+    }
+
+    /// A port's TAP has come or gone. A port that is down takes no frames.
+    pub fn set_up(&mut self, port: PortId, up: bool) {
+        if let Some(port) = self.port_mut(port) {
+            port.up = up;
+        }
+    }
+
+    /// A port by its number.
+    #[inline]
+    #[must_use]
+    pub fn port(&self, port: PortId) -> Option<&Port> {
+        self.ports.get(usize::from(port.0))?.as_deref()
+    }
+
+    #[inline]
+    fn port_mut(&mut self, port: PortId) -> Option<&mut Port> {
+        self.ports.get_mut(usize::from(port.0))?.as_deref_mut()
+    }
+
+    /// All ports, by number.
+    pub fn ports(&self) -> impl Iterator<Item = &Port> {
+        self.ports.iter().filter_map(Option::as_deref)
+    }
+
+    /// The chunks of the log that are ready for the log thread.
+    #[must_use]
+    pub fn fetch_log(&mut self) -> Vec<Chunk> {
+        if self.log.is_ready() { self.log.fetch() } else { Vec::new() }
+    }
+
+    /// The present policy's number.
+    #[must_use]
+    pub const fn policy_epoch(&self) -> u16 {
+        self.policy_epoch
+    }
+
+    /// Live connections and their limit.
+    #[must_use]
+    pub const fn connections(&self) -> (u32, u32) {
+        (self.connections, self.connections_max)
+    }
+
+    #[inline]
+    fn tick(&self, now: Now) -> Tick {
+        let start_us = self.log.window().start_s * 1_000_000;
+        Tick::since_start_us(now.wall_us.wrapping_sub(start_us) as i64)
+    }
+}

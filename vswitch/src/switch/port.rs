@@ -1,0 +1,101 @@
+//! A port of the switch: who it is, what it may do, what was counted at it.
+
+use super::counters::PortCounters;
+use super::fdb::Segment;
+use flowlog::Skipped;
+use packet::{Mac, Wire};
+use secgroup::{Guard, Policy, PortId, PortSpec};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Records that one port's traffic may add to a window, unless configured. 262,144 rows are 13 files
+/// of a service that cuts at 20,000.
+pub const FLOW_LIMIT: u32 = 262_144;
+
+/// Each port's default share of the connection table: a quarter. Linux's whole default table is
+/// 262,144, a quarter of ours.
+pub(super) const CONNTRACK_SHARE: u32 = 4;
+
+/// MACs learned behind an uplink: a campus, not a flood.
+pub const UPLINK_MACS: usize = 4096;
+
+/// A port as configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PortConfig {
+    /// What Security Groups know of it. Its number is given by the switch.
+    pub spec: PortSpec,
+    /// Its UUID.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its segment: the subnet's number.
+    pub segment: Segment,
+    /// Greatest IP packet it receives, bytes.
+    pub mtu: u16,
+    /// MACs that may be learned behind it.
+    pub max_macs: usize,
+    /// Connections that it may have opened; `None` is its default share.
+    pub conntrack_limit: Option<u32>,
+    /// Records that it may add to a window.
+    pub flow_limit: u32,
+}
+
+/// A port at work.
+#[derive(Debug)]
+pub struct Port {
+    /// As configured.
+    pub config: PortConfig,
+    /// Anti-spoofing and essentials.
+    pub guard: Guard,
+    /// Its groups' rules; `None`: it filters nothing.
+    pub policy: Option<Arc<Policy>>,
+    /// Whether its replies pass by state.
+    pub stateful: bool,
+    /// Whether its TAP is there.
+    pub up: bool,
+    /// Live connections that it opened.
+    pub connections: u32,
+    /// Connections that it may have opened.
+    pub connections_max: u32,
+    /// Entries that its traffic has added to the open window's log, and to the one that is closing.
+    pub added: [u32; 2],
+    /// MACs learned behind it now.
+    pub learned: usize,
+    /// Datagrams in fragments it has under way.
+    pub fragments: u32,
+    /// Lack of capacity in the open window, and in the one that is closing.
+    pub skipped: [Skipped; 2],
+    /// What was counted.
+    pub counters: PortCounters,
+}
+
+impl Port {
+    /// Its number.
+    #[inline]
+    #[must_use]
+    pub const fn number(&self) -> PortId {
+        self.config.spec.port
+    }
+
+    /// Whether Security Groups and anti-spoofing apply at this port.
+    #[inline]
+    #[must_use]
+    pub const fn filters(&self) -> bool {
+        self.policy.is_some()
+    }
+
+    /// Its MAC.
+    #[must_use]
+    pub const fn mac(&self) -> Mac {
+        self.config.spec.mac
+    }
+
+    /// Counts packets that no record will hold.
+    #[inline]
+    pub(super) fn skip(&mut self, older: bool, direction: packet::Direction, accepted: bool, wire: Wire) {
+        self.counters.skipped.add(direction, accepted, u64::from(wire.packets));
+        let skipped = &mut self.skipped[usize::from(older)];
+        skipped.packets += u64::from(wire.packets);
+        skipped.bytes += u64::from(wire.bytes);
+    }
+}

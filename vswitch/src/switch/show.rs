@@ -1,0 +1,104 @@
+//! What `show` shows: plain views, taken in slices under the lock.
+
+use super::entry::{Address, tallied, tuple_of};
+use super::{Switch, Tally};
+use packet::{Direction, FiveTuple, Verdict};
+use secgroup::conntrack::State;
+use secgroup::{PortId, RuleRef};
+use std::net::IpAddr;
+
+/// A connection, as `show connections` lists it.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionView {
+    /// Its original direction; for ICMP the identifier stands in the source port.
+    pub tuple: FiveTuple,
+    /// The originator's port and the other end's.
+    pub ports: [PortId; 2],
+    /// Its state.
+    pub state: State,
+    /// Milliseconds until it expires, as things stand.
+    pub expires_in_ms: u32,
+    /// Judgement of the original direction: sender's side, receiver's side.
+    pub sides: [Option<(Verdict, RuleRef)>; 2],
+    /// Packets and bytes of the present window, original and reply.
+    pub counted: [(u32, u32); 2],
+}
+
+/// A record in the making, as `show flows` lists it.
+#[derive(Debug, Clone, Copy)]
+pub struct FlowView {
+    /// At this port.
+    pub port: PortId,
+    /// In this direction.
+    pub direction: Direction,
+    /// Of this flow.
+    pub tuple: FiveTuple,
+    /// With this verdict.
+    pub verdict: Verdict,
+    /// Packets, bytes and TCP flags so far.
+    pub tally: Tally,
+}
+
+impl Switch {
+    /// Connections whose slot lies in `range`, of both families; `None` past the end of both arenas.
+    pub fn connections_in(&self, range: std::ops::Range<u32>, now_ms: u32, out: &mut Vec<ConnectionView>) -> Option<()> {
+        let ended = range.start >= self.tables.v4.arena_len() && range.start >= self.tables.v6.arena_len();
+        self.views::<[u8; 4]>(range.clone(), now_ms, out);
+        self.views::<[u8; 16]>(range, now_ms, out);
+        (!ended).then_some(())
+    }
+
+    fn views<A: Address>(&self, range: std::ops::Range<u32>, now_ms: u32, out: &mut Vec<ConnectionView>) {
+        let table = A::table(&self.tables);
+        let range = range.start..range.end.min(table.arena_len());
+        for slot in table.slots_in(range) {
+            let entry = table.entry(slot);
+            let conn = &entry.conn;
+            if !conn.state().is_connection() || conn.is_expired(now_ms) {
+                continue;
+            }
+            let (from, to) = (conn.originator(), 1 - conn.originator());
+            let ip = |end: usize| -> IpAddr { conn.key.addr[end].ip() };
+            out.push(ConnectionView {
+                tuple: FiveTuple {
+                    protocol: conn.protocol,
+                    src: ip(from),
+                    dst: ip(to),
+                    src_port: conn.key.l4[from],
+                    dst_port: conn.key.l4[to],
+                },
+                ports: [conn.key.port[from], conn.key.port[to]],
+                state: conn.state(),
+                expires_in_ms: conn.deadline_ms.wrapping_sub(now_ms),
+                sides: conn.sides.map(|side| Some((side.verdict()?, side.rule()))),
+                counted: entry.with.map(|tally| (tally.packets, tally.bytes)),
+            });
+        }
+    }
+
+    /// Records in the making whose entry's slot lies in `range`; `None` past the end.
+    pub fn flows_in(&self, range: std::ops::Range<u32>, out: &mut Vec<FlowView>) -> Option<()> {
+        let end = range.end.min(self.tables.v4.arena_len());
+        for slot in self.tables.v4.slots_in(range.start..end) {
+            let entry = self.tables.v4.entry(slot);
+            for record in tallied(&entry.conn).into_iter().flatten() {
+                let tally = entry.with[record.way as usize];
+                if !tally.is_empty() {
+                    out.push(FlowView {
+                        port: record.port,
+                        direction: record.direction,
+                        tuple: tuple_of(&entry.conn, record.way),
+                        verdict: record.judged.verdict,
+                        tally,
+                    });
+                }
+            }
+        }
+        (range.start < self.tables.v4.arena_len()).then_some(())
+    }
+
+    /// The forwarding database: segment, MAC, place.
+    pub fn fdb(&self) -> impl Iterator<Item = (super::Segment, packet::Mac, super::Place)> + '_ {
+        self.fdb.entries()
+    }
+}

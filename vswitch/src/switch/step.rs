@@ -1,0 +1,199 @@
+//! What is decided about one frame and one receiver, as a value.
+
+use super::Port;
+use packet::{Basis, Reason, Verdict};
+use secgroup::conntrack::{Advance, Side, Slot, State, TcpWindow, Way};
+use secgroup::{PortId, RuleRef};
+
+/// One judgement at one port: the verdict and the rule behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// ACCEPT or DROP, with its reason.
+    pub verdict: Verdict,
+    /// The rule, for an ACCEPT by rule.
+    pub rule: RuleRef,
+}
+
+impl Judged {
+    /// Accepted or refused without a rule.
+    #[inline]
+    #[must_use]
+    pub const fn plain(verdict: Verdict) -> Self {
+        Self { verdict, rule: RuleRef::NONE }
+    }
+
+    /// Refused.
+    #[inline]
+    #[must_use]
+    pub const fn refused(reason: Reason) -> Self {
+        Self::plain(Verdict::Drop(reason))
+    }
+
+    /// As an entry remembers it.
+    #[inline]
+    #[must_use]
+    pub const fn side(self) -> Side {
+        Side::new(self.verdict, self.rule)
+    }
+
+    /// What an entry remembers; `None` where it holds no verdict.
+    #[inline]
+    #[must_use]
+    pub fn of(side: Side) -> Option<Self> {
+        Some(Self { verdict: side.verdict()?, rule: side.rule() })
+    }
+}
+
+/// Where a frame goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// To one port, if both sides accepted.
+    To(PortId),
+    /// A copy to every port of the segment (a step each), if the sender's side accepted.
+    Flood,
+    /// Nowhere: refused, or accepted but taken by no port.
+    Nowhere,
+    /// Kept until its datagram can be judged. Virtual reassembly releases it into this same path;
+    /// today a fragment ahead of its first is refused `frag_order`, so that nothing is ever held.
+    Held,
+}
+
+/// What a step does to the connection table.
+#[derive(Debug, Clone, Copy)]
+pub enum Tracked {
+    /// Judged without state.
+    No,
+    /// A packet of a known connection.
+    Known {
+        /// Its entry.
+        slot: Slot,
+        /// Original or reply.
+        way: Way,
+        /// Judgement of the original direction under the present policy.
+        sides: [Side; 2],
+        /// What the packet does to it, where both sides accepted.
+        advance: Advance,
+    },
+    /// Opens a connection, where both sides accepted.
+    Opens {
+        /// Its hash.
+        hash: u64,
+        /// Entry to be dropped first: expired, closed and opened anew, or unanswered in a full table.
+        replaces: Option<Slot>,
+        /// First state.
+        state: State,
+        /// First window.
+        window: TcpWindow,
+    },
+}
+
+/// What is decided about one (frame, receiver). Plain data; carries the slots found, so that commit
+/// looks nothing up again.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// Where it goes.
+    pub fate: Fate,
+    /// The sender's side; `None` in the copies of a flood, whose egress is counted once.
+    pub egress: Option<Judged>,
+    /// The receiver's side; `None` where the packet did not come that far.
+    pub ingress: Option<Judged>,
+    /// What becomes of the connection.
+    pub tracked: Tracked,
+    /// What becomes of the datagram that the frame is a fragment of.
+    pub fragment: FragmentStep,
+}
+
+/// What a step does to the table of datagrams in fragments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FragmentStep {
+    /// No fragment, or one that changes nothing.
+    None,
+    /// The first of its datagram: the others will take its verdict.
+    First,
+    /// A later one: recorded under these ports of its datagram.
+    Follows {
+        /// Layer 4 ports of the datagram.
+        ports: (u16, u16),
+    },
+    /// It overlaps what came before: nothing more of the datagram passes.
+    Overlaps {
+        /// Layer 4 ports of the datagram.
+        ports: (u16, u16),
+    },
+}
+
+impl Step {
+    /// A step that nothing has been decided about yet.
+    #[inline]
+    #[must_use]
+    pub const fn new(fate: Fate) -> Self {
+        Self { fate, egress: None, ingress: None, tracked: Tracked::No, fragment: FragmentStep::None }
+    }
+
+    /// Refused at the first port that filters: the sender, or the receiver where the sender does not.
+    #[cold]
+    pub(super) fn refused(sender: &Port, receiver: &Port, reason: Reason) -> Self {
+        let mut step = Self::new(Fate::Nowhere);
+        if sender.filters() || !receiver.filters() {
+            step.egress = Some(Judged::refused(reason));
+        } else {
+            step.egress = Some(Judged::plain(Verdict::Accept(Basis::Unfiltered)));
+            step.ingress = Some(Judged::refused(reason));
+        }
+        step
+    }
+
+    /// Whether no side refused it.
+    #[inline]
+    #[must_use]
+    pub fn is_accept(&self) -> bool {
+        let accepts = |side: Option<Judged>| side.is_none_or(|judged| judged.verdict.is_accept());
+        accepts(self.egress) && accepts(self.ingress)
+    }
+}
+
+/// The verdicts at the sender and the receiver of a packet that goes `way`, from the judgement of the
+/// original direction: replies pass while that is still allowed, and a refusal is told at the port
+/// whose rule is gone. The receiver says nothing where the sender refuses.
+#[inline]
+#[must_use]
+pub(super) fn verdicts(sides: [Side; 2], way: Way) -> (Option<Judged>, Option<Judged>) {
+    let [sender, receiver] = match way {
+        Way::Original => [sides[0], sides[1]].map(Judged::of),
+        Way::Reply => [sides[1], sides[0]].map(|side| {
+            Judged::of(side).map(|judged| match judged.verdict {
+                Verdict::Accept(Basis::Unfiltered) | Verdict::Drop(_) => judged,
+                Verdict::Accept(_) => Judged { verdict: Verdict::Accept(Basis::Reply), rule: judged.rule },
+            })
+        }),
+    };
+    match sender {
+        Some(judged) if !judged.verdict.is_accept() => (sender, None),
+        _ => (sender, receiver),
+    }
+}
+
+/// What an entry was worth when it left, for the log thread: the entry itself, one cache line.
+pub type Left = secgroup::conntrack::Entry<[u8; 4], super::Attached>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: Side = Side::new(Verdict::Accept(Basis::Rule), RuleRef::NONE);
+    const REVOKED: Side = Side::new(Verdict::Drop(Reason::Revoked), RuleRef::NONE);
+
+    fn why(sides: [Side; 2], way: Way) -> [Option<&'static str>; 2] {
+        let (egress, ingress) = verdicts(sides, way);
+        [egress, ingress].map(|side| side.map(|judged| judged.verdict.why()))
+    }
+
+    #[test]
+    fn a_refusal_is_told_at_the_port_whose_rule_is_gone_also_for_replies() {
+        assert_eq!(why([RULE, RULE], Way::Reply), [Some("reply"), Some("reply")]);
+        assert_eq!(why([RULE, REVOKED], Way::Original), [Some("rule"), Some("revoked")]);
+        assert_eq!(why([RULE, REVOKED], Way::Reply), [Some("revoked"), None]);
+        assert_eq!(why([REVOKED, RULE], Way::Original), [Some("revoked"), None]);
+        assert_eq!(why([REVOKED, RULE], Way::Reply), [Some("reply"), Some("revoked")]);
+    }
+}
