@@ -70,7 +70,11 @@ pub(super) struct RowsBuilder {
 impl RowsBuilder {
     pub(super) fn new() -> Self {
         let known = HashMap::from_iter([(Box::default(), RowId::EMPTY)]);
-        Self { chunks: Vec::new(), ends: vec![0], known }
+        Self {
+            chunks: Vec::new(),
+            ends: vec![0],
+            known,
+        }
     }
 
     /// Stores a row.
@@ -78,8 +82,14 @@ impl RowsBuilder {
     /// # Errors
     /// [`ModelError::PolicyTooLarge`] above [`POLICY_CHUNKS_MAX`].
     pub(super) fn add(&mut self, draft: &RowDraft) -> Result<RowId, ModelError> {
-        let row: Box<[Chunk]> =
-            draft.0.iter().map(|(index, bits)| Chunk { index: *index, bits: *bits }).collect();
+        let row: Box<[Chunk]> = draft
+            .0
+            .iter()
+            .map(|(index, bits)| Chunk {
+                index: *index,
+                bits: *bits,
+            })
+            .collect();
         if let Some(known) = self.known.get(&row) {
             return Ok(*known);
         }
@@ -94,7 +104,10 @@ impl RowsBuilder {
     }
 
     pub(super) fn build(self) -> Rows {
-        Rows { chunks: self.chunks.into(), ends: self.ends.into() }
+        Rows {
+            chunks: self.chunks.into(),
+            ends: self.ends.into(),
+        }
     }
 }
 
