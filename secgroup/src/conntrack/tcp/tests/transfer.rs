@@ -1,11 +1,7 @@
 //! Transfers between a small sender and a small receiver over a link that loses and reorders, on
 //! either side of the switch: not one segment may be invalid.
 
-use super::{
-    tests::{Flow, seg},
-    *,
-};
-use packet::tcp_flags::{ACK, SYN};
+use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
