@@ -17,6 +17,8 @@ pub const GROUPS_PER_PORT_MAX: usize = 64;
 pub const PAIRS_PER_PORT_MAX: usize = 100;
 /// Fixed addresses of one port.
 pub const FIXED_IPS_PER_PORT_MAX: usize = 64;
+/// Prefixes that the rules of one port name, an address group counted once per rule.
+pub const PREFIXES_PER_POLICY_MAX: usize = 1_000_000;
 /// Stored words of one compiled policy (16 bytes each, so 256 MiB): many rules whose port ranges
 /// or prefixes overlap in many ways need space beyond their number.
 pub const POLICY_CHUNKS_MAX: usize = 16 << 20;

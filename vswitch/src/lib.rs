@@ -1,6 +1,7 @@
 //! To be written.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod io;
 pub mod lab;
 pub mod switch;

@@ -14,7 +14,9 @@
 
 mod intervals;
 mod matcher;
+mod remotes;
 mod rows;
+mod services;
 
 use crate::limits::Limit;
 use crate::{
