@@ -120,6 +120,9 @@ pub(super) fn first_common(
     holds: impl Fn(u32) -> bool,
 ) -> Option<u32> {
     while let ([l, left_rest @ ..], [r, right_rest @ ..]) = (left, right) {
+        if l.index.max(r.index) > limit / 64 {
+            return None;
+        }
         if l.index < r.index {
             left = skip(left_rest, r.index);
         } else if r.index < l.index {
