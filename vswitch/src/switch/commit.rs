@@ -7,9 +7,7 @@ use super::{Attached, Frame, Now, Outbox, Switch};
 use flowlog::NotRecorded;
 use packet::{Direction, Ip, L4, Tcp, Wire};
 use secgroup::PortId;
-use secgroup::conntrack::{
-    self, Advance, Conn, Key, Side, Slot, State, TcpWindow, Way, timeout_ms,
-};
+use secgroup::conntrack::{self, Advance, Conn, Key, Side, Slot, State, TcpWindow, Way, idle_ms};
 use std::net::IpAddr;
 
 impl Switch {
@@ -179,9 +177,12 @@ impl Switch {
         let conn = &mut table.entry_mut(slot).conn;
         conn.set_state(advance.state);
         if advance.refreshes {
-            conn.deadline_ms =
-                now.ms
-                    .wrapping_add(timeout_ms(advance.state, conn.protocol, &timeouts));
+            conn.deadline_ms = now.ms.wrapping_add(idle_ms(
+                advance.state,
+                conn.protocol,
+                &advance.window,
+                &timeouts,
+            ));
         }
         *table.window_mut(slot) = advance.window;
     }
@@ -231,9 +232,12 @@ impl Switch {
         } else {
             conn.policy_epoch = self.policy_epoch;
         }
-        conn.deadline_ms =
-            now.ms
-                .wrapping_add(timeout_ms(state, ip.protocol, &self.settings.timeouts));
+        conn.deadline_ms = now.ms.wrapping_add(idle_ms(
+            state,
+            ip.protocol,
+            &window,
+            &self.settings.timeouts,
+        ));
         conn.set_window(self.window_mod8());
         let slot = self.insert::<A>(hash, conn, window)?;
         self.connections += 1;

@@ -10,7 +10,9 @@ use crate::config::names::Names;
 use crate::config::places::Place;
 use crate::config::plan::Plan;
 use packet::Direction;
-use secgroup::{AddressGroup, Ethertype, Group, Limit, Model, ModelError, PortId, Rule, RuleDraft, RuleError};
+use secgroup::{
+    AddressGroup, Ethertype, Group, Limit, Model, ModelError, PortId, Rule, RuleDraft, RuleError,
+};
 use std::collections::{HashMap, VecDeque};
 use uuid::Uuid;
 
@@ -27,28 +29,66 @@ pub(super) struct Security {
 pub(super) fn resolve(file: &File, network: &Network, findings: &mut Findings) -> Security {
     let (address_names, address_groups) = address_groups(file, findings);
     let (group_names, ids) = group_names(file, findings);
-    let references = References { network, group_names: &group_names, ids: &ids, address_names: &address_names, address_groups: &address_groups };
+    let references = References {
+        network,
+        group_names: &group_names,
+        ids: &ids,
+        address_names: &address_names,
+        address_groups: &address_groups,
+    };
     let at = Place::root().key("security_groups");
     let mut rule_places = Vec::new();
     let mut groups: Vec<Group> = Vec::new();
     for (i, (group, id)) in file.security_groups.iter().zip(&ids).enumerate() {
-        groups.push(resolve_group(group, *id, &references, &mut rule_places, &at.item(i), findings));
+        groups.push(resolve_group(
+            group,
+            *id,
+            &references,
+            &mut rule_places,
+            &at.item(i),
+            findings,
+        ));
     }
-    groups.extend(network.vpcs.iter().map(|vpc| Group::built_in_default(vpc.default_group)));
-    Security { group_names, groups, address_groups, rule_places }
+    groups.extend(
+        network
+            .vpcs
+            .iter()
+            .map(|vpc| Group::built_in_default(vpc.default_group)),
+    );
+    Security {
+        group_names,
+        groups,
+        address_groups,
+        rule_places,
+    }
 }
 
 fn address_groups(file: &File, findings: &mut Findings) -> (Names, Vec<AddressGroup>) {
     let at = Place::root().key("address_groups");
-    check_limit(Limit::AddressGroups, file.address_groups.len(), &at, findings);
+    check_limit(
+        Limit::AddressGroups,
+        file.address_groups.len(),
+        &at,
+        findings,
+    );
     let mut names = Names::new(Kind::AddressGroup);
     let resolved = file.address_groups.iter().enumerate().map(|(i, group)| {
         let at = at.item(i);
         let id = names.enter(&group.name, group.id.as_deref(), &at, findings);
-        check_limit(Limit::PrefixesPerAddressGroup, group.addresses.len(), &at.key("addresses"), findings);
+        check_limit(
+            Limit::PrefixesPerAddressGroup,
+            group.addresses.len(),
+            &at.key("addresses"),
+            findings,
+        );
         let addresses = group.addresses.iter().enumerate();
-        let prefixes = addresses.filter_map(|(j, text)| prefix(text, &at.key("addresses").item(j), findings));
-        AddressGroup { id, name: group.name.clone(), prefixes: prefixes.collect() }
+        let prefixes =
+            addresses.filter_map(|(j, text)| prefix(text, &at.key("addresses").item(j), findings));
+        AddressGroup {
+            id,
+            name: group.name.clone(),
+            prefixes: prefixes.collect(),
+        }
     });
     let resolved = resolved.collect();
     (names, resolved)
@@ -63,7 +103,11 @@ fn group_names(file: &File, findings: &mut Findings) -> (Names, Vec<Uuid>) {
         let at = at.item(i);
         if group.name == Group::DEFAULT_NAME {
             let remedy = "choose another name, and list that group at the ports";
-            findings.mistake(&at.key("name"), "the group `default` of each VPC is built in", remedy);
+            findings.mistake(
+                &at.key("name"),
+                "the group `default` of each VPC is built in",
+                remedy,
+            );
         }
         names.enter(&group.name, group.id.as_deref(), &at, findings)
     });
@@ -86,19 +130,34 @@ impl References<'_> {
             return Some(self.ids[number]);
         }
         let vpcs = &self.network.vpcs;
-        if let Some(vpc) = vpcs.iter().find(|vpc| vpc.default_group.to_string() == reference) {
+        if let Some(vpc) = vpcs
+            .iter()
+            .find(|vpc| vpc.default_group.to_string() == reference)
+        {
             return Some(vpc.default_group);
         }
         match (reference == Group::DEFAULT_NAME, vpcs.as_slice()) {
             (true, [vpc]) => Some(vpc.default_group),
             (true, [_, _, ..]) => {
-                let ids: Vec<String> = vpcs.iter().map(|vpc| format!("{} of VPC `{}`", vpc.default_group, vpc.name)).collect();
-                findings.mistake(at, "each VPC has its own group `default`", format!("write its id: {}", ids.join(", ")));
+                let ids: Vec<String> = vpcs
+                    .iter()
+                    .map(|vpc| format!("{} of VPC `{}`", vpc.default_group, vpc.name))
+                    .collect();
+                findings.mistake(
+                    at,
+                    "each VPC has its own group `default`",
+                    format!("write its id: {}", ids.join(", ")),
+                );
                 None
             }
             _ => {
                 let problem = format!("no security group has the name or id {}", quoted(reference));
-                findings.mistake(at, problem, self.group_names.suggestion(reference, &[Group::DEFAULT_NAME]));
+                findings.mistake(
+                    at,
+                    problem,
+                    self.group_names
+                        .suggestion(reference, &[Group::DEFAULT_NAME]),
+                );
                 None
             }
         }
@@ -119,8 +178,13 @@ fn resolve_group(
     let mut places: HashMap<String, VecDeque<Place>> = HashMap::new();
     for (i, typed) in group.rules.iter().enumerate() {
         let at = at.item(i);
-        let Some(rule) = resolve_rule(typed, id, references, &at, findings) else { continue };
-        places.entry(rule.to_string()).or_default().push_back(at.clone());
+        let Some(rule) = resolve_rule(typed, id, references, &at, findings) else {
+            continue;
+        };
+        places
+            .entry(rule.to_string())
+            .or_default()
+            .push_back(at.clone());
         if typed.id.is_some() {
             rule_places.push((rule.id, at));
         }
@@ -130,26 +194,53 @@ fn resolve_group(
     if group.default_rules.unwrap_or(true) && !lists_egress {
         rules.extend(Group::default_egress_rules(id));
     }
-    let mut group = Group { id, name: group.name.clone(), rules, stateful: group.stateful.unwrap_or(true) };
+    let mut group = Group {
+        id,
+        name: group.name.clone(),
+        rules,
+        stateful: group.stateful.unwrap_or(true),
+    };
     for merged in group.merge_duplicates() {
-        let Some(places) = places.get_mut(&merged.rule) else { continue };
-        let (Some(first), Some(second)) = (places.front().cloned(), places.remove(1)) else { continue };
+        let Some(places) = places.get_mut(&merged.rule) else {
+            continue;
+        };
+        let (Some(first), Some(second)) = (places.front().cloned(), places.remove(1)) else {
+            continue;
+        };
         findings.notice(&second, format!("allows the same as {first}; merged"));
     }
     group
 }
 
-fn resolve_rule(rule: &file::SecurityGroupRule, group: Uuid, references: &References<'_>, at: &Place, findings: &mut Findings) -> Option<Rule> {
-    let directions = [("ingress", Direction::Ingress), ("egress", Direction::Egress)];
+fn resolve_rule(
+    rule: &file::SecurityGroupRule,
+    group: Uuid,
+    references: &References<'_>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<Rule> {
+    let directions = [
+        ("ingress", Direction::Ingress),
+        ("egress", Direction::Egress),
+    ];
     let direction = one_of(&rule.direction, &directions, &at.key("direction"), findings);
     let ethertype = match &rule.ethertype {
         Some(text) => parsed::<Ethertype>(text, &at.key("ethertype"), findings),
         None => Some(Ethertype::Ipv4),
     };
-    let id = rule.id.as_ref().map(|text| rule_id(text, &at.key("id"), findings));
-    let remote_group = rule.remote_group.as_ref().map(|name| references.group(name, &at.key("remote_group"), findings));
+    let id = rule
+        .id
+        .as_ref()
+        .map(|text| rule_id(text, &at.key("id"), findings));
+    let remote_group = rule
+        .remote_group
+        .as_ref()
+        .map(|name| references.group(name, &at.key("remote_group"), findings));
     let remote_address_group = rule.remote_address_group.as_ref().map(|name| {
-        let found = references.address_names.resolve(name, &at.key("remote_address_group"), findings);
+        let found =
+            references
+                .address_names
+                .resolve(name, &at.key("remote_address_group"), findings);
         found.map(|number| references.address_groups[number].id)
     });
     let draft = RuleDraft {
@@ -189,24 +280,41 @@ const fn key_of(error: &RuleError) -> Option<&'static str> {
 fn rule_id(text: &str, at: &Place, findings: &mut Findings) -> Option<Uuid> {
     let id = Uuid::try_parse(text).ok();
     if id.is_none() {
-        findings.mistake(at, format!("{} is not a UUID", quoted(text)), "leave `id` out to have one derived from the rule");
+        findings.mistake(
+            at,
+            format!("{} is not a UUID", quoted(text)),
+            "leave `id` out to have one derived from the rule",
+        );
     }
     id
 }
 
 /// What only groups and ports together can get wrong, as the security groups judge it.
 pub(super) fn check_model(plan: &Plan, rule_places: &[(Uuid, Place)], findings: &mut Findings) {
-    let model = Model { groups: plan.groups.clone(), address_groups: plan.address_groups.clone() };
-    let specs: Vec<_> = (0..plan.ports.len()).map(|index| plan.port_spec(index)).collect();
+    let model = Model {
+        groups: plan.groups.clone(),
+        address_groups: plan.address_groups.clone(),
+    };
+    let specs: Vec<_> = (0..plan.ports.len())
+        .map(|index| plan.port_spec(index))
+        .collect();
     for error in model.check(&specs) {
-        let Some((place, port)) = place_of(&error, rule_places) else { continue };
+        let Some((place, port)) = place_of(&error, rule_places) else {
+            continue;
+        };
         // What was told about the value itself is nearer to the cause.
         if findings.has_within(&place) {
             continue;
         }
         let text = error.to_string();
-        let prefix = port.map(|port| format!("port {port}: ")).unwrap_or_default();
-        worded(&text.strip_prefix(&prefix).unwrap_or(&text), &place, findings);
+        let prefix = port
+            .map(|port| format!("port {port}: "))
+            .unwrap_or_default();
+        worded(
+            &text.strip_prefix(&prefix).unwrap_or(&text),
+            &place,
+            findings,
+        );
     }
 }
 
@@ -224,10 +332,16 @@ fn place_of(error: &ModelError, rule_places: &[(Uuid, Place)]) -> Option<(Place,
         ModelError::MulticastPair { port, .. } => of_port(*port, "allowed_address_pairs"),
         ModelError::DuplicateId(id) => {
             let rule = rule_places.iter().rfind(|(of_rule, _)| of_rule == id);
-            let place = rule.map_or_else(|| Place::root().key("security_groups"), |(_, place)| place.key("id"));
+            let place = rule.map_or_else(
+                || Place::root().key("security_groups"),
+                |(_, place)| place.key("id"),
+            );
             Some((place, None))
         }
-        ModelError::TooMany { limit: Limit::RulesPerPolicy, .. } => Some((Place::root().key("security_groups"), None)),
+        ModelError::TooMany {
+            limit: Limit::RulesPerPolicy,
+            ..
+        } => Some((Place::root().key("security_groups"), None)),
         _ => None,
     }
 }
