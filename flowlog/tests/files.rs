@@ -464,6 +464,7 @@ fn a_log_that_is_none_is_refused_with_file_and_line_and_reading_goes_on_where_it
 }
 
 /// The name of the one file that a logger with this layout writes.
+#[allow(clippy::unwrap_used, reason = "a test may stop")]
 fn written(layout: Layout) -> String {
     let dir = TempDir::new().unwrap();
     let mut collector = collector(&[LoggerSpec {
