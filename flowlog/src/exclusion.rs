@@ -67,7 +67,7 @@ impl fmt::Display for NotRecorded {
 /// Whether a frame is recorded: `None` if it is, otherwise why not.
 #[inline]
 #[must_use]
-pub fn recordable(headers: &Headers) -> Option<NotRecorded> {
+pub fn not_recorded(headers: &Headers) -> Option<NotRecorded> {
     let ip = match &headers.net {
         Net::Ip(ip) => ip,
         Net::Arp(_) => return Some(NotRecorded::Arp),
@@ -113,11 +113,11 @@ mod tests {
     #[test]
     fn tcp_udp_and_icmp_over_ipv4_are_recorded_and_broadcast_too() {
         for protocol in [1, 6, 17] {
-            assert_eq!(recordable(&ip("10.0.0.1", "10.0.0.2", protocol)), None);
+            assert_eq!(not_recorded(&ip("10.0.0.1", "10.0.0.2", protocol)), None);
         }
         let mut broadcast = ip("0.0.0.0", "255.255.255.255", 17);
         broadcast.eth.dst = Mac::BROADCAST;
-        assert_eq!(recordable(&broadcast), None);
+        assert_eq!(not_recorded(&broadcast), None);
     }
 
     #[test]
@@ -138,9 +138,9 @@ mod tests {
             (other(0x88cc), N::NonIp),
         ];
         for (headers, kind) in cases {
-            assert_eq!(recordable(&headers), Some(kind), "{headers:?}");
+            assert_eq!(not_recorded(&headers), Some(kind), "{headers:?}");
         }
-        assert_eq!(recordable(&ip("10.0.0.1", "169.254.170.1", 6)), None);
+        assert_eq!(not_recorded(&ip("10.0.0.1", "169.254.170.1", 6)), None);
     }
 
     #[test]

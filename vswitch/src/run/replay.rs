@@ -248,7 +248,7 @@ impl<'a> Replay<'a> {
     /// A frame of nobody: one record, `unknown`.
     fn observe_unknown(&mut self, frame: &Frame<'_>) {
         self.summary.unknown += 1;
-        if flowlog::recordable(&frame.headers).is_some() {
+        if flowlog::not_recorded(&frame.headers).is_some() {
             return;
         }
         let Some(ip) = frame.headers.ip() else { return };

@@ -32,7 +32,7 @@ impl Switch {
             Some(ip) => self.commit_connection(now, rx, receiver, ip, step),
             None => None,
         };
-        match flowlog::recordable(&frame.headers) {
+        match flowlog::not_recorded(&frame.headers) {
             Some(kind) => self.count_not_recorded(rx, receiver, kind, wire, step),
             None => self.record(now, rx, receiver, frame, step, conn),
         }
