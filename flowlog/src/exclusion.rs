@@ -172,7 +172,10 @@ mod tests {
             protocol,
             hop_limit: 64,
             fragment: None,
-            l4: L4::Opaque,
+            l4: L4::Ports {
+                src_port: 1,
+                dst_port: 2,
+            },
             l4_offset: 34,
             end: 64,
         });
@@ -180,5 +183,25 @@ mod tests {
             net,
             ..other(ethertype::IPV4)
         }
+    }
+
+    #[test]
+    fn a_header_cut_short_leaves_no_tuple_but_a_fragment_has_its_datagrams() {
+        let mut headers = ip("10.0.0.1", "10.0.0.2", 6);
+        let packet::Net::Ip(ip) = &mut headers.net else {
+            unreachable!()
+        };
+        ip.l4 = L4::Opaque;
+        assert_eq!(not_recorded(&headers), Some(NotRecorded::Malformed));
+        let packet::Net::Ip(ip) = &mut headers.net else {
+            unreachable!()
+        };
+        ip.fragment = Some(packet::Fragment {
+            id: 1,
+            offset: 8,
+            len: 8,
+            more: false,
+        });
+        assert_eq!(not_recorded(&headers), None);
     }
 }
