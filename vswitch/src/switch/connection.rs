@@ -38,10 +38,9 @@ impl Switch {
         watch: &mut impl Observer,
     ) -> Step {
         if frame.headers.defect.is_some() {
-            return Step::refused(sender, receiver, Reason::Malformed);
-        }
-        if let Err(reason) = receiver.accepts_frame(frame) {
-            return self.refused_by_receiver(sender, receiver, frame, reason);
+            // From a sender that filters it would not have been admitted.
+            let reason = receiver.accepts_frame(frame).err();
+            return Step::refused(sender, Some(receiver), reason.unwrap_or(Reason::Malformed));
         }
         if frame.headers.bad_checksum {
             return Self::invalid(
@@ -55,7 +54,7 @@ impl Switch {
             return self.related(now, sender, receiver, frame, ip, watch);
         }
         let Some(ends) = conntrack::ends(ip) else {
-            return Step::refused(sender, receiver, Reason::Malformed);
+            return Step::refused(sender, Some(receiver), Reason::Malformed);
         };
         let (key, swapped) = Key::new(
             (src, ends.0, sender.number()),
@@ -142,7 +141,7 @@ impl Switch {
         if way == Way::Reply && !(sender.is_stateful_or_open() && receiver.is_stateful_or_open()) {
             self.judge_stateless(&mut step, sender, receiver, frame);
         }
-        step
+        step.taken_by(Some(receiver), frame)
     }
 
     /// A packet without a connection: rules decide on both sides, the sender's first.
@@ -196,23 +195,7 @@ impl Switch {
         watch: &mut impl Observer,
     ) -> Step {
         watch.see(|| Stage::Invalid { why });
-        Step::refused(sender, receiver, Reason::CtInvalid)
-    }
-
-    /// The sender's side as its rules have it, the receiver's refused for `reason`.
-    #[cold]
-    fn refused_by_receiver(
-        &self,
-        sender: &Port,
-        receiver: &Port,
-        frame: &Frame<'_>,
-        reason: Reason,
-    ) -> Step {
-        let mut step = Self::judge_alone(&self.members, sender, Some(receiver), frame);
-        if step.egress.is_some_and(|judged| judged.verdict.is_accept()) {
-            step.ingress = Some(Judged::refused(reason));
-        }
-        step
+        Step::refused(sender, Some(receiver), Reason::CtInvalid)
     }
 
     /// An ICMP error passes without a rule if it quotes a packet of an allowed connection **from its
@@ -229,7 +212,7 @@ impl Switch {
     ) -> Step {
         let quoted = match packet::quoted(frame.bytes, ip) {
             Ok(quoted) => quoted,
-            Err(_) => return Step::refused(sender, receiver, Reason::Malformed),
+            Err(_) => return Step::refused(sender, Some(receiver), Reason::Malformed),
         };
         let unknown = conntrack::Invalid("error about no known connection");
         if quoted.tuple.src != ip.dst || quoted.fragment_offset > 0 {
@@ -263,6 +246,7 @@ impl Switch {
             ingress: ingress.map(related),
             ..Step::new(Fate::Nowhere)
         }
+        .taken_by(Some(receiver), frame)
     }
 
     /// How a packet **against** the quoted one is judged in the quoted one's connection.
@@ -394,7 +378,7 @@ impl Port {
 
     /// Whether the port may receive such a frame at all: its size, and its link and network address.
     #[inline]
-    fn accepts_frame(&self, frame: &Frame<'_>) -> Result<(), Reason> {
+    pub(super) fn accepts_frame(&self, frame: &Frame<'_>) -> Result<(), Reason> {
         if frame.largest_packet() > u32::from(self.config.mtu) {
             return Err(Reason::Mtu);
         }
