@@ -1,5 +1,6 @@
 //! Configurations that hold, and what they mean.
 
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use vswitch::config::{Config, Kind, Plan, Role};
@@ -54,14 +55,22 @@ object_storage:                        # used by loggers with storage_type OBS
 
 #[test]
 fn the_example_of_the_specification_means_what_it_says() {
-    let (plan, notices) = Config::parse(NORMATIVE, "example.yaml").unwrap_or_else(|error| panic!("{error}"));
+    let (plan, notices) =
+        Config::parse(NORMATIVE, "example.yaml").unwrap_or_else(|error| panic!("{error}"));
     assert!(notices.is_empty(), "{notices:?}");
     let vm1 = &plan.ports[0];
     assert_eq!(vm1.id, Kind::Port.derive("vm1"));
     assert_eq!(vm1.instance_id, Kind::Instance.derive("vm1"));
-    assert_eq!((vm1.role, vm1.port_security, vm1.max_macs), (Role::Instance, true, 8));
+    assert_eq!(
+        (vm1.role, vm1.port_security, vm1.max_macs),
+        (Role::Instance, true, 8)
+    );
     assert_eq!(vm1.groups, [plan.groups[0].id]);
-    assert_eq!(plan.groups[0].rules.len(), 5, "three rules, and the two of egress");
+    assert_eq!(
+        plan.groups[0].rules.len(),
+        5,
+        "three rules, and the two of egress"
+    );
     assert_eq!(plan.loggers[0].interval_s, 60);
     assert_eq!(plan.conntrack.limit, 1_048_576);
 }
@@ -71,7 +80,12 @@ fn every_file_in_configs_loads_and_prints() {
     for path in configs() {
         let plan = load(&path);
         let summary = plan.to_string();
-        assert!(plan.ports.iter().all(|port| summary.contains(&port.tap.name)), "{summary}");
+        assert!(
+            plan.ports
+                .iter()
+                .all(|port| summary.contains(&port.tap.name)),
+            "{summary}"
+        );
         let view = serde_json::to_value(&plan).unwrap();
         assert_eq!(view["ports"].as_array().unwrap().len(), plan.ports.len());
     }
@@ -89,10 +103,19 @@ fn the_full_configuration_shows_every_key_of_the_schema() {
     let mut keys = BTreeSet::new();
     collect_keys(&schema, &mut keys);
     assert!(keys.len() > 90, "{keys:?}");
-    let full = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/full.yaml")).unwrap();
-    let absent: Vec<_> = keys.iter().filter(|key| !full.contains(key.as_str())).collect();
-    // The two need an AWS profile and a collector, and are refused as long as there is none.
-    assert_eq!(absent, ["account_id"], "keys that configs/full.yaml does not show");
+    let full =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/full.yaml"))
+            .unwrap();
+    let absent: Vec<_> = keys
+        .iter()
+        .filter(|key| !full.contains(key.as_str()))
+        .collect();
+    // It belongs to the AWS profiles, and is refused as long as there is none.
+    assert_eq!(
+        absent,
+        ["account_id"],
+        "keys that configs/full.yaml does not show"
+    );
 }
 
 #[test]
@@ -119,7 +142,14 @@ fn a_group_gets_the_usual_egress_rules_only_where_it_lists_none_and_does_not_ref
          - {name: closed, default_rules: false}\n\
          - {name: own, rules: [{direction: egress, protocol: tcp}]}\n",
     ));
-    let rules = |name: &str| plan.groups.iter().find(|group| group.name == name).unwrap().rules.len();
+    let rules = |name: &str| {
+        plan.groups
+            .iter()
+            .find(|group| group.name == name)
+            .unwrap()
+            .rules
+            .len()
+    };
     assert_eq!((rules("bare"), rules("closed"), rules("own")), (2, 0, 1));
 }
 
@@ -135,8 +165,12 @@ fn duplicate_rules_are_merged_also_in_another_spelling_and_a_notice_says_so() {
     let (plan, notices) = Config::parse(&text, "test.yaml").unwrap();
     assert_eq!(plan.groups[0].rules.len(), 4, "two and the two of egress");
     let notices: Vec<_> = notices.iter().map(ToString::to_string).collect();
-    let expected = "security_groups[0].rules[2]: allows the same as security_groups[0].rules[0]; merged";
-    assert!(notices.len() == 1 && notices[0].ends_with(expected), "{notices:?}");
+    let expected =
+        "security_groups[0].rules[2]: allows the same as security_groups[0].rules[0]; merged";
+    assert!(
+        notices.len() == 1 && notices[0].ends_with(expected),
+        "{notices:?}"
+    );
 }
 
 #[test]
@@ -153,7 +187,10 @@ fn references_go_by_name_and_by_id() {
 
 #[test]
 fn derived_values_are_the_same_however_often_and_wherever_the_file_is_read() {
-    let (first, second) = (parse(&with_groups("- {name: g}\n")), parse(&with_groups("- {name: g}\n")));
+    let (first, second) = (
+        parse(&with_groups("- {name: g}\n")),
+        parse(&with_groups("- {name: g}\n")),
+    );
     assert_eq!(first.ports, second.ports);
     let port = &first.ports[0];
     assert!(port.mac.to_string().starts_with("fa:16:3e:"));
@@ -177,7 +214,9 @@ fn an_uplink_carries_the_gateway_and_a_guest_without_port_security_may_be_the_ro
 
 #[test]
 fn a_long_file_of_noise_is_refused_and_never_a_panic() {
-    for noise in ["[", "{a: ", "- ", "&a [*a, ", "? ", "!!x ", "\u{feff}", "\0", "'"] {
+    for noise in [
+        "[", "{a: ", "- ", "&a [*a, ", "? ", "!!x ", "\u{feff}", "\0", "'",
+    ] {
         assert!(Config::parse(&noise.repeat(20_000), "noise.yaml").is_err());
     }
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n\
@@ -185,11 +224,36 @@ fn a_long_file_of_noise_is_refused_and_never_a_panic() {
     assert!(Config::parse(bomb, "bomb.yaml").is_err());
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_file_with_any_piece_replaced_is_read_or_refused_and_never_a_panic(
+        at in 0..NORMATIVE.len(),
+        length in 0..24_usize,
+        piece in r"(\PC|[\[\]{}:,#&*!|>' \-\n\t0-9]){0,6}|/0|::/0|65536|-1|\.\.|UTC|default",
+    ) {
+        let end = (at + length).min(NORMATIVE.len());
+        let (Some(before), Some(behind)) = (NORMATIVE.get(..at), NORMATIVE.get(end..)) else {
+            return Ok(());
+        };
+        if let Err(error) = Config::parse(&format!("{before}{piece}{behind}"), "test.yaml") {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
 #[test]
 fn thousands_of_ports_are_read_and_none_shares_a_derived_mac() {
-    let mut text = "region: r\nvpcs: [{name: v}]\nsubnets: [{name: s, vpc: v, cidr: 10.0.0.0/16}]\nports:\n".to_owned();
+    let mut text =
+        "region: r\nvpcs: [{name: v}]\nsubnets: [{name: s, vpc: v, cidr: 10.0.0.0/16}]\nports:\n"
+            .to_owned();
     for i in 0..6_000 {
-        text += &format!("- {{name: p{i}, subnet: s, fixed_ips: [10.0.{}.{}]}}\n", i / 250, i % 250 + 1);
+        text += &format!(
+            "- {{name: p{i}, subnet: s, fixed_ips: [10.0.{}.{}]}}\n",
+            i / 250,
+            i % 250 + 1
+        );
     }
     let plan = parse(&text);
     let macs: BTreeSet<_> = plan.ports.iter().map(|port| port.mac).collect();
@@ -198,18 +262,25 @@ fn thousands_of_ports_are_read_and_none_shares_a_derived_mac() {
 
 fn configs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     assert!(files.len() >= 3);
     files
 }
 
 fn load(path: &Path) -> Plan {
-    Config::load(path).unwrap_or_else(|error| panic!("{error}")).0
+    Config::load(path)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .0
 }
 
 fn parse(text: &str) -> Plan {
-    Config::parse(text, "test.yaml").unwrap_or_else(|error| panic!("{error}")).0
+    Config::parse(text, "test.yaml")
+        .unwrap_or_else(|error| panic!("{error}"))
+        .0
 }
 
 /// A file with these groups and one port.

@@ -19,7 +19,10 @@ fn every_wrong_file_gets_exactly_its_message() {
         }
         let expected = std::fs::read_to_string(&expected_path).unwrap_or_default();
         if message != expected {
-            differing.push(format!("{}\n--- expected\n{expected}--- said\n{message}", path.display()));
+            differing.push(format!(
+                "{}\n--- expected\n{expected}--- said\n{message}",
+                path.display()
+            ));
         }
     }
     assert!(differing.is_empty(), "{}", differing.join("\n"));
@@ -39,8 +42,13 @@ fn a_secret_that_was_typed_into_the_file_is_not_repeated_in_a_message() {
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let error = Config::load(Path::new("no/such.yaml")).unwrap_err().to_string();
-    assert_eq!(error, "no/such.yaml: cannot be read: No such file or directory (os error 2)");
+    let error = Config::load(Path::new("no/such.yaml"))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "no/such.yaml: cannot be read: No such file or directory (os error 2)"
+    );
 }
 
 /// What the program says, with the file's name alone: the path is this machine's.
@@ -48,15 +56,27 @@ fn message(path: &Path) -> String {
     let name = path.file_name().unwrap().to_string_lossy();
     let text = std::fs::read(path).unwrap();
     match Config::load(path) {
-        Ok((plan, notices)) => panic!("{name} is not wrong: {plan}{notices:?}\n{}", String::from_utf8_lossy(&text)),
-        Err(error) => error.to_string().replace(&path.display().to_string(), &name) + "\n",
+        Ok((plan, notices)) => panic!(
+            "{name} is not wrong: {plan}{notices:?}\n{}",
+            String::from_utf8_lossy(&text)
+        ),
+        Err(error) => {
+            error
+                .to_string()
+                .replace(&path.display().to_string(), &name)
+                + "\n"
+        }
     }
 }
 
 fn wrong_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong");
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|end| end == "yaml"))
+        .collect();
     files.sort();
     files
 }

@@ -38,7 +38,11 @@ impl fmt::Display for ConfigError {
             Self::Syntax { file, error } => write!(f, "{file}: {error}"),
             Self::Meaning { file, mistakes } => {
                 let count = mistakes.len();
-                write!(f, "{file}: {count} mistake{}", if count == 1 { "" } else { "s" })?;
+                write!(
+                    f,
+                    "{file}: {count} mistake{}",
+                    if count == 1 { "" } else { "s" }
+                )?;
                 for mistake in mistakes.iter().take(MAX_MISTAKES_PRINTED) {
                     write!(f, "\n{mistake}")?;
                 }

@@ -48,7 +48,10 @@ impl Kind {
     /// The id of the thing of this kind and name.
     #[must_use]
     pub fn derive(self, name: &str) -> Uuid {
-        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("vswitch:{}:{name}", self.word()).as_bytes())
+        Uuid::new_v5(
+            &Uuid::NAMESPACE_URL,
+            format!("vswitch:{}:{name}", self.word()).as_bytes(),
+        )
     }
 }
 

@@ -3,6 +3,7 @@
 use super::limits::MAX_VALUE_CHARS;
 use super::places::{Place, Places, Position};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fmt;
 
 /// One mistake of meaning in a configuration file.
@@ -27,8 +28,17 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { place, position, problem, remedy } = self;
-        write!(f, "line {}: {place}: {problem}\n    {remedy}", position.line)
+        let Self {
+            place,
+            position,
+            problem,
+            remedy,
+        } = self;
+        write!(
+            f,
+            "line {}: {place}: {problem}\n    {remedy}",
+            position.line
+        )
     }
 }
 
@@ -45,7 +55,11 @@ pub struct Notice {
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}: {}", self.position.line, self.place, self.text)
+        write!(
+            f,
+            "line {}: {}: {}",
+            self.position.line, self.place, self.text
+        )
     }
 }
 
@@ -58,8 +72,14 @@ pub(super) struct Findings {
 
 impl Findings {
     /// Notes a mistake.
-    pub(super) fn mistake(&mut self, place: &Place, problem: impl Into<String>, remedy: impl Into<String>) {
-        self.mistakes.push((place.clone(), problem.into(), remedy.into()));
+    pub(super) fn mistake(
+        &mut self,
+        place: &Place,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.mistakes
+            .push((place.clone(), problem.into(), remedy.into()));
     }
 
     /// Notes something that is no mistake.
@@ -67,14 +87,23 @@ impl Findings {
         self.notices.push((place.clone(), text.into()));
     }
 
+    /// Whether there is nothing to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.mistakes.is_empty() && self.notices.is_empty()
+    }
+
     /// Mistakes found so far.
     pub(super) fn count(&self) -> usize {
         self.mistakes.len()
     }
 
-    /// Whether this place, or one inside it, has a mistake already.
-    pub(super) fn has_within(&self, place: &Place) -> bool {
-        self.mistakes.iter().any(|(other, ..)| other.is_within(place))
+    /// The places that have a mistake, and those that they are in.
+    pub(super) fn places(&self) -> HashSet<Place> {
+        let chain = |place: &Place| std::iter::successors(Some(place.clone()), Place::parent);
+        self.mistakes
+            .iter()
+            .flat_map(|(place, ..)| chain(place))
+            .collect()
     }
 
     /// Mistakes and notices with their positions, in the order of the file.
@@ -82,14 +111,23 @@ impl Findings {
         let mut mistakes: Vec<Mistake> = self
             .mistakes
             .into_iter()
-            .map(|(place, problem, remedy)| Mistake { position: places.position(&place), place, problem, remedy })
+            .map(|(place, problem, remedy)| Mistake {
+                position: places.position(&place),
+                place,
+                problem,
+                remedy,
+            })
             .collect();
         // Stable: several mistakes of one place keep the order of the checks.
         mistakes.sort_by_key(|mistake| mistake.position);
         let mut notices: Vec<Notice> = self
             .notices
             .into_iter()
-            .map(|(place, text)| Notice { position: places.position(&place), place, text })
+            .map(|(place, text)| Notice {
+                position: places.position(&place),
+                place,
+                text,
+            })
             .collect();
         notices.sort_by_key(|notice| notice.position);
         (mistakes, notices)
@@ -98,7 +136,11 @@ impl Findings {
 
 /// A value from the file as messages quote it: without control characters, and not longer than a line.
 pub(super) fn quoted(value: &str) -> String {
-    let mut text: String = value.chars().take(MAX_VALUE_CHARS).flat_map(char::escape_debug).collect();
+    let mut text: String = value
+        .chars()
+        .take(MAX_VALUE_CHARS)
+        .flat_map(char::escape_debug)
+        .collect();
     if value.chars().nth(MAX_VALUE_CHARS).is_some() {
         text.push('…');
     }

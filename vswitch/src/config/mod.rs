@@ -49,7 +49,10 @@ impl Config {
     /// built; its text names the file, the places and the remedies.
     pub fn load(path: &Path) -> Result<(Plan, Vec<Notice>), ConfigError> {
         let file = path.display().to_string();
-        let text = read(path).map_err(|source| ConfigError::Read { file: file.clone(), source })?;
+        let text = read(path).map_err(|source| ConfigError::Read {
+            file: file.clone(),
+            source,
+        })?;
         Self::parse(&text, &file)
     }
 
@@ -58,13 +61,24 @@ impl Config {
     /// # Errors
     /// As [`Self::load`].
     pub fn parse(text: &str, file: &str) -> Result<(Plan, Vec<Notice>), ConfigError> {
-        let typed = yaml::read(text).map_err(|error| ConfigError::Syntax { file: file.to_owned(), error })?;
+        let typed = yaml::read(text).map_err(|error| ConfigError::Syntax {
+            file: file.to_owned(),
+            error,
+        })?;
         let mut findings = Findings::default();
         let plan = check::resolve(&typed, &mut findings);
-        let (mistakes, notices) = findings.located(&Places::of(text));
+        let places = if findings.is_empty() {
+            Places::default()
+        } else {
+            Places::of(text)
+        };
+        let (mistakes, notices) = findings.located(&places);
         match plan {
             Some(plan) => Ok((plan, notices)),
-            None => Err(ConfigError::Meaning { file: file.to_owned(), mistakes }),
+            None => Err(ConfigError::Meaning {
+                file: file.to_owned(),
+                mistakes,
+            }),
         }
     }
 
@@ -79,10 +93,16 @@ impl Config {
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     // One byte more than may be there tells that there are more; a device without end is cut there too.
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)?;
     if text.len() as u64 > MAX_FILE_BYTES {
-        let message = format!("longer than the {MAX_FILE_BYTES} bytes that a configuration may have");
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+        let message =
+            format!("longer than the {MAX_FILE_BYTES} bytes that a configuration may have");
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            message,
+        ));
     }
     Ok(text)
 }

@@ -28,7 +28,11 @@ impl Place {
     /// A key of the mapping at this place.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        if self.0.is_empty() { Self(key.to_owned()) } else { Self(format!("{}.{key}", self.0)) }
+        if self.0.is_empty() {
+            Self(key.to_owned())
+        } else {
+            Self(format!("{}.{key}", self.0))
+        }
     }
 
     /// An element of the list at this place, from 0.
@@ -41,13 +45,6 @@ impl Place {
     pub(super) fn parent(&self) -> Option<Self> {
         let cut = self.0.rfind(['.', '[']).unwrap_or(0);
         (!self.0.is_empty()).then(|| Self(self.0[..cut].to_owned()))
-    }
-
-    /// Whether this place is the other one, or inside it.
-    #[must_use]
-    pub fn is_within(&self, other: &Self) -> bool {
-        let rest = self.0.strip_prefix(&other.0);
-        rest.is_some_and(|rest| rest.is_empty() || other.is_root() || rest.starts_with(['.', '[']))
     }
 
     /// Whether this is the file itself.
@@ -90,10 +87,15 @@ impl Places {
         for event in Parser::new_from_str(text) {
             let Ok((event, span)) = event else { break };
             // The parser counts columns from 0.
-            let position = Position { line: span.start.line(), column: span.start.col() + 1 };
+            let position = Position {
+                line: span.start.line(),
+                column: span.start.col() + 1,
+            };
             walk.step(&event, position);
         }
-        Self { positions: walk.positions }
+        Self {
+            positions: walk.positions,
+        }
     }
 
     /// The position of a place; where a key is absent (or came by an alias), that of what it is missing in.
@@ -156,7 +158,10 @@ impl Walk {
     /// A scalar is a key where a mapping waits for one.
     fn scalar(&mut self, text: &str, position: Position) {
         match self.stack.last_mut() {
-            Some(Inside::Mapping { at, key: key @ None }) => {
+            Some(Inside::Mapping {
+                at,
+                key: key @ None,
+            }) => {
                 let place = at.key(text);
                 self.positions.insert(place.clone(), position);
                 *key = Some(place);
@@ -195,7 +200,14 @@ mod tests {
         assert_eq!(at(Place::root().key("a")), (1, 1));
         assert_eq!(at(b.item(0).key("d").item(1)), (4, 12));
         assert_eq!(at(b.item(1)), (5, 5));
-        assert_eq!(at(b.item(0).key("absent").key("deeper")), (3, 5), "the mapping it is missing in");
-        assert_eq!(places.at(Position { line: 4, column: 9 }).to_string(), "b[0].d[0]");
+        assert_eq!(
+            at(b.item(0).key("absent").key("deeper")),
+            (3, 5),
+            "the mapping it is missing in"
+        );
+        assert_eq!(
+            places.at(Position { line: 4, column: 9 }).to_string(),
+            "b[0].d[0]"
+        );
     }
 }

@@ -55,7 +55,9 @@ impl Plan {
         let subnet = self.subnets.get(port.subnet);
         PortSpec {
             port: PortId(number),
-            vpc: subnet.map_or(0, |subnet| u16::try_from(subnet.vpc).expect("VPCs are limited below 65,536")),
+            vpc: subnet.map_or(0, |subnet| {
+                u16::try_from(subnet.vpc).expect("VPCs are limited below 65,536")
+            }),
             mac: port.mac,
             fixed_ips: port.fixed_ips.clone(),
             allowed_address_pairs: port.allowed_address_pairs.clone(),
@@ -64,9 +66,16 @@ impl Plan {
             uplink: port.role == Role::Uplink,
             permitted_ethertypes: port.permitted_ethertypes.clone(),
             strict_rx: port.strict_rx,
-            gateway_ips: subnet.map(|subnet| subnet.gateway_ips.clone()).unwrap_or_default(),
-            dhcp_servers: subnet.map(|subnet| subnet.dhcp_servers.clone()).unwrap_or_default(),
-            broadcast: subnet.and_then(|subnet| subnet.cidr).filter(|net| net.prefix_len() <= 30).map(|net| net.broadcast()),
+            gateway_ips: subnet
+                .map(|subnet| subnet.gateway_ips.clone())
+                .unwrap_or_default(),
+            dhcp_servers: subnet
+                .map(|subnet| subnet.dhcp_servers.clone())
+                .unwrap_or_default(),
+            broadcast: subnet
+                .and_then(|subnet| subnet.cidr)
+                .filter(|net| net.prefix_len() <= 30)
+                .map(|net| net.broadcast()),
         }
     }
 }

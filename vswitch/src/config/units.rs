@@ -19,16 +19,21 @@ impl FromStr for ByteSize {
     type Err = SizeSyntax;
 
     fn from_str(text: &str) -> Result<Self, SizeSyntax> {
-        let with_unit = BYTE_UNITS.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
+        let with_unit = BYTE_UNITS
+            .iter()
+            .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
         let (digits, shift) = with_unit.unwrap_or((text, 0));
-        let number = whole_number(digits.trim_end()).and_then(|number| number.checked_mul(1 << shift));
+        let number =
+            whole_number(digits.trim_end()).and_then(|number| number.checked_mul(1 << shift));
         number.map(Self).ok_or_else(|| SizeSyntax(text.to_owned()))
     }
 }
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = BYTE_UNITS.iter().find(|(_, shift)| self.0 != 0 && self.0.is_multiple_of(1 << shift));
+        let fits = BYTE_UNITS
+            .iter()
+            .find(|(_, shift)| self.0 != 0 && self.0.is_multiple_of(1 << shift));
         match fits {
             Some((unit, shift)) => write!(f, "{}{unit}", self.0 >> shift),
             None => write!(f, "{}", self.0),
@@ -38,7 +43,11 @@ impl fmt::Display for ByteSize {
 
 /// Digits alone: `parse` would take a sign.
 fn whole_number(digits: &str) -> Option<u64> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())
+        .flatten()
 }
 
 /// Whole seconds. Text form: `60s`, `15m`.
@@ -58,7 +67,9 @@ impl FromStr for Seconds {
             .iter()
             .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
         with_unit
-            .and_then(|(digits, factor)| u32::try_from(whole_number(digits)?.checked_mul(factor)?).ok())
+            .and_then(|(digits, factor)| {
+                u32::try_from(whole_number(digits)?.checked_mul(factor)?).ok()
+            })
             .map(Self)
             .ok_or_else(|| IntervalSyntax(text.to_owned()))
     }

@@ -18,7 +18,10 @@ impl Serialize for Plan {
         map.serialize_entry("security_groups", &list(&self.groups, group))?;
         map.serialize_entry("ports", &list(&self.ports, |of| port(self, of)))?;
         map.serialize_entry("flowlog_loggers", &list(&self.loggers, logger))?;
-        map.serialize_entry("object_storage", &self.object_storage.as_ref().map(object_storage))?;
+        map.serialize_entry(
+            "object_storage",
+            &self.object_storage.as_ref().map(object_storage),
+        )?;
         map.serialize_entry("conntrack", &conntrack(self))?;
         map.serialize_entry("spool", &json!({ "max_bytes": self.spool_max_bytes }))?;
         map.serialize_entry("control_socket", &self.control_socket)?;
@@ -55,14 +58,18 @@ fn address_group(of: &AddressGroup) -> Value {
 }
 
 fn group(of: &Group) -> Value {
-    let rules = list(&of.rules, |rule| json!({ "id": rule.id, "rule": rule.to_string() }));
+    let rules = list(
+        &of.rules,
+        |rule| json!({ "id": rule.id, "rule": rule.to_string() }),
+    );
     json!({ "id": of.id, "name": of.name, "stateful": of.stateful, "rules": rules })
 }
 
 fn port(plan: &Plan, of: &Port) -> Value {
-    let pairs = list(&of.allowed_address_pairs, |pair| {
-        json!({ "ip_address": pair.prefix, "mac_address": pair.mac.map(|mac| mac.to_string()) })
-    });
+    let pairs = list(
+        &of.allowed_address_pairs,
+        |pair| json!({ "ip_address": pair.prefix, "mac_address": pair.mac.map(|mac| mac.to_string()) }),
+    );
     let role = match of.role {
         Role::Instance => "instance",
         Role::Uplink => "uplink",

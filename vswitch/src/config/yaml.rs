@@ -27,11 +27,19 @@ pub struct SyntaxError {
 
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Position { line, column }) = self.position else { return f.write_str(&self.message) };
+        let Some(Position { line, column }) = self.position else {
+            return f.write_str(&self.message);
+        };
         write!(f, "line {line}, column {column}: {}", self.message)?;
-        let Some(text) = &self.line else { return Ok(()) };
+        let Some(text) = &self.line else {
+            return Ok(());
+        };
         let gutter = line.to_string().len();
-        write!(f, "\n  {line} | {text}\n  {:gutter$} | {:>column$}", "", "^")
+        write!(
+            f,
+            "\n  {line} | {text}\n  {:gutter$} | {:>column$}",
+            "", "^"
+        )
     }
 }
 
@@ -76,32 +84,65 @@ fn explain(error: &Error, text: &str) -> SyntaxError {
         _ => problem,
     };
     let line = position.and_then(|at| excerpt(text, at));
-    SyntaxError { position, message, line }
+    SyntaxError {
+        position,
+        message,
+        line,
+    }
 }
 
 fn position(error: &Error) -> Option<Position> {
     let at = error.location().filter(|at| at.line() > 0)?;
-    Some(Position { line: usize::try_from(at.line()).ok()?, column: usize::try_from(at.column()).ok()? })
+    Some(Position {
+        line: usize::try_from(at.line()).ok()?,
+        column: usize::try_from(at.column()).ok()?,
+    })
 }
 
 /// What is wrong and what to do.
 fn problem(error: &Error) -> String {
     match error {
-        Error::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected),
+        Error::SerdeUnknownField {
+            field, expected, ..
+        } => unknown_key(field, expected),
         Error::SerdeMissingField { field, .. } => format!("the key `{field}` is missing; add it"),
         Error::DuplicateMappingKey { key, .. } => {
-            format!("the key {} is here twice; leave one", quoted(key.as_deref().unwrap_or("?")))
+            format!(
+                "the key {} is here twice; leave one",
+                quoted(key.as_deref().unwrap_or("?"))
+            )
         }
-        Error::Eof { .. } => "the file holds no configuration; begin with `region: NAME`".to_owned(),
-        Error::MultipleDocuments { .. } => "a second document begins here; a configuration is one".to_owned(),
-        Error::UnknownAnchor { .. } => "there is no anchor of this name above; define it with `&name`".to_owned(),
-        Error::SerdeUnknownVariant { variant, expected, .. } => unknown_word(variant, expected),
-        Error::InvalidScalar { ty, .. } if ty.starts_with('u') => "write a whole number, 0 or greater".to_owned(),
+        Error::Eof { .. } => {
+            "the file holds no configuration; begin with `region: NAME`".to_owned()
+        }
+        Error::MultipleDocuments { .. } => {
+            "a second document begins here; a configuration is one".to_owned()
+        }
+        Error::UnknownAnchor { .. } => {
+            "there is no anchor of this name above; define it with `&name`".to_owned()
+        }
+        Error::SerdeUnknownVariant {
+            variant, expected, ..
+        } => unknown_word(variant, expected),
+        Error::InvalidScalar { ty, .. } if ty.starts_with('u') => {
+            "write a whole number, 0 or greater".to_owned()
+        }
         Error::InvalidScalar { ty, .. } if ty.starts_with('i') => "write a whole number".to_owned(),
-        Error::InvalidScalar { .. } | Error::InvalidBooleanStrict { .. } => "write true or false".to_owned(),
-        Error::Unexpected { expected: "mapping start", .. } => "keys and values belong here, as `name: lab`".to_owned(),
-        Error::Unexpected { expected: "sequence start", .. } => "a list belongs here, as `[a, b]` or lines with `- `; `[]` is none".to_owned(),
-        Error::Unexpected { expected: "string scalar", .. } => "one text belongs here, not a list or keys".to_owned(),
+        Error::InvalidScalar { .. } | Error::InvalidBooleanStrict { .. } => {
+            "write true or false".to_owned()
+        }
+        Error::Unexpected {
+            expected: "mapping start",
+            ..
+        } => "keys and values belong here, as `name: lab`".to_owned(),
+        Error::Unexpected {
+            expected: "sequence start",
+            ..
+        } => "a list belongs here, as `[a, b]` or lines with `- `; `[]` is none".to_owned(),
+        Error::Unexpected {
+            expected: "string scalar",
+            ..
+        } => "one text belongs here, not a list or keys".to_owned(),
         other => plain(other),
     }
 }
@@ -129,28 +170,54 @@ fn unknown_key(field: &str, expected: &[&'static str]) -> String {
     format!("unknown key {}; {remedy}", quoted(field))
 }
 
-/// Whether a key looks like one that would hold a secret.
+/// Whether a key, or the line that it stands in, looks like one that would hold a secret.
 fn is_secret(key: &str) -> bool {
-    let key: String = key.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
-    ["accesskey", "secret", "password", "passwd", "token", "credential", "privatekey"].iter().any(|word| key.contains(word))
+    let key: String = key
+        .to_ascii_lowercase()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    [
+        "accesskey",
+        "secret",
+        "password",
+        "passwd",
+        "token",
+        "credential",
+        "privatekey",
+    ]
+    .iter()
+    .any(|word| key.contains(word))
 }
 
 /// Any other error in the parser's own words, without the position that it repeats at its end.
 fn plain(error: &Error) -> String {
     let options = serde_saphyr::render_options! { formatter: &UserMessageFormatter, snippets: SnippetMode::Off };
     let text = error.render_with_options(options);
-    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-    if text.starts_with("tabs ") { "a tab stands here; indent with spaces".to_owned() } else { text.to_owned() }
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(text, _)| text);
+    if text.starts_with("tabs ") {
+        "a tab stands here; indent with spaces".to_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The line of a position, unless it could hold a secret or the place stands too far to the right.
 fn excerpt(text: &str, at: Position) -> Option<String> {
     let line = text.lines().nth(at.line - 1)?;
-    let may_hold_a_secret = is_secret(line) && !["_env", "_file"].iter().any(|end| line.contains(end));
-    if at.column > MAX_VALUE_CHARS || may_hold_a_secret {
+    if at.column > MAX_VALUE_CHARS || is_secret(line) {
         return None;
     }
     // One column of excerpt per character of the file, so that the caret stands under its place.
     let visible = |c: char| if c.is_control() { ' ' } else { c };
-    Some(line.chars().take(2 * MAX_VALUE_CHARS).map(visible).collect::<String>().trim_end().to_owned())
+    Some(
+        line.chars()
+            .take(2 * MAX_VALUE_CHARS)
+            .map(visible)
+            .collect::<String>()
+            .trim_end()
+            .to_owned(),
+    )
 }

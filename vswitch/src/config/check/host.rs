@@ -27,7 +27,12 @@ const DEFAULT_TIME_ZONE: &str = "UTC";
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// A path, of the length that even a socket may have.
-pub(super) fn path(text: Option<&str>, default: &str, at: &Place, findings: &mut Findings) -> PathBuf {
+pub(super) fn path(
+    text: Option<&str>,
+    default: &str,
+    at: &Place,
+    findings: &mut Findings,
+) -> PathBuf {
     let text = text.unwrap_or(default);
     if text.is_empty() || text.len() > MAX_SOCKET_PATH_BYTES || text.contains('\0') {
         let remedy = format!("write a path of 1 to {MAX_SOCKET_PATH_BYTES} bytes, as {default}");
@@ -38,8 +43,13 @@ pub(super) fn path(text: Option<&str>, default: &str, at: &Place, findings: &mut
 
 /// `auto` or a number.
 pub(super) fn workers(text: Option<&str>, at: &Place, findings: &mut Findings) -> Workers {
-    let Some(text) = text.filter(|text| *text != "auto") else { return Workers::Auto };
-    let number = text.parse::<u32>().ok().filter(|number| (1..=MAX_WORKERS).contains(number));
+    let Some(text) = text.filter(|text| *text != "auto") else {
+        return Workers::Auto;
+    };
+    let number = text
+        .parse::<u32>()
+        .ok()
+        .filter(|number| (1..=MAX_WORKERS).contains(number));
     let number = number.and_then(|number| NonZeroUsize::new(number as usize));
     let Some(number) = number else {
         let problem = format!("{} is not a number of workers", quoted(text));
@@ -62,9 +72,19 @@ pub(super) fn time_zone(file: &File, findings: &mut Findings) -> (String, Zone) 
 /// The spool's limit.
 pub(super) fn spool_max_bytes(file: &File, findings: &mut Findings) -> u64 {
     let at = Place::root().key("spool").key("max_bytes");
-    let Some(text) = &file.spool.max_bytes else { return DEFAULT_SPOOL_BYTES };
-    let Some(size) = parsed(text, &at, findings) else { return DEFAULT_SPOOL_BYTES };
-    let ByteSize(bytes) = ranged(size, ByteSize(MIN_SPOOL_BYTES)..=ByteSize(MAX_SPOOL_BYTES), "", &at, findings);
+    let Some(text) = &file.spool.max_bytes else {
+        return DEFAULT_SPOOL_BYTES;
+    };
+    let Some(size) = parsed(text, &at, findings) else {
+        return DEFAULT_SPOOL_BYTES;
+    };
+    let ByteSize(bytes) = ranged(
+        size,
+        ByteSize(MIN_SPOOL_BYTES)..=ByteSize(MAX_SPOOL_BYTES),
+        "",
+        &at,
+        findings,
+    );
     bytes
 }
 
@@ -72,7 +92,13 @@ pub(super) fn spool_max_bytes(file: &File, findings: &mut Findings) -> u64 {
 pub(super) fn conntrack(file: &File, findings: &mut Findings) -> Conntrack {
     let at = Place::root().key("conntrack");
     let typed = &file.conntrack;
-    let limit = ranged(typed.limit.unwrap_or(DEFAULT_CONNECTIONS), 1..=MAX_CONNECTIONS, " connections", &at.key("limit"), findings);
+    let limit = ranged(
+        typed.limit.unwrap_or(DEFAULT_CONNECTIONS),
+        1..=MAX_CONNECTIONS,
+        " connections",
+        &at.key("limit"),
+        findings,
+    );
     Conntrack {
         limit,
         persist_established: typed.persist_established.unwrap_or(false),
@@ -91,7 +117,11 @@ fn timeouts(typed: &file::Timeouts, at: &Place, findings: &mut Findings) -> Time
         if let Err(error) = timeouts.set(name, seconds) {
             // The place says the name already.
             let text = error.to_string();
-            worded(&text.trim_start_matches(name).trim_start_matches(": "), &at.key(name), findings);
+            worded(
+                &text.trim_start_matches(name).trim_start_matches(": "),
+                &at.key(name),
+                findings,
+            );
         }
     }
     timeouts
@@ -102,8 +132,20 @@ pub(super) fn object_storage(file: &File, findings: &mut Findings) -> Option<Obj
     let at = Place::root().key("object_storage");
     let typed = file.object_storage.as_ref()?;
     check_endpoint(&typed.endpoint, &at.key("endpoint"), findings);
-    let access_key = secret(typed.access_key_env.as_ref(), typed.access_key_file.as_ref(), "access_key", &at, findings);
-    let secret_key = secret(typed.secret_key_env.as_ref(), typed.secret_key_file.as_ref(), "secret_key", &at, findings);
+    let access_key = secret(
+        typed.access_key_env.as_ref(),
+        typed.access_key_file.as_ref(),
+        "access_key",
+        &at,
+        findings,
+    );
+    let secret_key = secret(
+        typed.secret_key_env.as_ref(),
+        typed.secret_key_file.as_ref(),
+        "secret_key",
+        &at,
+        findings,
+    );
     Some(ObjectStorage {
         endpoint: typed.endpoint.clone(),
         region: typed.region.clone().unwrap_or_else(|| file.region.clone()),
@@ -114,24 +156,39 @@ pub(super) fn object_storage(file: &File, findings: &mut Findings) -> Option<Obj
 }
 
 fn check_endpoint(endpoint: &str, at: &Place, findings: &mut Findings) {
-    let rest = ["http://", "https://"].iter().find_map(|scheme| endpoint.strip_prefix(scheme));
-    let host = rest.map(|rest| rest.trim_end_matches('/')).filter(|host| !host.is_empty());
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| endpoint.strip_prefix(scheme));
+    let host = rest
+        .map(|rest| rest.trim_end_matches('/'))
+        .filter(|host| !host.is_empty());
     match host {
         // Not quoted: what stands before the @ would be a secret.
         Some(host) if host.contains('@') => {
-            let remedy = "secrets do not stand in this file: use `access_key_env` and `secret_key_env`";
+            let remedy =
+                "secrets do not stand in this file: use `access_key_env` and `secret_key_env`";
             findings.mistake(at, "the address holds credentials", remedy);
         }
         Some(host) if !host.contains(['/', '?', '#', ' ']) => {}
         _ => {
             let problem = format!("{} is not the address of a store", quoted(endpoint));
-            findings.mistake(at, problem, "write scheme, host and port, as http://127.0.0.1:9000");
+            findings.mistake(
+                at,
+                problem,
+                "write scheme, host and port, as http://127.0.0.1:9000",
+            );
         }
     }
 }
 
 /// Where a secret is found: exactly one of two keys.
-fn secret(env: Option<&String>, file: Option<&String>, key: &str, at: &Place, findings: &mut Findings) -> Option<Secret> {
+fn secret(
+    env: Option<&String>,
+    file: Option<&String>,
+    key: &str,
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<Secret> {
     match (env, file) {
         (Some(name), None) => {
             check_variable(name, &at.key(&format!("{key}_env")), findings);
@@ -144,7 +201,9 @@ fn secret(env: Option<&String>, file: Option<&String>, key: &str, at: &Place, fi
             None
         }
         _ => {
-            let remedy = format!("name an environment variable with `{key}_env`, or a file with `{key}_file`");
+            let remedy = format!(
+                "name an environment variable with `{key}_env`, or a file with `{key}_file`"
+            );
             findings.mistake(at, format!("no {} is named", key.replace('_', " ")), remedy);
             None
         }
@@ -153,10 +212,19 @@ fn secret(env: Option<&String>, file: Option<&String>, key: &str, at: &Place, fi
 
 /// The name is not quoted: who mistakes the key for its name has written a secret here.
 fn check_variable(name: &str, at: &Place, findings: &mut Findings) {
-    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+    let is_name = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|first| !first.is_ascii_digit());
     if !is_name {
         let remedy = "write the variable's name, as VSWITCH_S3_ACCESS_KEY, never the key itself";
-        findings.mistake(at, "this is not the name of an environment variable", remedy);
+        findings.mistake(
+            at,
+            "this is not the name of an environment variable",
+            remedy,
+        );
     }
 }

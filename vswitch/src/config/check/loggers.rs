@@ -11,8 +11,8 @@ use crate::config::places::Place;
 use crate::config::plan::Port;
 use crate::config::units::Seconds;
 use flowlog::{
-    EmptyIntervals, Field, FileName, Filter, Format, INTERVAL_S_MAX, INTERVAL_S_MIN, Layout, LoggerSpec, Partition,
-    Pending, Resource, Zone, base_window_s, pending,
+    EmptyIntervals, Field, FileName, Filter, Format, INTERVAL_S_MAX, INTERVAL_S_MIN, Layout,
+    LoggerSpec, Partition, Pending, Resource, Zone, base_window_s, pending,
 };
 use std::fmt::Display;
 use std::num::NonZeroU32;
@@ -32,7 +32,11 @@ pub(super) struct Context<'a> {
     pub(super) zone: &'a Zone,
 }
 
-pub(super) fn resolve(file: &File, context: &Context<'_>, findings: &mut Findings) -> Vec<LoggerSpec> {
+pub(super) fn resolve(
+    file: &File,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Vec<LoggerSpec> {
     let at = Place::root().key("flowlog_loggers");
     let mut names = Names::new(Kind::Logger);
     let loggers = file.flowlog_loggers.iter().enumerate().map(|(i, logger)| {
@@ -44,13 +48,21 @@ pub(super) fn resolve(file: &File, context: &Context<'_>, findings: &mut Finding
     let shortest_s = loggers.iter().map(|logger| logger.interval_s).min();
     let window_s = base_window_s(&loggers);
     if shortest_s.is_some_and(|shortest_s| window_s < shortest_s) {
-        let text = format!("the intervals have {window_s} s in common, and counts move so often; multiples of each other cost less");
+        let text = format!(
+            "the intervals have {window_s} s in common, and counts move so often; multiples of each other cost less"
+        );
         findings.notice(&at, text);
     }
     loggers
 }
 
-fn resolve_logger(typed: &file::FlowlogLogger, id: Uuid, context: &Context<'_>, at: &Place, findings: &mut Findings) -> LoggerSpec {
+fn resolve_logger(
+    typed: &file::FlowlogLogger,
+    id: Uuid,
+    context: &Context<'_>,
+    at: &Place,
+    findings: &mut Findings,
+) -> LoggerSpec {
     check_unserved(typed, at, findings);
     let directory = directory(typed, at, findings);
     LoggerSpec {
@@ -69,30 +81,57 @@ fn resolve_logger(typed: &file::FlowlogLogger, id: Uuid, context: &Context<'_>, 
     }
 }
 
-fn resource(typed: &file::FlowlogLogger, context: &Context<'_>, at: &Place, findings: &mut Findings) -> Resource {
+fn resource(
+    typed: &file::FlowlogLogger,
+    context: &Context<'_>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Resource {
     let network = context.network;
-    let kinds = [("VPC", Kind::Vpc), ("SUBNET", Kind::Subnet), ("PORT", Kind::Port)];
-    let kind = one_of(&typed.resource_type, &kinds, &at.key("resource_type"), findings);
+    let kinds = [
+        ("VPC", Kind::Vpc),
+        ("SUBNET", Kind::Subnet),
+        ("PORT", Kind::Port),
+    ];
+    let kind = one_of(
+        &typed.resource_type,
+        &kinds,
+        &at.key("resource_type"),
+        findings,
+    );
     let at = at.key("resource");
     let found = match kind {
-        Some(Kind::Vpc) => network.vpc_names.resolve(&typed.resource, &at, findings).map(|n| Resource::Vpc(network.vpcs[n].id)),
-        Some(Kind::Subnet) => {
-            network.subnet_names.resolve(&typed.resource, &at, findings).map(|n| Resource::Subnet(network.subnets[n].id))
-        }
-        Some(_) => context.port_names.resolve(&typed.resource, &at, findings).map(|n| Resource::Port(context.ports[n].id)),
+        Some(Kind::Vpc) => network
+            .vpc_names
+            .resolve(&typed.resource, &at, findings)
+            .map(|n| Resource::Vpc(network.vpcs[n].id)),
+        Some(Kind::Subnet) => network
+            .subnet_names
+            .resolve(&typed.resource, &at, findings)
+            .map(|n| Resource::Subnet(network.subnets[n].id)),
+        Some(_) => context
+            .port_names
+            .resolve(&typed.resource, &at, findings)
+            .map(|n| Resource::Port(context.ports[n].id)),
         None => None,
     };
     found.unwrap_or(Resource::Vpc(Uuid::nil()))
 }
 
 fn filter(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> Filter {
-    let known = [("ALL", Filter::All), ("ACCEPT", Filter::Accept), ("DROP", Filter::Drop)];
+    let known = [
+        ("ALL", Filter::All),
+        ("ACCEPT", Filter::Accept),
+        ("DROP", Filter::Drop),
+    ];
     let text = typed.filter.as_deref().unwrap_or("ALL");
     one_of(text, &known, &at.key("filter"), findings).unwrap_or(Filter::All)
 }
 
 fn interval_s(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> u32 {
-    let Some(text) = &typed.aggregation_interval else { return DEFAULT_INTERVAL_S };
+    let Some(text) = &typed.aggregation_interval else {
+        return DEFAULT_INTERVAL_S;
+    };
     match text.parse() {
         Ok(Seconds(seconds)) if (INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(&seconds) => seconds,
         Ok(_) => {
@@ -111,7 +150,14 @@ fn interval_s(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) 
 fn fields(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> Vec<Field> {
     match &typed.fields {
         None => Field::NHN_18.to_vec(),
-        Some(OneOrMany::One(text)) => accept(pending(text).map_err(Into::into).and_then(|()| Field::parse_list(text)), at, findings).unwrap_or_default(),
+        Some(OneOrMany::One(text)) => accept(
+            pending(text)
+                .map_err(Into::into)
+                .and_then(|()| Field::parse_list(text)),
+            at,
+            findings,
+        )
+        .unwrap_or_default(),
         Some(OneOrMany::Many(names)) => {
             let before = findings.count();
             for (i, name) in names.iter().enumerate() {
@@ -120,20 +166,41 @@ fn fields(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> V
             if findings.count() > before {
                 return Vec::new();
             }
-            accept(Field::from_names(names.iter().map(String::as_str)), at, findings).unwrap_or_default()
+            accept(
+                Field::from_names(names.iter().map(String::as_str)),
+                at,
+                findings,
+            )
+            .unwrap_or_default()
         }
     }
 }
 
-fn layout(typed: &file::FlowlogLogger, context: &Context<'_>, at: &Place, findings: &mut Findings) -> Layout {
-    let mut layout = Layout { zone: context.zone.clone(), ..Layout::default() };
+fn layout(
+    typed: &file::FlowlogLogger,
+    context: &Context<'_>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Layout {
+    let mut layout = Layout {
+        zone: context.zone.clone(),
+        ..Layout::default()
+    };
     if let Some(text) = &typed.partition_period
-        && let Some(partition) = accept(Partition::parse(text), &at.key("partition_period"), findings)
+        && let Some(partition) = accept(
+            Partition::parse(text),
+            &at.key("partition_period"),
+            findings,
+        )
     {
         layout.partition = partition;
     }
     if let Some(text) = &typed.customized_file_name
-        && let Some(name) = accept(FileName::parse(text), &at.key("customized_file_name"), findings)
+        && let Some(name) = accept(
+            FileName::parse(text),
+            &at.key("customized_file_name"),
+            findings,
+        )
     {
         layout.file_name = name;
     }
@@ -143,7 +210,13 @@ fn layout(typed: &file::FlowlogLogger, context: &Context<'_>, at: &Place, findin
         layout.zone = zone;
     }
     if let Some(rows) = typed.rows_per_file {
-        let rows = ranged(rows, 1..=MAX_ROWS_PER_FILE, " rows", &at.key("rows_per_file"), findings);
+        let rows = ranged(
+            rows,
+            1..=MAX_ROWS_PER_FILE,
+            " rows",
+            &at.key("rows_per_file"),
+            findings,
+        );
         layout.rows_per_file = NonZeroU32::new(rows).expect("the range begins at 1");
     }
     layout
@@ -153,12 +226,28 @@ fn layout(typed: &file::FlowlogLogger, context: &Context<'_>, at: &Place, findin
 fn format(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> Format {
     let log_format = typed.log_format.as_deref().unwrap_or("CSV");
     let compression = typed.compression_type.as_deref().unwrap_or("RAW");
-    accept(Format::parse(log_format, "RAW"), &at.key("log_format"), findings);
-    accept(Format::parse("CSV", compression), &at.key("compression_type"), findings).unwrap_or(Format::Csv)
+    accept(
+        Format::parse(log_format, "RAW"),
+        &at.key("log_format"),
+        findings,
+    );
+    accept(
+        Format::parse("CSV", compression),
+        &at.key("compression_type"),
+        findings,
+    )
+    .unwrap_or(Format::Csv)
 }
 
-fn empty_intervals(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> EmptyIntervals {
-    let known = [("write", EmptyIntervals::Write), ("skip", EmptyIntervals::Skip)];
+fn empty_intervals(
+    typed: &file::FlowlogLogger,
+    at: &Place,
+    findings: &mut Findings,
+) -> EmptyIntervals {
+    let known = [
+        ("write", EmptyIntervals::Write),
+        ("skip", EmptyIntervals::Skip),
+    ];
     let text = typed.empty_intervals.as_deref().unwrap_or("write");
     one_of(text, &known, &at.key("empty_intervals"), findings).unwrap_or(EmptyIntervals::Write)
 }
@@ -171,10 +260,18 @@ fn directory(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -
     let (url, at) = (&typed.storage_url, at.key("storage_url"));
     // Of another storage the address is another, and the storage is a mistake already.
     if is_file.is_some() && (url.is_empty() || url.contains('\0')) {
-        findings.mistake(&at, format!("{} is not a directory", quoted(url)), "write a path, as ./flowlogs");
+        findings.mistake(
+            &at,
+            format!("{} is not a directory", quoted(url)),
+            "write a path, as ./flowlogs",
+        );
     } else if is_file.is_some() && url.contains("://") {
         let remedy = "with `storage_type: FILE` write a path, as ./flowlogs";
-        findings.mistake(&at, format!("{} is an address, not a directory", quoted(url)), remedy);
+        findings.mistake(
+            &at,
+            format!("{} is an address, not a directory", quoted(url)),
+            remedy,
+        );
     }
     PathBuf::from(url)
 }
@@ -182,18 +279,43 @@ fn directory(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -
 /// Settings that the format knows and nothing serves yet; none is taken without effect.
 fn check_unserved(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) {
     if let Some(scope) = &typed.scope
-        && one_of(scope, &[("seed", false), ("all", true)], &at.key("scope"), findings) == Some(true)
+        && one_of(
+            scope,
+            &[("seed", false), ("all", true)],
+            &at.key("scope"),
+            findings,
+        ) == Some(true)
     {
-        worded(&Pending { word: scope.clone(), instead: "scope: seed" }, &at.key("scope"), findings);
+        worded(
+            &Pending {
+                word: scope.clone(),
+                instead: "scope: seed",
+            },
+            &at.key("scope"),
+            findings,
+        );
     }
     if let Some(limit) = typed.flow_limit {
-        ranged(limit, 1..=MAX_FLOWS, " records", &at.key("flow_limit"), findings);
-        let pending = Pending { word: "flow_limit".to_owned(), instead: "flow_limit at the ports" };
+        ranged(
+            limit,
+            1..=MAX_FLOWS,
+            " records",
+            &at.key("flow_limit"),
+            findings,
+        );
+        let pending = Pending {
+            word: "flow_limit".to_owned(),
+            instead: "flow_limit at the ports",
+        };
         worded(&pending, &at.key("flow_limit"), findings);
     }
     if typed.account_id.is_some() {
         let remedy = "leave it out: it belongs to the AWS profiles";
-        findings.mistake(&at.key("account_id"), "`account_id` is not available yet", remedy);
+        findings.mistake(
+            &at.key("account_id"),
+            "`account_id` is not available yet",
+            remedy,
+        );
     }
 }
 

@@ -36,7 +36,12 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
     let (port_names, ports) = ports::resolve(file, &network, &security, findings);
     let object_storage = host::object_storage(file, findings);
     let (time_zone, zone) = host::time_zone(file, findings);
-    let context = loggers::Context { network: &network, port_names: &port_names, ports: &ports, zone: &zone };
+    let context = loggers::Context {
+        network: &network,
+        port_names: &port_names,
+        ports: &ports,
+        zone: &zone,
+    };
     let loggers = loggers::resolve(file, &context, findings);
     let conntrack = host::conntrack(file, findings);
     let plan = Plan {
@@ -48,8 +53,18 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
         ports,
         loggers,
         conntrack,
-        control_socket: host::path(file.control_socket.as_deref(), host::CONTROL_SOCKET, &root.key("control_socket"), findings),
-        state_dir: host::path(file.state_dir.as_deref(), host::STATE_DIR, &root.key("state_dir"), findings),
+        control_socket: host::path(
+            file.control_socket.as_deref(),
+            host::CONTROL_SOCKET,
+            &root.key("control_socket"),
+            findings,
+        ),
+        state_dir: host::path(
+            file.state_dir.as_deref(),
+            host::STATE_DIR,
+            &root.key("state_dir"),
+            findings,
+        ),
         workers: host::workers(file.workers.as_deref(), &root.key("workers"), findings),
         time_zone,
         spool_max_bytes: host::spool_max_bytes(file, findings),
@@ -62,7 +77,8 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
 /// Counts against the limits; beyond them nothing is read one by one.
 fn count_all(file: &File, findings: &mut Findings) {
     let root = Place::root();
-    let mut count = |key: &str, len: usize, max: usize| values::check_count(len, max, &root.key(key), findings);
+    let mut count =
+        |key: &str, len: usize, max: usize| values::check_count(len, max, &root.key(key), findings);
     count("vpcs", file.vpcs.len(), MAX_VPCS);
     count("subnets", file.subnets.len(), MAX_SUBNETS);
     count("ports", file.ports.len(), MAX_PORTS);

@@ -7,6 +7,7 @@ mod tap;
 use self::identity::Taken;
 use super::network::Network;
 use super::security::Security;
+use super::values::ranged;
 use crate::config::file::{self, File};
 use crate::config::ids::Kind;
 use crate::config::limits::{MAX_CONNECTIONS, MAX_FLOWS, MAX_MACS};
@@ -14,14 +15,18 @@ use crate::config::mistake::Findings;
 use crate::config::names::{Names, check_name};
 use crate::config::places::Place;
 use crate::config::plan::{Port, Role, Subnet};
-use super::values::ranged;
 use uuid::Uuid;
 
 /// MAC addresses learned on a port without port security where nothing is said.
 const DEFAULT_MAX_MACS: u32 = 8;
 
 /// The ports with their names.
-pub(super) fn resolve(file: &File, network: &Network, security: &Security, findings: &mut Findings) -> (Names, Vec<Port>) {
+pub(super) fn resolve(
+    file: &File,
+    network: &Network,
+    security: &Security,
+    findings: &mut Findings,
+) -> (Names, Vec<Port>) {
     let at = Place::root().key("ports");
     if file.ports.is_empty() {
         findings.mistake(&at, "there is no port", "add one for each guest");
@@ -32,8 +37,16 @@ pub(super) fn resolve(file: &File, network: &Network, security: &Security, findi
     for (i, port) in file.ports.iter().enumerate() {
         let at = at.item(i);
         let id = names.enter(&port.name, port.id.as_deref(), &at, findings);
-        let subnet = network.subnet_names.resolve(&port.subnet, &at.key("subnet"), findings);
-        let context = Context { typed: port, at: &at, subnet: subnet.map(|number| (number, &network.subnets[number])), network, security };
+        let subnet = network
+            .subnet_names
+            .resolve(&port.subnet, &at.key("subnet"), findings);
+        let context = Context {
+            typed: port,
+            at: &at,
+            subnet: subnet.map(|number| (number, &network.subnets[number])),
+            network,
+            security,
+        };
         ports.push(resolve_port(&context, id, &mut taken, findings));
     }
     (names, ports)
@@ -49,8 +62,15 @@ struct Context<'a> {
     security: &'a Security,
 }
 
-fn resolve_port(context: &Context<'_>, id: Uuid, taken: &mut Taken, findings: &mut Findings) -> Port {
-    let Context { typed, at, subnet, .. } = *context;
+fn resolve_port(
+    context: &Context<'_>,
+    id: Uuid,
+    taken: &mut Taken,
+    findings: &mut Findings,
+) -> Port {
+    let Context {
+        typed, at, subnet, ..
+    } = *context;
     let role = match typed.role {
         file::PortRole::Instance => Role::Instance,
         file::PortRole::Uplink => Role::Uplink,
@@ -97,15 +117,34 @@ fn instance(port: &file::Port, at: &Place, findings: &mut Findings) -> (String, 
 fn check_limits(context: &Context<'_>, role: Role, findings: &mut Findings) {
     let Context { typed, at, .. } = *context;
     if let Some(limit) = typed.conntrack_limit {
-        ranged(limit, 1..=MAX_CONNECTIONS, " connections", &at.key("conntrack_limit"), findings);
+        ranged(
+            limit,
+            1..=MAX_CONNECTIONS,
+            " connections",
+            &at.key("conntrack_limit"),
+            findings,
+        );
     }
     if let Some(limit) = typed.flow_limit {
-        ranged(limit, 1..=MAX_FLOWS, " records", &at.key("flow_limit"), findings);
+        ranged(
+            limit,
+            1..=MAX_FLOWS,
+            " records",
+            &at.key("flow_limit"),
+            findings,
+        );
     }
     if let Some(max) = typed.max_macs {
-        ranged(max, 1..=MAX_MACS, " addresses", &at.key("max_macs"), findings);
+        ranged(
+            max,
+            1..=MAX_MACS,
+            " addresses",
+            &at.key("max_macs"),
+            findings,
+        );
         if role == Role::Instance && typed.port_security_enabled.unwrap_or(true) {
-            let text = "has no effect: with port security no address is learned, they are all known";
+            let text =
+                "has no effect: with port security no address is learned, they are all known";
             findings.notice(&at.key("max_macs"), text);
         }
     }

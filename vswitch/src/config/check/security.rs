@@ -10,7 +10,9 @@ use crate::config::names::Names;
 use crate::config::places::Place;
 use crate::config::plan::Plan;
 use packet::Direction;
-use secgroup::{AddressGroup, Ethertype, Group, Limit, Model, ModelError, PortId, Rule, RuleDraft, RuleError};
+use secgroup::{
+    AddressGroup, Ethertype, Group, Limit, Model, ModelError, PortId, Rule, RuleDraft, RuleError,
+};
 use std::collections::{HashMap, VecDeque};
 use uuid::Uuid;
 
@@ -20,35 +22,73 @@ pub(super) struct Security {
     pub(super) group_names: Names,
     pub(super) groups: Vec<Group>,
     pub(super) address_groups: Vec<AddressGroup>,
-    /// Rules with an id of their own, and where they stand.
-    pub(super) rule_places: Vec<(Uuid, Place)>,
+    /// Where rules with an id of their own stand, the last one of each id.
+    pub(super) rule_places: HashMap<Uuid, Place>,
 }
 
 pub(super) fn resolve(file: &File, network: &Network, findings: &mut Findings) -> Security {
     let (address_names, address_groups) = address_groups(file, findings);
     let (group_names, ids) = group_names(file, findings);
-    let references = References { network, group_names: &group_names, ids: &ids, address_names: &address_names, address_groups: &address_groups };
+    let references = References {
+        network,
+        group_names: &group_names,
+        ids: &ids,
+        address_names: &address_names,
+        address_groups: &address_groups,
+    };
     let at = Place::root().key("security_groups");
-    let mut rule_places = Vec::new();
+    let mut rule_places = HashMap::new();
     let mut groups: Vec<Group> = Vec::new();
     for (i, (group, id)) in file.security_groups.iter().zip(&ids).enumerate() {
-        groups.push(resolve_group(group, *id, &references, &mut rule_places, &at.item(i), findings));
+        groups.push(resolve_group(
+            group,
+            *id,
+            &references,
+            &mut rule_places,
+            &at.item(i),
+            findings,
+        ));
     }
-    groups.extend(network.vpcs.iter().map(|vpc| Group::built_in_default(vpc.default_group)));
-    Security { group_names, groups, address_groups, rule_places }
+    groups.extend(
+        network
+            .vpcs
+            .iter()
+            .map(|vpc| Group::built_in_default(vpc.default_group)),
+    );
+    Security {
+        group_names,
+        groups,
+        address_groups,
+        rule_places,
+    }
 }
 
 fn address_groups(file: &File, findings: &mut Findings) -> (Names, Vec<AddressGroup>) {
     let at = Place::root().key("address_groups");
-    check_limit(Limit::AddressGroups, file.address_groups.len(), &at, findings);
+    check_limit(
+        Limit::AddressGroups,
+        file.address_groups.len(),
+        &at,
+        findings,
+    );
     let mut names = Names::new(Kind::AddressGroup);
     let resolved = file.address_groups.iter().enumerate().map(|(i, group)| {
         let at = at.item(i);
         let id = names.enter(&group.name, group.id.as_deref(), &at, findings);
-        check_limit(Limit::PrefixesPerAddressGroup, group.addresses.len(), &at.key("addresses"), findings);
+        check_limit(
+            Limit::PrefixesPerAddressGroup,
+            group.addresses.len(),
+            &at.key("addresses"),
+            findings,
+        );
         let addresses = group.addresses.iter().enumerate();
-        let prefixes = addresses.filter_map(|(j, text)| prefix(text, &at.key("addresses").item(j), findings));
-        AddressGroup { id, name: group.name.clone(), prefixes: prefixes.collect() }
+        let prefixes =
+            addresses.filter_map(|(j, text)| prefix(text, &at.key("addresses").item(j), findings));
+        AddressGroup {
+            id,
+            name: group.name.clone(),
+            prefixes: prefixes.collect(),
+        }
     });
     let resolved = resolved.collect();
     (names, resolved)
@@ -63,7 +103,11 @@ fn group_names(file: &File, findings: &mut Findings) -> (Names, Vec<Uuid>) {
         let at = at.item(i);
         if group.name == Group::DEFAULT_NAME {
             let remedy = "choose another name, and list that group at the ports";
-            findings.mistake(&at.key("name"), "the group `default` of each VPC is built in", remedy);
+            findings.mistake(
+                &at.key("name"),
+                "the group `default` of each VPC is built in",
+                remedy,
+            );
         }
         names.enter(&group.name, group.id.as_deref(), &at, findings)
     });
@@ -86,19 +130,34 @@ impl References<'_> {
             return Some(self.ids[number]);
         }
         let vpcs = &self.network.vpcs;
-        if let Some(vpc) = vpcs.iter().find(|vpc| vpc.default_group.to_string() == reference) {
+        if let Some(vpc) = vpcs
+            .iter()
+            .find(|vpc| vpc.default_group.to_string() == reference)
+        {
             return Some(vpc.default_group);
         }
         match (reference == Group::DEFAULT_NAME, vpcs.as_slice()) {
             (true, [vpc]) => Some(vpc.default_group),
             (true, [_, _, ..]) => {
-                let ids: Vec<String> = vpcs.iter().map(|vpc| format!("{} of VPC `{}`", vpc.default_group, vpc.name)).collect();
-                findings.mistake(at, "each VPC has its own group `default`", format!("write its id: {}", ids.join(", ")));
+                let ids: Vec<String> = vpcs
+                    .iter()
+                    .map(|vpc| format!("{} of VPC `{}`", vpc.default_group, vpc.name))
+                    .collect();
+                findings.mistake(
+                    at,
+                    "each VPC has its own group `default`",
+                    format!("write its id: {}", ids.join(", ")),
+                );
                 None
             }
             _ => {
                 let problem = format!("no security group has the name or id {}", quoted(reference));
-                findings.mistake(at, problem, self.group_names.suggestion(reference, &[Group::DEFAULT_NAME]));
+                findings.mistake(
+                    at,
+                    problem,
+                    self.group_names
+                        .suggestion(reference, &[Group::DEFAULT_NAME], findings),
+                );
                 None
             }
         }
@@ -109,7 +168,7 @@ fn resolve_group(
     group: &file::SecurityGroup,
     id: Uuid,
     references: &References<'_>,
-    rule_places: &mut Vec<(Uuid, Place)>,
+    rule_places: &mut HashMap<Uuid, Place>,
     at: &Place,
     findings: &mut Findings,
 ) -> Group {
@@ -119,10 +178,15 @@ fn resolve_group(
     let mut places: HashMap<String, VecDeque<Place>> = HashMap::new();
     for (i, typed) in group.rules.iter().enumerate() {
         let at = at.item(i);
-        let Some(rule) = resolve_rule(typed, id, references, &at, findings) else { continue };
-        places.entry(rule.to_string()).or_default().push_back(at.clone());
+        let Some(rule) = resolve_rule(typed, id, references, &at, findings) else {
+            continue;
+        };
+        places
+            .entry(rule.to_string())
+            .or_default()
+            .push_back(at.clone());
         if typed.id.is_some() {
-            rule_places.push((rule.id, at));
+            rule_places.insert(rule.id, at);
         }
         rules.push(rule);
     }
@@ -130,26 +194,53 @@ fn resolve_group(
     if group.default_rules.unwrap_or(true) && !lists_egress {
         rules.extend(Group::default_egress_rules(id));
     }
-    let mut group = Group { id, name: group.name.clone(), rules, stateful: group.stateful.unwrap_or(true) };
+    let mut group = Group {
+        id,
+        name: group.name.clone(),
+        rules,
+        stateful: group.stateful.unwrap_or(true),
+    };
     for merged in group.merge_duplicates() {
-        let Some(places) = places.get_mut(&merged.rule) else { continue };
-        let (Some(first), Some(second)) = (places.front().cloned(), places.remove(1)) else { continue };
+        let Some(places) = places.get_mut(&merged.rule) else {
+            continue;
+        };
+        let (Some(first), Some(second)) = (places.front().cloned(), places.remove(1)) else {
+            continue;
+        };
         findings.notice(&second, format!("allows the same as {first}; merged"));
     }
     group
 }
 
-fn resolve_rule(rule: &file::SecurityGroupRule, group: Uuid, references: &References<'_>, at: &Place, findings: &mut Findings) -> Option<Rule> {
-    let directions = [("ingress", Direction::Ingress), ("egress", Direction::Egress)];
+fn resolve_rule(
+    rule: &file::SecurityGroupRule,
+    group: Uuid,
+    references: &References<'_>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<Rule> {
+    let directions = [
+        ("ingress", Direction::Ingress),
+        ("egress", Direction::Egress),
+    ];
     let direction = one_of(&rule.direction, &directions, &at.key("direction"), findings);
     let ethertype = match &rule.ethertype {
         Some(text) => parsed::<Ethertype>(text, &at.key("ethertype"), findings),
         None => Some(Ethertype::Ipv4),
     };
-    let id = rule.id.as_ref().map(|text| rule_id(text, &at.key("id"), findings));
-    let remote_group = rule.remote_group.as_ref().map(|name| references.group(name, &at.key("remote_group"), findings));
+    let id = rule
+        .id
+        .as_ref()
+        .map(|text| rule_id(text, &at.key("id"), findings));
+    let remote_group = rule
+        .remote_group
+        .as_ref()
+        .map(|name| references.group(name, &at.key("remote_group"), findings));
     let remote_address_group = rule.remote_address_group.as_ref().map(|name| {
-        let found = references.address_names.resolve(name, &at.key("remote_address_group"), findings);
+        let found =
+            references
+                .address_names
+                .resolve(name, &at.key("remote_address_group"), findings);
         found.map(|number| references.address_groups[number].id)
     });
     let draft = RuleDraft {
@@ -189,33 +280,60 @@ const fn key_of(error: &RuleError) -> Option<&'static str> {
 fn rule_id(text: &str, at: &Place, findings: &mut Findings) -> Option<Uuid> {
     let id = Uuid::try_parse(text).ok();
     if id.is_none() {
-        findings.mistake(at, format!("{} is not a UUID", quoted(text)), "leave `id` out to have one derived from the rule");
+        findings.mistake(
+            at,
+            format!("{} is not a UUID", quoted(text)),
+            "leave `id` out to have one derived from the rule",
+        );
     }
     id
 }
 
 /// What only groups and ports together can get wrong, as the security groups judge it.
-pub(super) fn check_model(plan: &Plan, rule_places: &[(Uuid, Place)], findings: &mut Findings) {
-    let model = Model { groups: plan.groups.clone(), address_groups: plan.address_groups.clone() };
-    let specs: Vec<_> = (0..plan.ports.len()).map(|index| plan.port_spec(index)).collect();
+pub(super) fn check_model(
+    plan: &Plan,
+    rule_places: &HashMap<Uuid, Place>,
+    findings: &mut Findings,
+) {
+    let model = Model {
+        groups: plan.groups.clone(),
+        address_groups: plan.address_groups.clone(),
+    };
+    let specs: Vec<_> = (0..plan.ports.len())
+        .map(|index| plan.port_spec(index))
+        .collect();
+    let told = findings.places();
     for error in model.check(&specs) {
-        let Some((place, port)) = place_of(&error, rule_places) else { continue };
-        // What was told about the value itself is nearer to the cause.
-        if findings.has_within(&place) {
+        let Some((place, port)) = place_of(&error, rule_places) else {
+            continue;
+        };
+        // What was told about the value itself is nearer to the cause; an uplink has its own checks.
+        let is_uplink = port.is_some_and(|port| specs[usize::from(port.0)].uplink);
+        if is_uplink || told.contains(&place) {
             continue;
         }
         let text = error.to_string();
-        let prefix = port.map(|port| format!("port {port}: ")).unwrap_or_default();
-        worded(&text.strip_prefix(&prefix).unwrap_or(&text), &place, findings);
+        let prefix = port
+            .map(|port| format!("port {port}: "))
+            .unwrap_or_default();
+        worded(
+            &text.strip_prefix(&prefix).unwrap_or(&text),
+            &place,
+            findings,
+        );
     }
 }
 
 /// Where a contradiction stands; none for those that were told when the reference was followed.
-fn place_of(error: &ModelError, rule_places: &[(Uuid, Place)]) -> Option<(Place, Option<PortId>)> {
+fn place_of(
+    error: &ModelError,
+    rule_places: &HashMap<Uuid, Place>,
+) -> Option<(Place, Option<PortId>)> {
     let of_port = |port: PortId, key: &str| {
         let place = Place::root().key("ports").item(port.0.into()).key(key);
         Some((place, Some(port)))
     };
+    let groups = || Place::root().key("security_groups");
     match error {
         ModelError::MixedGroups { port, .. } => of_port(*port, "security_groups"),
         ModelError::PortSecurityOff { port } => of_port(*port, "port_security_enabled"),
@@ -223,11 +341,13 @@ fn place_of(error: &ModelError, rule_places: &[(Uuid, Place)]) -> Option<(Place,
         ModelError::IllegalAddress { port, .. } => of_port(*port, "fixed_ips"),
         ModelError::MulticastPair { port, .. } => of_port(*port, "allowed_address_pairs"),
         ModelError::DuplicateId(id) => {
-            let rule = rule_places.iter().rfind(|(of_rule, _)| of_rule == id);
-            let place = rule.map_or_else(|| Place::root().key("security_groups"), |(_, place)| place.key("id"));
-            Some((place, None))
+            let rule = rule_places.get(id).map(|place| place.key("id"));
+            Some((rule.unwrap_or_else(groups), None))
         }
-        ModelError::TooMany { limit: Limit::RulesPerPolicy, .. } => Some((Place::root().key("security_groups"), None)),
+        ModelError::TooMany {
+            limit: Limit::RulesPerPolicy,
+            ..
+        } => Some((groups(), None)),
         _ => None,
     }
 }

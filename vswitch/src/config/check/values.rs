@@ -9,7 +9,13 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// A number in its range; outside it, a mistake and the lower end as stand-in.
-pub(super) fn ranged<N>(value: N, range: RangeInclusive<N>, unit: &str, at: &Place, findings: &mut Findings) -> N
+pub(super) fn ranged<N>(
+    value: N,
+    range: RangeInclusive<N>,
+    unit: &str,
+    at: &Place,
+    findings: &mut Findings,
+) -> N
 where
     N: PartialOrd + Copy + Display,
 {
@@ -17,35 +23,55 @@ where
         return value;
     }
     let (start, end) = (*range.start(), *range.end());
-    findings.mistake(at, format!("{value} is out of range"), format!("write {start} to {end}{unit}"));
+    findings.mistake(
+        at,
+        format!("{value} is out of range"),
+        format!("write {start} to {end}{unit}"),
+    );
     start
 }
 
 /// A list that is too long is a mistake.
 pub(super) fn check_count(len: usize, max: usize, at: &Place, findings: &mut Findings) {
     if len > max {
-        findings.mistake(at, format!("{len} entries are more than the {max} that may stand here"), "leave some out");
+        findings.mistake(
+            at,
+            format!("{len} entries are more than the {max} that may stand here"),
+            "leave some out",
+        );
     }
 }
 
 /// A word with the characters of names that is no name of an object.
 pub(super) fn check_word(text: &str, what: &str, at: &Place, findings: &mut Findings) {
-    if text.is_empty() || text.len() > crate::config::limits::MAX_NAME_BYTES || !has_name_characters(text) {
+    if text.is_empty()
+        || text.len() > crate::config::limits::MAX_NAME_BYTES
+        || !has_name_characters(text)
+    {
         let problem = format!("{} cannot be {what}", quoted(text));
         findings.mistake(at, problem, "use letters, digits, `. _ -` only");
     }
 }
 
-/// A limit of the security groups.
-pub(super) fn check_limit(limit: Limit, len: usize, at: &Place, findings: &mut Findings) {
-    if let Err(error) = limit.check(len) {
-        worded(&error, at, findings);
-    }
+/// Whether a limit of the security groups is kept; beyond it nothing is read one by one.
+pub(super) fn check_limit(limit: Limit, len: usize, at: &Place, findings: &mut Findings) -> bool {
+    limit
+        .check(len)
+        .inspect_err(|error| worded(error, at, findings))
+        .is_ok()
 }
 
 /// The value of a word of a closed list; for another word, a mistake with the words that there are.
-pub(super) fn one_of<T: Copy>(text: &str, known: &[(&str, T)], at: &Place, findings: &mut Findings) -> Option<T> {
-    let found = known.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+pub(super) fn one_of<T: Copy>(
+    text: &str,
+    known: &[(&str, T)],
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<T> {
+    let found = known
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value);
     if found.is_none() {
         let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
         let remedy = match nearest(text, words.iter().copied()) {

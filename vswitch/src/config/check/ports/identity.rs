@@ -32,43 +32,75 @@ pub(super) struct Taken {
 impl Taken {
     /// Given MACs come first, in whatever order ports stand: a derived one gives way.
     pub(super) fn of_given_macs(file: &File) -> Self {
-        let given = file.ports.iter().filter_map(|port| port.mac_address.as_ref()?.parse().ok());
-        Self { all_macs: given.collect(), ..Self::default() }
+        let given = file
+            .ports
+            .iter()
+            .filter_map(|port| port.mac_address.as_ref()?.parse().ok());
+        Self {
+            all_macs: given.collect(),
+            ..Self::default()
+        }
     }
 }
 
 /// The port's MAC, given or derived.
-pub(super) fn mac(context: &Context<'_>, id: Uuid, taken: &mut Taken, findings: &mut Findings) -> Mac {
+pub(super) fn mac(
+    context: &Context<'_>,
+    id: Uuid,
+    taken: &mut Taken,
+    findings: &mut Findings,
+) -> Mac {
     let at = context.at.key("mac_address");
     let Some(text) = &context.typed.mac_address else {
         let mac = derive_mac(id, &taken.all_macs);
         taken.all_macs.insert(mac);
         return mac;
     };
-    let Some(mac) = parsed::<Mac>(text, &at, findings) else { return Mac::ZERO };
-    if let Some(first) = context.subnet.and_then(|(subnet, _)| taken.macs.insert((subnet, mac), context.at.clone())) {
+    let Some(mac) = parsed::<Mac>(text, &at, findings) else {
+        return Mac::ZERO;
+    };
+    if let Some(first) = context
+        .subnet
+        .and_then(|(subnet, _)| taken.macs.insert((subnet, mac), context.at.clone()))
+    {
         let remedy = "give each port of a subnet its own, or leave the key out to have one derived";
         findings.mistake(&at, format!("`{mac}` is also the MAC of {first}"), remedy);
     } else if let Some(other) = taken.elsewhere.insert(mac, context.at.clone()) {
-        let text = format!("`{mac}` is also the MAC of {other} in another subnet: a replay by source MAC takes the first");
+        let text = format!(
+            "`{mac}` is also the MAC of {other} in another subnet: a replay by source MAC takes the first"
+        );
         findings.notice(&at, text);
     }
     mac
 }
 
 /// The port's own addresses.
-pub(super) fn fixed_ips(context: &Context<'_>, taken: &mut Taken, findings: &mut Findings) -> Vec<IpAddr> {
+pub(super) fn fixed_ips(
+    context: &Context<'_>,
+    taken: &mut Taken,
+    findings: &mut Findings,
+) -> Vec<IpAddr> {
     let at = context.at.key("fixed_ips");
-    check_limit(Limit::FixedIpsPerPort, context.typed.fixed_ips.len(), &at, findings);
+    check_limit(
+        Limit::FixedIpsPerPort,
+        context.typed.fixed_ips.len(),
+        &at,
+        findings,
+    );
     let mut addresses = Vec::new();
     for (i, text) in context.typed.fixed_ips.iter().enumerate() {
         let at = at.item(i);
-        let Some(address) = host_address(text, &at, findings) else { continue };
+        let Some(address) = host_address(text, &at, findings) else {
+            continue;
+        };
         check_address(context, address, &at, taken, findings);
         addresses.push(address);
     }
     if addresses.is_empty() && context.typed.role == PortRole::Instance && filtered(context) {
-        findings.notice(context.at, "without fixed_ips the guest can send nothing but DHCP requests");
+        findings.notice(
+            context.at,
+            "without fixed_ips the guest can send nothing but DHCP requests",
+        );
     }
     addresses
 }
@@ -78,8 +110,16 @@ pub(super) fn filtered(context: &Context<'_>) -> bool {
     context.typed.role == PortRole::Instance && context.typed.port_security_enabled.unwrap_or(true)
 }
 
-fn check_address(context: &Context<'_>, address: IpAddr, at: &Place, taken: &mut Taken, findings: &mut Findings) {
-    let Some((_, subnet)) = context.subnet else { return };
+fn check_address(
+    context: &Context<'_>,
+    address: IpAddr,
+    at: &Place,
+    taken: &mut Taken,
+    findings: &mut Findings,
+) {
+    let Some((_, subnet)) = context.subnet else {
+        return;
+    };
     check_in_subnet(address, subnet, at, findings);
     // A guest may be the router, but then it forwards for others and cannot have port security.
     if subnet.gateway_ips.contains(&address) && filtered(context) {
@@ -94,10 +134,22 @@ fn check_address(context: &Context<'_>, address: IpAddr, at: &Place, taken: &mut
 }
 
 /// Notes a TAP name that a namespace has twice.
-pub(super) fn take_tap(context: &Context<'_>, netns: Option<&str>, name: &str, at: &Place, taken: &mut Taken, findings: &mut Findings) {
-    let key = (netns.map(canonical_netns).map(str::to_owned), name.to_owned());
+pub(super) fn take_tap(
+    context: &Context<'_>,
+    netns: Option<&str>,
+    name: &str,
+    at: &Place,
+    taken: &mut Taken,
+    findings: &mut Findings,
+) {
+    let key = (
+        netns.map(canonical_netns).map(str::to_owned),
+        name.to_owned(),
+    );
     if let Some(first) = taken.taps.insert(key, context.at.clone()) {
-        let place = netns.map_or("the daemon's namespace".to_owned(), |netns| format!("namespace {}", quoted(netns)));
+        let place = netns.map_or("the daemon's namespace".to_owned(), |netns| {
+            format!("namespace {}", quoted(netns))
+        });
         let problem = format!("{} is also the TAP of {first} in {place}", quoted(name));
         findings.mistake(at, problem, "give each TAP of a namespace its own name");
     }
@@ -105,6 +157,8 @@ pub(super) fn take_tap(context: &Context<'_>, netns: Option<&str>, name: &str, a
 
 /// `vm1`, `/run/netns/vm1` and `/var/run/netns/vm1` are one namespace (`ip-netns(8)`).
 fn canonical_netns(netns: &str) -> &str {
-    let stripped = ["/var/run/netns/", "/run/netns/"].iter().find_map(|folder| netns.strip_prefix(folder));
+    let stripped = ["/var/run/netns/", "/run/netns/"]
+        .iter()
+        .find_map(|folder| netns.strip_prefix(folder));
     stripped.filter(|name| !name.contains('/')).unwrap_or(netns)
 }

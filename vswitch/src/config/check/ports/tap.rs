@@ -18,7 +18,13 @@ const RESERVED: [&str; 3] = ["lo", "all", "default"];
 const MAX_PATH_BYTES: usize = 4096;
 
 /// The port's TAP.
-pub(super) fn resolve(context: &Context<'_>, id: Uuid, fixed_ips: &[IpAddr], taken: &mut Taken, findings: &mut Findings) -> TapPlan {
+pub(super) fn resolve(
+    context: &Context<'_>,
+    id: Uuid,
+    fixed_ips: &[IpAddr],
+    taken: &mut Taken,
+    findings: &mut Findings,
+) -> TapPlan {
     let typed = &context.typed.tap;
     let at = context.at.key("tap");
     let name = typed.name.clone().unwrap_or_else(|| derived_name(id));
@@ -26,18 +32,35 @@ pub(super) fn resolve(context: &Context<'_>, id: Uuid, fixed_ips: &[IpAddr], tak
     if let Some(netns) = &typed.netns {
         check_netns(netns, &at.key("netns"), findings);
     }
-    take_tap(context, typed.netns.as_deref(), &name, &at.key("name"), taken, findings);
+    take_tap(
+        context,
+        typed.netns.as_deref(),
+        &name,
+        &at.key("name"),
+        taken,
+        findings,
+    );
     let subnet_mtu = context.subnet.map(|(_, subnet)| subnet.mtu);
-    let ipv6 = fixed_ips.iter().any(IpAddr::is_ipv6) || context.subnet.is_some_and(|(_, subnet)| subnet.cidr6.is_some());
+    let ipv6 = fixed_ips.iter().any(IpAddr::is_ipv6)
+        || context
+            .subnet
+            .is_some_and(|(_, subnet)| subnet.cidr6.is_some());
     let mtu = match (typed.mtu, subnet_mtu) {
         (Some(bytes), _) => mtu(bytes, MAX_TAP_MTU, ipv6, &at.key("mtu"), findings),
         (None, Some(subnet)) => subnet,
         (None, None) => 0,
     };
     if let Some(subnet) = subnet_mtu.filter(|subnet| *subnet < mtu) {
-        findings.notice(&at.key("mtu"), format!("{mtu} is greater than the subnet's mtu, {subnet}"));
+        findings.notice(
+            &at.key("mtu"),
+            format!("{mtu} is greater than the subnet's mtu, {subnet}"),
+        );
     }
-    TapPlan { name, netns: typed.netns.clone(), mtu }
+    TapPlan {
+        name,
+        netns: typed.netns.clone(),
+        mtu,
+    }
 }
 
 /// Neutron's convention: `tap` and the first 11 characters of the port's id.
@@ -65,10 +88,17 @@ fn check_netns(netns: &str, at: &Place, findings: &mut Findings) {
     let is_good = if is_path {
         netns.len() <= MAX_PATH_BYTES && !netns.contains('\0') && !netns.ends_with('/')
     } else {
-        !netns.is_empty() && netns.len() <= 255 && has_name_characters(netns) && !netns.starts_with('.')
+        !netns.is_empty()
+            && netns.len() <= 255
+            && has_name_characters(netns)
+            && !netns.starts_with('.')
     };
     if !is_good {
         let remedy = "write a name of letters, digits, `. _ -` as in `ip netns`, or the path of a namespace file";
-        findings.mistake(at, format!("{} is not a network namespace", quoted(netns)), remedy);
+        findings.mistake(
+            at,
+            format!("{} is not a network namespace", quoted(netns)),
+            remedy,
+        );
     }
 }
