@@ -220,6 +220,25 @@ fn a_clock_that_steps_back_adds_a_part_and_overwrites_nothing() {
 }
 
 #[test]
+fn a_clock_that_jumps_about_keeps_few_intervals_open_and_loses_nothing() {
+    let dir = TempDir::new().unwrap();
+    let mut collector = collector(&[logger(1, dir.path())]);
+    for n in [10, 9, 8, 7, 6, 5] {
+        collector.observe(
+            minute(n),
+            &Lab::new(),
+            &sent(udp(1, 53), ACCEPT, packets(1)),
+        );
+    }
+    let early = collector.close(minute(0), &Lab::new(), &[]);
+    assert_eq!(
+        early.iter().map(|closed| closed.window).collect::<Vec<_>>(),
+        [minute(5), minute(6)]
+    );
+    assert_eq!(collector.finish(minute(0), &Lab::new(), &[]).len(), 4);
+}
+
+#[test]
 fn a_clock_that_jumps_ahead_closes_what_it_left_behind() {
     let dir = TempDir::new().unwrap();
     let mut collector = collector(&[LoggerSpec {
@@ -314,7 +333,7 @@ fn a_directory_that_cannot_be_used_puts_the_logger_into_error_and_the_loss_is_a_
     let closed = collector.close(minute(0), &Lab::new(), &[]);
     assert!(closed[0].files.is_empty() && closed[0].rows == 0);
     let cause = closed[0].error.as_ref().unwrap().to_string();
-    assert!(cause.starts_with("cannot create the directory "), "{cause}");
+    assert!(cause.starts_with("cannot create the folder "), "{cause}");
     let status = &collector.status()[0];
     assert_eq!((status.state, status.rows_lost), (State::Error, 1));
     assert_eq!(status.cause.as_ref(), Some(&cause));
@@ -375,6 +394,11 @@ fn what_was_written_reads_back() {
     let closed = collector.close(minute(0), &Lab::new(), &[(2, skipped)]);
     let rows = read_back(&closed[0].files[0]);
     assert_eq!(rows.len(), 101);
+    let text = fs::read_to_string(&closed[0].files[0]).unwrap();
+    for (row, line) in rows.iter().zip(text.lines().skip(1)) {
+        let values: Vec<_> = row.values().iter().map(Value::to_string).collect();
+        assert_eq!(values.join(","), line);
+    }
     for (row, record) in rows.iter().zip(&closed[0].records) {
         assert_eq!(row.fields(), Field::NHN_18);
         assert_eq!(
@@ -464,6 +488,7 @@ fn a_log_that_is_none_is_refused_with_file_and_line_and_reading_goes_on_where_it
 }
 
 /// The name of the one file that a logger with this layout writes.
+#[allow(clippy::unwrap_used, reason = "a test may stop")]
 fn written(layout: Layout) -> String {
     let dir = TempDir::new().unwrap();
     let mut collector = collector(&[LoggerSpec {

@@ -6,6 +6,8 @@ use flowlog::{
     Filter, Limits, Resource, Skipped, State, Tally, Tick, Window, base_window_s, setup_apart,
 };
 use packet::{Direction, Reason, Verdict, Wire};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 use support::*;
 
 const SUMS: &[&str] = &["direction", "filter", "packets", "bytes"];
@@ -457,6 +459,66 @@ fn the_same_observations_in_any_order_give_the_same_rows() {
     }
     assert_eq!(texts[0], texts[1]);
     assert_eq!(texts[1], texts[2]);
+}
+
+#[test]
+fn addresses_of_ipv6_stand_behind_those_of_ipv4() {
+    let dir = TempDir::new().unwrap();
+    let mut collector = collector(&[logger(1, dir.path())]);
+    let v6 = packet::FiveTuple {
+        src: "fd00:0::1".parse().unwrap(),
+        dst: "fd00:0::2".parse().unwrap(),
+        ..udp(1, 53)
+    };
+    collector.observe(minute(0), &Lab::new(), &sent(v6, ACCEPT, packets(1)));
+    collector.observe(
+        minute(0),
+        &Lab::new(),
+        &received(udp(1, 53), ACCEPT, packets(1)),
+    );
+    let closed = collector.close(minute(0), &Lab::new(), &[]);
+    assert_eq!(
+        rows(&closed, &["src_addr", "dst_addr"]),
+        ["10.77.1.11 10.77.1.12", "fd00::1 fd00::2"]
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The oracle: a plain sorted map that adds up.
+    #[test]
+    fn rows_are_the_sums_of_what_was_observed_and_what_was_skipped_is_the_rest(
+        seen in proptest::collection::vec((any::<bool>(), 0..20_u16, any::<bool>(), 1..9_u32), 0..300),
+        room in 1..60_usize,
+    ) {
+        let dir = TempDir::new().unwrap();
+        let limits = Limits { records_per_port: room, reserve_per_port: 5, records: 20 };
+        let mut all = collector(&[logger(1, dir.path())]);
+        let mut few = collector(&[logger(2, dir.path())]).with_limits(limits);
+        let mut sums = BTreeMap::new();
+        for (egress, src_port, accepted, count) in &seen {
+            let verdict = if *accepted { ACCEPT } else { DROP };
+            let observe = if *egress { sent } else { received };
+            let o = observe(udp(*src_port, 53), verdict, packets(*count));
+            all.observe(minute(0), &Lab::new(), &o);
+            few.observe(minute(0), &Lab::new(), &o);
+            *sums.entry((o.port, *src_port, !accepted)).or_insert(0) += count;
+        }
+        let closed = all.finish(minute(0), &Lab::new(), &[]);
+        let found = rows(&closed, &["src_port", "filter", "packets"]);
+        let expected: Vec<_> = sums
+            .iter()
+            .map(|((_, src_port, dropped), packets)| {
+                format!("{src_port} {} {packets}", if *dropped { "DROP" } else { "ACCEPT" })
+            })
+            .collect();
+        prop_assert_eq!(found, expected);
+        let closed = few.finish(minute(0), &Lab::new(), &[]);
+        let kept: u64 = rows(&closed, &["packets"]).iter().map(|n| n.parse::<u64>().unwrap()).sum();
+        let offered: u64 = seen.iter().map(|(.., count)| u64::from(*count)).sum();
+        prop_assert_eq!(kept + few.status()[0].skipped.packets, offered);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What a mistake in a logger's settings is told, word by word: the configuration checker shows
 //! these texts as they are.
 
-use flowlog::{Field, FileName, Format, Partition, Zone, pending};
+use flowlog::{Field, FileName, Format, Partition, Zone, pending, read::CsvReader};
+use proptest::prelude::*;
 
 const NAME: &str = "#{logger_id}_#{year}-#{month}-#{day}T#{hour}:#{minute}:#{second}";
 
@@ -160,4 +161,16 @@ fn a_wrong_format_storage_or_zone_is_told_what_to_write() {
         zone,
         "`Asia/Soul` is not a time zone of this system; write an IANA name such as UTC or Asia/Seoul (package tzdata)"
     );
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_read_panics_and_a_reader_always_ends(text: String, lines: Vec<u8>, cut in 0..20_usize) {
+        let _ = (Partition::parse(&text), FileName::parse(&text), Field::parse_list(&text));
+        let around: String = NAME.chars().take(cut).chain(text.chars()).collect();
+        let _ = (Partition::parse(&around), FileName::parse(&around));
+        let file = [b"packets,src_addr,region\n", lines.as_slice()].concat();
+        let rows = CsvReader::new("x", file.as_slice()).map(Iterator::count);
+        prop_assert!(rows.is_ok_and(|rows| rows <= lines.len()));
+    }
 }

@@ -1,7 +1,7 @@
 //! How much of everything there may be. Generous for a laboratory, small enough to bound memory;
 //! what passes a limit is refused with the limit's name.
 
-use crate::ModelError;
+use crate::{ModelError, PortId};
 
 /// Groups of a configuration. Neutron's default quota is 10 per project.
 pub const GROUPS_MAX: usize = 10_000;
@@ -74,10 +74,17 @@ impl Limit {
     /// # Errors
     /// [`ModelError::TooMany`] above the limit.
     pub fn check(self, count: usize) -> Result<(), ModelError> {
-        if count > self.value() {
-            Err(ModelError::TooMany { limit: self, count })
-        } else {
-            Ok(())
+        self.check_at(None, count)
+    }
+
+    pub(crate) fn check_at(self, port: Option<PortId>, count: usize) -> Result<(), ModelError> {
+        if count <= self.value() {
+            return Ok(());
         }
+        Err(ModelError::TooMany {
+            limit: self,
+            count,
+            port,
+        })
     }
 }

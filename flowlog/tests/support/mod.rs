@@ -1,4 +1,5 @@
 //! A small world for the collector: three ports, a directory, a moment in November.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use flowlog::{

@@ -38,7 +38,8 @@ const DEFAULT_TTL: u8 = 64;
 const ND_TTL: u8 = 255;
 const DEFAULT_WINDOW: u16 = u16::MAX;
 
-/// A packet as it is written down; see the module's examples. `Display` and `FromStr` round-trip.
+/// A packet as it is written down; `Display` and `FromStr` round-trip. The forms stand in
+/// [`crate::text`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PacketSpec {
     /// `from MAC`.

@@ -27,6 +27,8 @@ pub(super) fn link(eth: &Ethernet, permitted: &[u16]) -> Result<(), Reason> {
     }
     match eth.ethertype {
         ethertype::IPV4 | ethertype::IPV6 | ethertype::ARP | ethertype::RARP => Ok(()),
+        // A tag that is cut short.
+        ethertype::VLAN => Err(Reason::Malformed),
         // LLC and SNAP, which can carry IP: no list permits them.
         length if length < ETHERTYPE_MIN => Err(Reason::L2Reserved),
         other if permitted.contains(&other) => Ok(()),

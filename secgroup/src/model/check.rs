@@ -106,10 +106,14 @@ impl Model {
 
 fn check_addresses(spec: &PortSpec, errors: &mut Vec<ModelError>) {
     let port = spec.port;
-    errors.extend(Limit::FixedIpsPerPort.check(spec.fixed_ips.len()).err());
+    errors.extend(
+        Limit::FixedIpsPerPort
+            .check_at(Some(port), spec.fixed_ips.len())
+            .err(),
+    );
     errors.extend(
         Limit::PairsPerPort
-            .check(spec.allowed_address_pairs.len())
+            .check_at(Some(port), spec.allowed_address_pairs.len())
             .err(),
     );
     let pair_macs = spec
@@ -144,7 +148,11 @@ fn holds_multicast(prefix: IpNet) -> bool {
 
 fn check_groups(spec: &PortSpec, groups: &Groups<'_>, errors: &mut Vec<ModelError>) {
     let port = spec.port;
-    errors.extend(Limit::GroupsPerPort.check(spec.groups.len()).err());
+    errors.extend(
+        Limit::GroupsPerPort
+            .check_at(Some(port), spec.groups.len())
+            .err(),
+    );
     if spec.is_unfiltered() && !(spec.groups.is_empty() && spec.allowed_address_pairs.is_empty()) {
         errors.push(ModelError::PortSecurityOff { port });
     }
@@ -153,7 +161,7 @@ fn check_groups(spec: &PortSpec, groups: &Groups<'_>, errors: &mut Vec<ModelErro
 
     let known: Vec<_> = spec.groups.iter().filter_map(|id| groups.get(id)).collect();
     let rules = known.iter().map(|group| group.rules.len()).sum();
-    errors.extend(Limit::RulesPerPolicy.check(rules).err());
+    errors.extend(Limit::RulesPerPolicy.check_at(Some(port), rules).err());
     let name = |stateful| {
         known
             .iter()

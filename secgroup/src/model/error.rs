@@ -4,7 +4,7 @@ use crate::limits::Limit;
 use crate::{PortId, RuleTableFull};
 use ipnet::IpNet;
 use packet::Mac;
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 use uuid::Uuid;
 
 /// A contradiction between parts that are right in themselves. The texts go to the user.
@@ -117,12 +117,14 @@ pub enum ModelError {
     #[error("the id {0} is given twice; ids are unique, leave one out to have it derived")]
     DuplicateId(Uuid),
     /// More than a limit allows.
-    #[error("{count} {}; the limit is {}", .limit.what(), .limit.value())]
+    #[error("{}{count} {}; the limit is {}", Prefix(*.port), .limit.what(), .limit.value())]
     TooMany {
         /// Which limit.
         limit: Limit,
         /// How many there are.
         count: usize,
+        /// The port that has them, where one has.
+        port: Option<PortId>,
     },
     /// The compiled form would pass [`crate::limits::POLICY_CHUNKS_MAX`] or
     /// [`crate::limits::PREFIXES_PER_POLICY_MAX`].
@@ -133,4 +135,40 @@ pub enum ModelError {
     /// No rule number is left.
     #[error(transparent)]
     RuleTableFull(#[from] RuleTableFull),
+}
+
+impl ModelError {
+    /// The port that the error speaks of, for those who know it by another name than its number.
+    #[must_use]
+    pub const fn port(&self) -> Option<PortId> {
+        match self {
+            Self::UnknownGroup { port, .. }
+            | Self::MixedGroups { port, .. }
+            | Self::StatefulChanged { port, .. }
+            | Self::PortSecurityOff { port }
+            | Self::IllegalMac { port, .. }
+            | Self::IllegalAddress { port, .. }
+            | Self::MulticastPair { port, .. } => Some(*port),
+            Self::TooMany { port, .. } => *port,
+            Self::UnknownRemoteGroup { .. }
+            | Self::UnknownAddressGroup { .. }
+            | Self::NoAddressGroup { .. }
+            | Self::MixedPolicy
+            | Self::DuplicateId(_)
+            | Self::PolicyTooLarge
+            | Self::RuleTableFull(_) => None,
+        }
+    }
+}
+
+/// `port 7: `, or nothing.
+struct Prefix(Option<PortId>);
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(port) => write!(f, "port {port}: "),
+            None => Ok(()),
+        }
+    }
 }

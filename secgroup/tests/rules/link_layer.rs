@@ -5,6 +5,7 @@ use super::support::{
     udp_body, v4, v6,
 };
 use packet::{Direction, Mac, Reason, ethertype};
+use proptest::prelude::*;
 use secgroup::{Essential, Guard, PortSpec, Sender, untracked};
 use std::net::Ipv4Addr;
 
@@ -88,6 +89,8 @@ fn headers_that_contradict_the_frame_are_malformed() {
     let mut long = udp();
     long[17] += 1;
     assert_eq!(both_ends(&long), [Err(Reason::Malformed); 2]);
+    let half_a_tag = ethernet(mac(B), mac(A), ethertype::VLAN, &[0, 10]);
+    assert_eq!(both_ends(&half_a_tag), [Err(Reason::Malformed); 2]);
     let padded = [udp(), vec![0; 18]].concat();
     assert_eq!(both_ends(&padded), [Ok(()); 2]);
 }
@@ -228,4 +231,35 @@ fn options_extension_headers_and_empty_payloads_do_not_hide_the_port() {
         }
     }
     assert!(!world.lets_in(&[&rules], icmp(8, 0, v4(A))));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Z01. The unfiltered sender shows that the receiver's examination stands alone.
+    #[test]
+    fn whatever_a_guest_sends_has_an_answer_at_both_ends(
+        kind in prop::sample::select(vec![0x0800_u16, 0x86dd, 0x0806, 0x8035, 0x8100, 0x88a8, 0x88cc, 60]),
+        first in prop::sample::select(vec![0x45_u8, 0x4f, 0x60]),
+        next in prop::sample::select(vec![0_u8, 1, 6, 17, 44, 58, 60]),
+        body in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
+        let mut body = body;
+        if let Some(byte) = body.first_mut() { *byte = first; }
+        for place in [6, 9] {
+            if let Some(byte) = body.get_mut(place) { *byte = next; }
+        }
+        let frame = ethernet(mac(B), mac(A), kind, &body);
+        let headers = parse(&frame);
+        let guards = [Guard::new(&guest(A)), Guard::new(&guest(B))];
+        for guard in &guards {
+            let _ = (guard.admit(&frame, &headers), guard.receives(&headers));
+            for direction in [Direction::Egress, Direction::Ingress] {
+                let _ = guard.essential(direction, &headers, Sender { trusted: false });
+            }
+        }
+        // Nobody's random source is A's: what passes is no IP.
+        prop_assert!(guards[0].admit(&frame, &headers).is_err() || headers.ip().is_none());
+        let _ = untracked(&headers);
+    }
 }

@@ -1,8 +1,11 @@
 //! What only the model as a whole can show to be wrong.
 
 use super::support::{A, address_group, group, guest, id, mac, member, pair, v4};
+use ipnet::Ipv4Net;
 use packet::Mac;
-use secgroup::{Group, Limit, Model, ModelError, PortId, PortSpec, limits};
+use secgroup::{
+    AddressGroup, Group, Limit, Model, ModelError, Policy, PortId, PortSpec, RuleTable, limits,
+};
 use std::net::{IpAddr, Ipv4Addr};
 
 fn model(groups: Vec<Group>) -> Model {
@@ -127,12 +130,13 @@ fn what_passes_a_limit_is_refused_with_the_limit_named() {
         errors,
         [ModelError::TooMany {
             limit: Limit::PairsPerPort,
-            count: 101
+            count: 101,
+            port: Some(PORT),
         }]
     );
     assert_eq!(
         errors[0].to_string(),
-        "101 allowed address pairs on one port; the limit is 100"
+        "port 10: 101 allowed address pairs on one port; the limit is 100"
     );
 }
 
@@ -160,4 +164,18 @@ fn a_sound_model_has_no_errors() {
         check(vec![Group::built_in_default(id("default"))], port),
         []
     );
+}
+
+#[test]
+fn many_rules_that_name_a_long_list_are_refused_and_not_expanded() {
+    let text = |n| format!("ingress IPv4 tcp {n} from address-group {}", id("long"));
+    let texts: Vec<_> = (1..=101).map(text).collect();
+    let group = group("g", &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let prefixes = (0..10_000).map(|n| Ipv4Net::from(Ipv4Addr::from_bits(n)).into());
+    let long = AddressGroup {
+        prefixes: prefixes.collect(),
+        ..address_group("long", &[])
+    };
+    let compiled = Policy::compile(&[&group], &[long], &mut RuleTable::default());
+    assert_eq!(compiled.unwrap_err(), ModelError::PolicyTooLarge);
 }
