@@ -148,7 +148,17 @@ impl Daemon {
         if let Some(what) = fixed_part(&old, &plan) {
             bail!("`{what}` cannot change while the switch runs; restart it");
         }
-        let prepared = Prepared::new(switch_config(&plan), &mut self.shared.rules.write())
+        let (running, wanted) = (switch_config(&old), switch_config(&plan));
+        let in_use: Vec<_> = running.ports.iter().map(|port| port.spec.clone()).collect();
+        if let Some(error) = wanted
+            .model
+            .check_change(&running.model, &in_use)
+            .into_iter()
+            .next()
+        {
+            return Err(error.into());
+        }
+        let prepared = Prepared::new(wanted, &mut self.shared.rules.write())
             .context("the policy cannot be built")?;
         let is_known = |port: &crate::config::Port| {
             old.ports
