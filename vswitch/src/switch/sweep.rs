@@ -34,13 +34,19 @@ enum Family {
 }
 
 impl Switch {
-    /// Does a slice of what is due; `true` while there is more.
-    pub fn sweep(&mut self, now: Now) -> bool {
-        let window = self.log.window();
+    /// Before a batch at `now`: closes the window if the moment lies outside it, so that no packet is
+    /// counted in an interval it does not belong to.
+    #[inline]
+    pub fn begin_batch(&mut self, now: Now) {
         let now_s = now.wall_us / 1_000_000;
-        if !window.contains(now_s) {
+        if !self.log.window().contains(now_s) {
             self.close_window(now, Window::of(now_s, self.window_length_s));
         }
+    }
+
+    /// Does a slice of what is due; `true` while there is more.
+    pub fn sweep(&mut self, now: Now) -> bool {
+        self.begin_batch(now);
         if !self.sweep.running {
             if now.ms.wrapping_sub(self.sweep.last_round_ms) < ROUND_MS {
                 return false;
