@@ -1,6 +1,52 @@
-//! From verdicts to objects.
+//! From verdicts to objects: what left the connection table becomes files that outlive the switch.
+//!
+//! ```text
+//!  Tally ─leave─▶ Observation ─▶ Collector ─┬─▶ logger's open interval ─▶ Record ─▶ encode ─▶ store
+//!  (16 B, in       (one verdict,  (the log  ├─▶      merged by            (one row)  CSV      directory,
+//!  the entry)      port, way)      thread)  └─▶  port, way, tuple, verdict                   whole or absent
+//! ```
+//!
+//! The packet path touches [`Tally`] alone. Everything behind an [`Observation`] runs on the log
+//! thread, owned by one [`Collector`]; a slow disk therefore never slows a packet.
+//!
+//! **Limits**: [`Limits`] bounds the records of an open interval, fairly between ports; what does
+//! not fit is counted and marks the port's records `SKIPDATA`. **Failure**: what cannot be written
+//! puts the logger into [`State::Error`] and is counted as lost; nothing here panics on input.
 #![forbid(unsafe_code)]
 
+mod collector;
+mod digits;
+mod encode;
+mod exclusion;
+mod field;
+mod interval;
+mod layout;
+mod logger;
+mod names;
+mod observation;
+mod pending;
+pub mod read;
+mod record;
+mod store;
 mod tally;
+mod window;
 
+pub use collector::{Closed, Collector, DeliveryError, LoggerStatus, State, TAIL_RECORDS_MAX};
+pub use encode::{Encoder, Format, FormatError};
+pub use exclusion::{NotRecorded, recordable};
+pub use field::{Field, FieldError, Kind};
+pub use interval::Limits;
+pub use layout::{
+    FileName, FileNameError, Layout, Partition, PartitionError, ROWS_PER_FILE, Zone, ZoneError,
+};
+pub use logger::{
+    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Resource, base_window_s,
+    setup_apart,
+};
+pub use names::{NameMemory, NameMemoryError};
+pub use observation::{Observation, PortInfo, Ports, Skipped};
+pub use pending::{Pending, pending};
+pub use record::{Flow, Record, Status};
+pub use store::{Directory, Draft, Store, StoreError};
 pub use tally::{TICK_US, Tally, Tick, WINDOW_S_MAX};
+pub use window::Window;

@@ -56,7 +56,8 @@ impl Tally {
     #[inline]
     #[must_use]
     pub const fn would_overflow(&self, wire: Wire) -> bool {
-        self.bytes.checked_add(wire.bytes).is_none() || self.packets.checked_add(wire.packets).is_none()
+        self.bytes.checked_add(wire.bytes).is_none()
+            || self.packets.checked_add(wire.packets).is_none()
     }
 
     /// Counts packets with the TCP flags `flags` (0 for other protocols).
@@ -80,6 +81,15 @@ impl Tally {
         if self.marks & OPENED_MAX < OPENED_MAX {
             self.marks += 1;
         }
+    }
+
+    /// Whether a TCP packet with `flags` ends what was counted of a connection's setup, or begins
+    /// it: exactly one of the two carries SYN. A tally handed over here holds setup packets alone or
+    /// none, which is how a logger with `connection_setup_only` counts exactly.
+    #[inline]
+    #[must_use]
+    pub const fn setup_ends(&self, flags: u8) -> bool {
+        self.packets != 0 && (self.flags ^ flags) & tcp_flags::SYN != 0
     }
 
     /// Whether nothing was counted.
@@ -119,7 +129,11 @@ impl Tally {
     #[must_use]
     pub const fn flags_seed(&self) -> u8 {
         let plain = self.flags & (tcp_flags::FIN | tcp_flags::SYN | tcp_flags::RST);
-        if self.marks & SYN_ACK_SEEN != 0 { plain | tcp_flags::ACK } else { plain }
+        if self.marks & SYN_ACK_SEEN != 0 {
+            plain | tcp_flags::ACK
+        } else {
+            plain
+        }
     }
 
     /// Connections opened in this direction, at most 127.

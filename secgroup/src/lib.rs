@@ -10,8 +10,27 @@
 #![forbid(unsafe_code)]
 
 pub mod conntrack;
+mod flow;
+mod guard;
+mod group;
+pub mod limits;
+mod members;
 mod model;
+mod policy;
+mod port;
+mod rule;
+mod rule_table;
 
-pub use model::{
-    AddressGroup, Ethertype, Group, Pair, PortId, PortSpec, Remote, Rule, RuleRef, Service,
+pub use flow::{Flow, FlowService};
+pub use guard::{Essential, Guard, Sender, untracked};
+pub use group::{AddressGroup, Group, Merged};
+pub use limits::Limit;
+pub use members::Members;
+pub use model::{Model, ModelError};
+pub use policy::Policy;
+pub use port::{Pair, PortId, PortSpec};
+pub use rule::{
+    Ethertype, EthertypeSyntax, Remote, Rule, RuleDraft, RuleError, Service, protocol_name,
+    protocol_number,
 };
+pub use rule_table::{RuleIdentity, RuleRef, RuleTable, RuleTableFull};

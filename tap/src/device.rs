@@ -81,7 +81,9 @@ pub struct Tap {
 impl Tap {
     /// Makes the TAP `options.name` inside its namespace, or attaches to a persistent one.
     ///
-    /// The interface of a new TAP is down and has a random MAC; [`Links`] sets it up.
+    /// The interface of a new TAP is down and has a random MAC; [`Links`] sets it up. As long as a
+    /// queue is open, its namespace lives, even after `ip netns delete` has taken the name away: so
+    /// it is for every socket. Removing the interface ends a [`Queue`] at once ([`vanished`]).
     ///
     /// # Errors
     /// [`Error::NoTunDevice`] and [`Error::Permission`] where the system does not let us;

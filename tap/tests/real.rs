@@ -6,7 +6,7 @@
     reason = "a test says what it expects by panicking"
 )]
 
-use packet::Mac;
+use packet::{Headers, Mac, Offload};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::{
     net::{IpAddr, Ipv4Addr, UdpSocket},
@@ -166,6 +166,40 @@ fn names_that_are_taken_by_something_that_does_not_agree_are_explained() {
 }
 
 #[test]
+fn offloads_of_a_persistent_tap_end_with_the_virtio_header() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let options = TapOptions {
+        persistent: true,
+        ..scratch.options("vm1")
+    };
+    let tap = Tap::open(&options).unwrap();
+    scratch.configure("vm1");
+    let with = scratch.broadcast(&tap.queues()[0], 12);
+    assert_eq!(with[0] & 1, 1, "the guest leaves the checksum to us");
+    drop(tap);
+
+    let tap = Tap::open(&TapOptions {
+        vnet_hdr: false,
+        ..options
+    })
+    .unwrap();
+    let without = scratch.broadcast(&tap.queues()[0], 0);
+    let headers = Headers::parse(&without, Offload::default()).unwrap();
+    assert!(
+        !headers.bad_checksum && headers.defect.is_none(),
+        "{headers:?}"
+    );
+    assert_ne!(
+        with[12 + 40..12 + 42],
+        without[40..42],
+        "one is partial, one is finished"
+    );
+    tap.remove().unwrap();
+}
+
+#[test]
 fn an_interface_takes_what_a_lab_sets() {
     let Some(scratch) = Scratch::new() else {
         return;
@@ -308,6 +342,17 @@ impl Scratch {
         links.set_mac(name, MAC).unwrap();
         links.set_up(name, true).unwrap();
         links.add_address(name, GUEST.into(), 24).unwrap();
+    }
+
+    /// A UDP broadcast of the guest as it comes out of `queue`.
+    fn broadcast(&self, queue: &Queue, header_len: usize) -> Vec<u8> {
+        let socket = self
+            .netns
+            .run_in(|| UdpSocket::bind((GUEST, 4000)).unwrap())
+            .unwrap();
+        socket.set_broadcast(true).unwrap();
+        socket.send_to(b"x", (Ipv4Addr::BROADCAST, 4000)).unwrap();
+        read_until(queue, |frame| frame[header_len + 12..][..2] == [0x08, 0x00])
     }
 
     fn guest(&self, name: &str) -> Tap {

@@ -1,2 +1,6 @@
 //! To be written.
 #![forbid(unsafe_code)]
+
+pub mod io;
+pub mod lab;
+pub mod switch;

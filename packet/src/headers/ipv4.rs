@@ -1,6 +1,6 @@
 //! IPv4 (RFC 791).
 
-use super::{Defect, Fragment, Headers, Ip, L4, Net, offload, protocol, upper};
+use super::{Defect, Fragment, Headers, Ip, L4, Net, protocol, upper};
 use crate::{Offload, checksum::Sum};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,81 +17,63 @@ pub(super) fn parse(headers: &mut Headers, packet: &[u8], offload: Offload) {
     let Some(fixed) = packet.first_chunk::<FIXED>() else {
         return headers.flaw(Defect::IpHeaderLength);
     };
+    #[rustfmt::skip]
     let [
-        vihl,
-        _tos,
-        l0,
-        l1,
-        i0,
-        i1,
-        f0,
-        f1,
-        ttl,
-        proto,
-        _c0,
-        _c1,
-        s0,
-        s1,
-        s2,
-        s3,
-        d0,
-        d1,
-        d2,
-        d3,
+        version, _tos, l0, l1,
+        i0, i1, f0, f1,
+        hop_limit, protocol, _, _,
+        s0, s1, s2, s3,
+        d0, d1, d2, d3,
     ] = *fixed;
-    if vihl >> 4 != 4 {
+    if version >> 4 != 4 {
         return headers.flaw(Defect::Version);
     }
-    let mut ip = Ip {
-        src: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
-        dst: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
-        protocol: proto,
-        hop_limit: ttl,
-        fragment: None,
-        l4: L4::Opaque,
-        l4_offset: (start + FIXED) as u16,
-        end: (start + packet.len()) as u32,
-    };
-    headers.wire.bytes = packet.len() as u32;
-    let header_len = usize::from(vihl & 0x0f) * 4;
-    let Some(header) = packet.get(..header_len).filter(|_| header_len >= FIXED) else {
-        headers.net = Net::Ip(ip);
-        return headers.flaw(Defect::IpHeaderLength);
-    };
-    headers.bad_checksum = !Sum::new().bytes(header).is_right();
-
+    let header_len = usize::from(version & 0x0f) * 4;
     let total_len = usize::from(u16::from_be_bytes([l0, l1]));
-    let packet = match packet.get(..total_len) {
-        Some(packet) if total_len >= header_len => packet,
-        _ => {
-            headers.flaw(Defect::IpLength);
-            packet
-        }
+    let header = packet.get(..header_len).filter(|_| header_len >= FIXED);
+    let whole = packet.get(..total_len).filter(|_| total_len >= header_len);
+    match (header, whole) {
+        (None, _) => headers.flaw(Defect::IpHeaderLength),
+        (Some(_), None) => headers.flaw(Defect::IpLength),
+        (Some(_), Some(_)) => {}
+    }
+    headers.bad_checksum = header.is_some_and(|header| !Sum::new().bytes(header).is_right());
+    let packet = if header.is_some() {
+        whole.unwrap_or(packet)
+    } else {
+        packet
     };
-    let payload = packet.get(header_len..).unwrap_or_default();
+    let payload = packet.get(header_len.max(FIXED)..).unwrap_or_default();
     headers.wire.bytes = packet.len() as u32;
-    ip.l4_offset = (start + header_len) as u16;
-    ip.end = (start + packet.len()) as u32;
 
-    let (id, place) = (u16::from_be_bytes([i0, i1]), u16::from_be_bytes([f0, f1]));
-    if place & (MORE_FRAGMENTS | OFFSET_MASK) != 0 {
-        let fragment = Fragment {
-            id: u32::from(id),
+    let mut fragment = None;
+    let place = u16::from_be_bytes([f0, f1]);
+    if place & (MORE_FRAGMENTS | OFFSET_MASK) != 0 && header.is_some() {
+        let part = Fragment {
+            id: u32::from(u16::from_be_bytes([i0, i1])),
             offset: (place & OFFSET_MASK) * 8,
             len: u16::try_from(payload.len()).unwrap_or(u16::MAX),
             more: place & MORE_FRAGMENTS != 0,
         };
-        ip.fragment = Some(fragment);
-        if let Some(defect) = check(&fragment, proto, header_len) {
+        fragment = Some(part);
+        if let Some(defect) = check(&part, protocol, header_len) {
             headers.flaw(defect);
         }
     }
-    let upper = upper::parse(payload, proto, protocol::ICMP, ip.fragment);
-    ip.l4 = upper.l4;
-    if let Some(defect) = upper.defect {
-        headers.flaw(defect);
+    headers.net = Net::Ip(Ip {
+        src: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
+        dst: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+        protocol,
+        hop_limit,
+        fragment,
+        l4: L4::Opaque,
+        l4_offset: (start + packet.len() - payload.len()) as u16,
+        end: (start + packet.len()) as u32,
+    });
+    if header.is_some() {
+        let addresses = [s0, s1, s2, s3, d0, d1, d2, d3];
+        upper::parse(headers, payload, &addresses, offload);
     }
-    offload::settle(headers, ip, &upper, payload, offload);
 }
 
 /// What is wrong with a fragment's place. `before` are the bytes of the datagram that each

@@ -1,6 +1,6 @@
 //! IPv6 and the walk over its extension headers (RFC 8200).
 
-use super::{Defect, Fragment, Headers, Ip, L4, Net, ipv4, offload, protocol, upper};
+use super::{Defect, Fragment, Headers, Ip, L4, Net, ipv4, protocol, upper};
 use crate::Offload;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -32,7 +32,8 @@ pub(super) fn parse(headers: &mut Headers, packet: &[u8], offload: Offload) {
     });
     let (src, dst) = addresses(fixed);
     let walk = walk(payload, fixed[6]);
-    let mut ip = Ip {
+    headers.wire.bytes = (FIXED + payload.len()) as u32;
+    headers.net = Net::Ip(Ip {
         src: IpAddr::V6(src),
         dst: IpAddr::V6(dst),
         protocol: walk.protocol,
@@ -41,10 +42,8 @@ pub(super) fn parse(headers: &mut Headers, packet: &[u8], offload: Offload) {
         l4: L4::Opaque,
         l4_offset: (start + FIXED + walk.len) as u16,
         end: (start + FIXED + payload.len()) as u32,
-    };
-    headers.wire.bytes = (FIXED + payload.len()) as u32;
+    });
     if let Some(defect) = walk.defect {
-        headers.net = Net::Ip(ip);
         return headers.flaw(defect);
     }
     if let Some(fragment) = &walk.fragment
@@ -52,18 +51,18 @@ pub(super) fn parse(headers: &mut Headers, packet: &[u8], offload: Offload) {
     {
         headers.flaw(defect);
     }
-    let payload = payload.get(walk.len..).unwrap_or_default();
-    let upper = upper::parse(payload, walk.protocol, protocol::ICMPV6, walk.fragment);
-    ip.l4 = upper.l4;
-    if let Some(defect) = upper.defect {
-        headers.flaw(defect);
-    }
     // With segments left, the checksum is over the last of them and not over `dst`.
-    let offload = Offload {
-        data_valid: offload.data_valid || walk.segments_left,
-        ..offload
-    };
-    offload::settle(headers, ip, &upper, payload, offload);
+    let data_valid = offload.data_valid || walk.segments_left;
+    let payload = payload.get(walk.len..).unwrap_or_default();
+    upper::parse(
+        headers,
+        payload,
+        &fixed[8..],
+        Offload {
+            data_valid,
+            ..offload
+        },
+    );
 }
 
 #[inline]

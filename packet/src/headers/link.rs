@@ -19,36 +19,30 @@ impl Ethernet {
     }
 }
 
-/// The header, what lies behind it, and what is wrong with it. `None` below 14 bytes.
+/// The header and what is wrong with it. `None` below 14 bytes.
 #[inline]
-pub(super) fn parse(frame: &[u8]) -> Option<(Ethernet, &[u8], Option<Defect>)> {
-    let ([d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1], body) =
-        frame.split_first_chunk::<14>()?;
+pub(super) fn parse(frame: &[u8]) -> Option<(Ethernet, Option<Defect>)> {
+    let (header, body) = frame.split_first_chunk::<14>()?;
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = *header;
     let mut eth = Ethernet {
-        dst: Mac([*d0, *d1, *d2, *d3, *d4, *d5]),
-        src: Mac([*s0, *s1, *s2, *s3, *s4, *s5]),
+        dst: Mac([d0, d1, d2, d3, d4, d5]),
+        src: Mac([s0, s1, s2, s3, s4, s5]),
         vlan: Vlan::Untagged,
-        ethertype: u16::from_be_bytes([*t0, *t1]),
+        ethertype: u16::from_be_bytes([t0, t1]),
     };
-    match eth.ethertype {
-        ethertype::VLAN => Some(tagged(eth, body)),
-        ethertype::QINQ => {
-            eth.vlan = Vlan::Double;
-            Some((eth, body, None))
+    let mut defect = None;
+    match (eth.ethertype, body.first_chunk::<4>()) {
+        (ethertype::VLAN, None) => defect = Some(Defect::Tag),
+        (ethertype::VLAN, Some([c0, c1, t0, t1])) => {
+            eth.ethertype = u16::from_be_bytes([*t0, *t1]);
+            eth.vlan = match (eth.ethertype, u16::from_be_bytes([*c0, *c1]) & VID_MASK) {
+                (ethertype::VLAN | ethertype::QINQ, _) => Vlan::Double,
+                (_, 0) => Vlan::Priority,
+                (_, vid) => Vlan::Tagged(vid),
+            };
         }
-        _ => Some((eth, body, None)),
+        (ethertype::QINQ, _) => eth.vlan = Vlan::Double,
+        _ => {}
     }
-}
-
-fn tagged(mut eth: Ethernet, body: &[u8]) -> (Ethernet, &[u8], Option<Defect>) {
-    let Some(([c0, c1, t0, t1], body)) = body.split_first_chunk::<4>() else {
-        return (eth, &[], Some(Defect::Tag));
-    };
-    eth.ethertype = u16::from_be_bytes([*t0, *t1]);
-    eth.vlan = match (eth.ethertype, u16::from_be_bytes([*c0, *c1]) & VID_MASK) {
-        (ethertype::VLAN | ethertype::QINQ, _) => Vlan::Double,
-        (_, 0) => Vlan::Priority,
-        (_, vid) => Vlan::Tagged(vid),
-    };
-    (eth, body, None)
+    Some((eth, defect))
 }

@@ -25,44 +25,75 @@ pub use types::{
 };
 pub(crate) use upper::icmp_has_id;
 
-use crate::Offload;
+use crate::{Mac, Offload};
 
 /// The longest IP packet that can be: an IPv6 header and 65,535 bytes. Bytes of a frame behind
 /// that are padding by definition.
 pub(crate) const IP_PACKET_MAX: usize = 40 + 65_535;
 
 impl Headers {
+    /// Nothing read yet: a place for [`Self::parse_into`].
+    pub const EMPTY: Self = Self {
+        eth: Ethernet {
+            src: Mac::ZERO,
+            dst: Mac::ZERO,
+            vlan: Vlan::Untagged,
+            ethertype: 0,
+        },
+        net: Net::Other,
+        wire: Wire {
+            packets: 1,
+            bytes: 0,
+        },
+        defect: None,
+        bad_checksum: false,
+    };
+
     /// Parses a frame (without its virtio header). Never panics; at most [`Defect`].
     ///
     /// # Errors
     /// [`Runt`] for fewer than 14 bytes.
     #[inline]
     pub fn parse(frame: &[u8], offload: Offload) -> Result<Self, Runt> {
-        let (eth, body, defect) = link::parse(frame).ok_or(Runt)?;
-        let wire = Wire {
-            packets: 1,
-            bytes: 0,
-        };
-        let mut headers = Self {
-            eth,
-            net: Net::Other,
-            wire,
-            defect,
-            bad_checksum: false,
-        };
-        if defect.is_none() && eth.vlan != Vlan::Double {
-            let body = body.get(..IP_PACKET_MAX).unwrap_or(body);
-            match eth.ethertype {
-                ethertype::IPV4 => ipv4::parse(&mut headers, body, offload),
-                ethertype::IPV6 => ipv6::parse(&mut headers, body, offload),
-                ethertype::ARP | ethertype::RARP => arp::parse(&mut headers, body),
-                _ => {}
-            }
-        }
-        if offload.gso.is_some() && headers.ip().is_none() {
-            headers.flaw(Defect::Offload);
-        }
+        let mut headers = Self::EMPTY;
+        headers.parse_into(frame, offload)?;
         Ok(headers)
+    }
+
+    /// As [`Self::parse`], into a place of the caller's, so that a batch that keeps its headers
+    /// saves the copy. Whatever stood there is overwritten.
+    ///
+    /// # Errors
+    /// [`Runt`] for fewer than 14 bytes; the place then holds [`Self::EMPTY`].
+    #[inline]
+    pub fn parse_into(&mut self, frame: &[u8], offload: Offload) -> Result<(), Runt> {
+        self.net = Net::Other;
+        self.wire = Self::EMPTY.wire;
+        self.bad_checksum = false;
+        let Some((eth, defect)) = link::parse(frame) else {
+            *self = Self::EMPTY;
+            return Err(Runt);
+        };
+        (self.eth, self.defect) = (eth, defect);
+        self.network(frame, offload);
+        Ok(())
+    }
+
+    /// Reads what lies behind the link-layer header.
+    #[inline]
+    fn network(&mut self, frame: &[u8], offload: Offload) {
+        let body = frame.get(self.eth.header_len()..).unwrap_or_default();
+        let body = body.get(..IP_PACKET_MAX).unwrap_or(body);
+        match self.eth.ethertype {
+            _ if self.defect.is_some() || self.eth.vlan == Vlan::Double => {}
+            ethertype::IPV4 => ipv4::parse(self, body, offload),
+            ethertype::IPV6 => ipv6::parse(self, body, offload),
+            ethertype::ARP | ethertype::RARP => arp::parse(self, body),
+            _ => {}
+        }
+        if offload.gso.is_some() && self.ip().is_none() {
+            self.flaw(Defect::Offload);
+        }
     }
 
     /// Notes a defect; the first one stays.

@@ -1,30 +1,34 @@
 //! What the virtio header adds: how many packets the frame stands for, and whether its checksum
 //! is there to be verified.
 
-use super::upper::Upper;
-use super::{Defect, Headers, Ip, L4, Net, Wire, protocol};
+use super::upper::Extent;
+use super::{Defect, Headers, Ip, L4, Wire, protocol};
 use crate::{Gso, GsoKind, Offload, checksum::Sum};
 
-/// Puts the IP layer into the headers, counts packets and verifies the upper layer's checksum.
+/// Counts packets and verifies the upper layer's checksum, once the headers are read.
 #[inline]
 pub(super) fn settle(
     headers: &mut Headers,
-    ip: Ip,
-    upper: &Upper,
+    extent: &Extent,
     payload: &[u8],
+    addresses: &[u8],
     offload: Offload,
 ) {
-    headers.net = Net::Ip(ip);
     if let Some(gso) = offload.gso {
-        return segmented(headers, &ip, upper, gso);
+        return segmented(headers, extent, gso);
     }
-    let verifiable = !offload.needs_checksum && !offload.data_valid;
-    if verifiable && ip.fragment.is_none() && headers.defect.is_none() {
-        headers.bad_checksum |= !checksum_is_right(&ip, upper, payload);
+    let verifiable = !offload.needs_checksum && !offload.data_valid && headers.defect.is_none();
+    if verifiable
+        && let Some(ip) = headers.ip()
+        && ip.fragment.is_none()
+    {
+        let covered = payload.get(..extent.covered).unwrap_or(payload);
+        headers.bad_checksum |= !checksum_is_right(ip, covered, addresses);
     }
 }
 
-fn segmented(headers: &mut Headers, ip: &Ip, upper: &Upper, gso: Gso) {
+fn segmented(headers: &mut Headers, extent: &Extent, gso: Gso) {
+    let Some(&ip) = headers.ip() else { return };
     let borne_out = match (gso.kind, &ip.l4) {
         (GsoKind::Tcp4, L4::Tcp(_)) => ip.src.is_ipv4(),
         (GsoKind::Tcp6, L4::Tcp(_)) => ip.src.is_ipv6(),
@@ -37,7 +41,7 @@ fn segmented(headers: &mut Headers, ip: &Ip, upper: &Upper, gso: Gso) {
     if headers.defect.is_some() {
         return;
     }
-    let headers_end = usize::from(ip.l4_offset) + upper.header_len;
+    let headers_end = usize::from(ip.l4_offset) + extent.header_len;
     let repeated = headers_end - headers.eth.header_len();
     let payload = ip.end.saturating_sub(headers_end as u32);
     let packets = payload.div_ceil(u32::from(gso.size).max(1)).max(1);
@@ -45,20 +49,19 @@ fn segmented(headers: &mut Headers, ip: &Ip, upper: &Upper, gso: Gso) {
     headers.wire = Wire { packets, bytes };
 }
 
-#[inline]
-fn checksum_is_right(ip: &Ip, upper: &Upper, payload: &[u8]) -> bool {
-    let covered = payload.get(..upper.covered).unwrap_or(payload);
+fn checksum_is_right(ip: &Ip, covered: &[u8], addresses: &[u8]) -> bool {
+    let sum = Sum::new().bytes(covered);
     let with_pseudo_header = || {
-        let sum = Sum::new().pseudo_header(ip.src, ip.dst, ip.protocol, covered.len());
-        sum.bytes(covered).is_right()
+        let pseudo_header = sum.bytes(addresses).word(u16::from(ip.protocol));
+        pseudo_header.word(covered.len() as u16).is_right()
     };
-    match (ip.protocol, ip.l4) {
+    match (ip.protocol, &ip.l4) {
         (protocol::UDP, L4::Udp { .. }) => match covered {
             // No checksum: legal in IPv4 (RFC 768), not in IPv6 (RFC 8200, section 8.1).
             [_, _, _, _, _, _, 0, 0, ..] => ip.src.is_ipv4(),
             _ => with_pseudo_header(),
         },
-        (protocol::ICMP, L4::Icmp(_)) => Sum::new().bytes(covered).is_right(),
+        (protocol::ICMP, L4::Icmp(_)) => sum.is_right(),
         (protocol::TCP, L4::Tcp(_)) | (protocol::ICMPV6, L4::Icmp(_)) => with_pseudo_header(),
         _ => true,
     }

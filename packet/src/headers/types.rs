@@ -15,7 +15,7 @@ pub struct Headers {
     /// What is wrong with the headers; the fields before the place of the defect still hold.
     pub defect: Option<Defect>,
     /// A complete layer 3 or layer 4 checksum that is wrong. Never set for a partial checksum
-    /// ([`Offload::needs_checksum`]) or a fragment.
+    /// ([`crate::Offload::needs_checksum`]) or a fragment.
     pub bad_checksum: bool,
 }
 
@@ -141,7 +141,7 @@ pub struct Tcp {
     pub seq: u32,
     /// Acknowledgement number; meaningless without ACK.
     pub ack: u32,
-    /// The eight flag bits, see [`tcp_flags`].
+    /// The eight flag bits, see [`crate::tcp_flags`].
     pub flags: u8,
     /// Window as in the header, unscaled.
     pub window: u16,

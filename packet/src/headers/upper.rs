@@ -1,15 +1,16 @@
 //! The upper layer: TCP, UDP, protocols with ports, ICMP.
 
-use super::{Defect, Fragment, Icmp, L4, Tcp, protocol};
+use super::{Defect, Headers, Icmp, L4, Net, Tcp, offload, protocol};
+use crate::Offload;
 
-/// An upper-layer header and what it takes up.
-pub(super) struct Upper {
-    pub(super) l4: L4,
+/// What an upper-layer header takes up.
+pub(super) struct Extent {
     /// Bytes of the header, options included; 0 where it is opaque.
     pub(super) header_len: usize,
     /// Bytes that the checksum covers: the UDP length, else all.
     pub(super) covered: usize,
-    pub(super) defect: Option<Defect>,
+    /// What is wrong with it.
+    defect: Option<Defect>,
 }
 
 const TCP_FIXED: usize = 20;
@@ -18,46 +19,70 @@ const ICMP_FIXED: usize = 8;
 const SCTP_FIXED: usize = 12;
 const DCCP_FIXED: usize = 12;
 
-/// Reads the upper layer. `icmp` is the number that means ICMP in this IP version: ICMP in IPv6
-/// and ICMPv6 in IPv4 are protocols like any other.
+/// Reads the upper layer of an IP packet whose addresses, as bytes, are `addresses`. It is written
+/// where it stays: moving it about is most of what a parse costs.
 #[inline]
-pub(super) fn parse(payload: &[u8], protocol: u8, icmp: u8, fragment: Option<Fragment>) -> Upper {
-    if fragment.is_some_and(|fragment| fragment.offset > 0) {
-        return Upper::opaque(payload, None);
+pub(super) fn parse(headers: &mut Headers, payload: &[u8], addresses: &[u8], offload: Offload) {
+    let Net::Ip(ip) = &mut headers.net else {
+        return;
+    };
+    if ip.fragment.is_some_and(|fragment| fragment.offset > 0) {
+        return offload::settle(
+            headers,
+            &Extent::opaque(payload),
+            payload,
+            addresses,
+            offload,
+        );
     }
-    let first = fragment.is_some();
-    match protocol {
-        protocol::TCP => tcp(payload, first),
-        protocol::UDP => udp(payload, first),
-        protocol::SCTP => ports(payload, SCTP_FIXED, first),
-        protocol::DCCP => ports(payload, DCCP_FIXED, first),
-        protocol::UDPLITE => ports(payload, UDP_FIXED, first),
-        protocol if protocol == icmp => self::icmp(payload, icmp, first),
-        _ => Upper::opaque(payload, None),
+    let first = ip.fragment.is_some();
+    // ICMP in IPv6 and ICMPv6 in IPv4 are protocols like any other.
+    let icmp = if ip.src.is_ipv4() {
+        protocol::ICMP
+    } else {
+        protocol::ICMPV6
+    };
+    let extent = match ip.protocol {
+        protocol::TCP => tcp(&mut ip.l4, payload, first),
+        protocol::UDP => udp(&mut ip.l4, payload, first),
+        protocol::SCTP => ports(&mut ip.l4, payload, SCTP_FIXED, first),
+        protocol::DCCP => ports(&mut ip.l4, payload, DCCP_FIXED, first),
+        protocol::UDPLITE => ports(&mut ip.l4, payload, UDP_FIXED, first),
+        protocol if protocol == icmp => self::icmp(&mut ip.l4, payload, icmp, first),
+        _ => Extent::opaque(payload),
+    };
+    if let Some(defect) = extent.defect {
+        headers.flaw(defect);
     }
+    offload::settle(headers, &extent, payload, addresses, offload);
 }
 
-impl Upper {
-    fn opaque(payload: &[u8], defect: Option<Defect>) -> Self {
+impl Extent {
+    fn opaque(payload: &[u8]) -> Self {
         Self {
-            l4: L4::Opaque,
             header_len: 0,
             covered: payload.len(),
-            defect,
+            defect: None,
         }
     }
 
     /// A header that is not all there: the ports where they are.
-    fn cut_short(payload: &[u8], first: bool) -> Self {
-        let mut upper = Self::opaque(payload, Some(cut_short(first)));
-        if let Some([s0, s1, d0, d1]) = payload.first_chunk() {
-            let (src_port, dst_port) = (
-                u16::from_be_bytes([*s0, *s1]),
-                u16::from_be_bytes([*d0, *d1]),
-            );
-            upper.l4 = L4::Ports { src_port, dst_port };
+    #[cold]
+    fn cut_short(l4: &mut L4, payload: &[u8], first: bool) -> Self {
+        if let Some(ports) = payload.first_chunk() {
+            *l4 = ports_of(ports);
         }
-        upper
+        Self {
+            defect: Some(cut_short(first)),
+            ..Self::opaque(payload)
+        }
+    }
+}
+
+fn ports_of([s0, s1, d0, d1]: &[u8; 4]) -> L4 {
+    L4::Ports {
+        src_port: u16::from_be_bytes([*s0, *s1]),
+        dst_port: u16::from_be_bytes([*d0, *d1]),
     }
 }
 
@@ -70,66 +95,63 @@ const fn cut_short(first: bool) -> Defect {
 }
 
 #[inline]
-fn tcp(payload: &[u8], first: bool) -> Upper {
+fn tcp(l4: &mut L4, payload: &[u8], first: bool) -> Extent {
     let Some(fixed) = payload.first_chunk::<TCP_FIXED>() else {
-        return Upper::cut_short(payload, first);
+        return Extent::cut_short(l4, payload, first);
     };
+    #[rustfmt::skip]
     let [
-        s0,
-        s1,
-        d0,
-        d1,
-        q0,
-        q1,
-        q2,
-        q3,
-        a0,
-        a1,
-        a2,
-        a3,
-        offset,
-        flags,
-        w0,
-        w1,
-        ..,
+        s0, s1, d0, d1,
+        q0, q1, q2, q3,
+        a0, a1, a2, a3,
+        offset, flags, w0, w1,
+        _, _, _, _,
     ] = *fixed;
-    let mut tcp = Tcp {
+    let header_len = usize::from(offset >> 4) * 4;
+    let (options, defect) = match payload.get(TCP_FIXED..header_len) {
+        Some(options) => tcp_options(options),
+        None if header_len >= TCP_FIXED && first => {
+            (TcpOptions::default(), Some(Defect::TinyFragment))
+        }
+        None => (TcpOptions::default(), Some(Defect::TcpOffset)),
+    };
+    let payload_len = match header_len {
+        TCP_FIXED.. => payload.len().saturating_sub(header_len),
+        _ => 0,
+    };
+    *l4 = L4::Tcp(Tcp {
         src_port: u16::from_be_bytes([s0, s1]),
         dst_port: u16::from_be_bytes([d0, d1]),
         seq: u32::from_be_bytes([q0, q1, q2, q3]),
         ack: u32::from_be_bytes([a0, a1, a2, a3]),
         flags,
         window: u16::from_be_bytes([w0, w1]),
-        payload_len: 0,
-        window_scale: None,
-        sack: None,
-    };
-    let header_len = usize::from(offset >> 4) * 4;
-    let defect = match payload.get(TCP_FIXED..header_len) {
-        Some(options) => {
-            tcp.payload_len = (payload.len() - header_len) as u32;
-            tcp_options(&mut tcp, options)
-        }
-        None if header_len >= TCP_FIXED && first => Some(Defect::TinyFragment),
-        None => Some(Defect::TcpOffset),
-    };
-    Upper {
-        l4: L4::Tcp(tcp),
+        payload_len: payload_len as u32,
+        window_scale: options.window_scale,
+        sack: options.sack,
+    });
+    Extent {
         header_len,
         covered: payload.len(),
         defect,
     }
 }
 
+#[derive(Default, Clone, Copy)]
+struct TcpOptions {
+    window_scale: Option<u8>,
+    sack: Option<u32>,
+}
+
 /// Two NOPs and a timestamp, by far the most usual options (RFC 7323, appendix A).
 const TIMESTAMP_ALONE: [u8; 4] = [1, 1, 8, 10];
 
 #[inline]
-fn tcp_options(tcp: &mut Tcp, options: &[u8]) -> Option<Defect> {
+fn tcp_options(options: &[u8]) -> (TcpOptions, Option<Defect>) {
     if options.is_empty() || (options.len() == 12 && options.starts_with(&TIMESTAMP_ALONE)) {
-        return None;
+        return (TcpOptions::default(), None);
     }
-    tcp_option_list(tcp, options)
+    tcp_option_list(options)
 }
 
 const END: u8 = 0;
@@ -138,23 +160,24 @@ const WINDOW_SCALE: u8 = 3;
 const SACK: u8 = 5;
 
 /// At most 40 bytes, so at most 40 turns. A known option of an odd length is passed over.
-fn tcp_option_list(tcp: &mut Tcp, mut options: &[u8]) -> Option<Defect> {
+fn tcp_option_list(mut options: &[u8]) -> (TcpOptions, Option<Defect>) {
+    let mut seen = TcpOptions::default();
     loop {
         options = match *options {
-            [] | [END, ..] => return None,
+            [] | [END, ..] => return (seen, None),
             [NOP, ref rest @ ..] => rest,
             [kind, len, ..] if len >= 2 => {
                 let Some((option, rest)) = options.split_at_checked(usize::from(len)) else {
-                    return Some(Defect::TcpOffset);
+                    return (seen, Some(Defect::TcpOffset));
                 };
                 match (kind, option) {
-                    (WINDOW_SCALE, &[_, _, shift]) => tcp.window_scale = Some(shift),
-                    (SACK, &[_, _, ref blocks @ ..]) => tcp.sack = right_edge(blocks),
+                    (WINDOW_SCALE, &[_, _, shift]) => seen.window_scale = Some(shift),
+                    (SACK, &[_, _, ref blocks @ ..]) => seen.sack = right_edge(blocks),
                     _ => {}
                 }
                 rest
             }
-            _ => return Some(Defect::TcpOffset),
+            _ => return (seen, Some(Defect::TcpOffset)),
         };
     }
 }
@@ -173,11 +196,11 @@ fn right_edge(blocks: &[u8]) -> Option<u32> {
 }
 
 #[inline]
-fn udp(payload: &[u8], first: bool) -> Upper {
+fn udp(l4: &mut L4, payload: &[u8], first: bool) -> Extent {
     let Some([s0, s1, d0, d1, l0, l1, _, _]) = payload.first_chunk::<UDP_FIXED>() else {
-        return Upper::cut_short(payload, first);
+        return Extent::cut_short(l4, payload, first);
     };
-    let l4 = L4::Udp {
+    *l4 = L4::Udp {
         src_port: u16::from_be_bytes([*s0, *s1]),
         dst_port: u16::from_be_bytes([*d0, *d1]),
     };
@@ -185,50 +208,51 @@ fn udp(payload: &[u8], first: bool) -> Upper {
     // The length of a first fragment is the whole datagram's.
     let fits = len >= UDP_FIXED && (first || len <= payload.len());
     let covered = len.min(payload.len());
-    Upper {
-        l4,
+    Extent {
         header_len: UDP_FIXED,
         covered,
         defect: (!fits).then_some(Defect::UdpLength),
     }
 }
 
-fn ports(payload: &[u8], fixed: usize, first: bool) -> Upper {
-    let mut upper = Upper::cut_short(payload, first);
-    if payload.len() >= fixed {
-        upper.header_len = fixed;
-        upper.defect = None;
+fn ports(l4: &mut L4, payload: &[u8], fixed: usize, first: bool) -> Extent {
+    let extent = Extent::cut_short(l4, payload, first);
+    if payload.len() < fixed {
+        return extent;
     }
-    upper
+    Extent {
+        header_len: fixed,
+        defect: None,
+        ..extent
+    }
 }
 
-fn icmp(payload: &[u8], protocol: u8, first: bool) -> Upper {
-    let covered = payload.len();
+fn icmp(l4: &mut L4, payload: &[u8], protocol: u8, first: bool) -> Extent {
     match *payload {
         [kind, code, _, _, i0, i1, _, _, ..] => {
-            let id = if icmp_has_id(protocol, kind) {
+            let has_id = icmp_has_id(protocol, kind);
+            let id = if has_id {
                 u16::from_be_bytes([i0, i1])
             } else {
                 0
             };
-            let l4 = L4::Icmp(Icmp { kind, code, id });
-            Upper {
-                l4,
+            *l4 = L4::Icmp(Icmp { kind, code, id });
+            Extent {
                 header_len: ICMP_FIXED,
-                covered,
-                defect: None,
+                ..Extent::opaque(payload)
             }
         }
         [kind, code, ..] => {
-            let l4 = L4::Icmp(Icmp { kind, code, id: 0 });
-            Upper {
-                l4,
-                header_len: 0,
-                covered,
+            *l4 = L4::Icmp(Icmp { kind, code, id: 0 });
+            Extent {
                 defect: Some(cut_short(first)),
+                ..Extent::opaque(payload)
             }
         }
-        _ => Upper::opaque(payload, Some(cut_short(first))),
+        _ => Extent {
+            defect: Some(cut_short(first)),
+            ..Extent::opaque(payload)
+        },
     }
 }
 

@@ -12,13 +12,17 @@ mod arena;
 mod conn;
 mod hash;
 mod index;
+mod key;
 mod table;
 mod tcp;
+mod timeouts;
 mod track;
 
 pub use arena::Spare;
 pub use conn::{Conn, Key, Side, State, Way};
 pub use hash::Seed;
+pub use key::{Query, asked, ends, query};
 pub use table::{Entry, Slot, Table};
 pub use tcp::{Peer, TcpWindow};
-pub use track::{Advance, Invalid, Settings, Timeouts, advance, open, timeout_ms};
+pub use timeouts::{TimeoutError, Timeouts};
+pub use track::{Advance, Invalid, Settings, advance, idle_ms, open, timeout_ms};

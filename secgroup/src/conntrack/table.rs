@@ -152,6 +152,31 @@ impl<A: Copy + Eq + Hash, T: Copy> Table<A, T> {
         None
     }
 
+    /// As [`Self::victim`], without moving the hand: for a decision that changes nothing.
+    pub fn candidate(
+        &self,
+        budget: usize,
+        mut fits: impl FnMut(&Entry<A, T>) -> bool,
+    ) -> Option<Slot> {
+        let mut hand = self.hand;
+        for _ in 0..budget {
+            if hand >= self.arena.len() {
+                hand = 0;
+            }
+            let (live, next) = self.arena.live_near(hand);
+            hand = next;
+            if let Some(slot) = live.filter(|slot| fits(self.arena.entry(*slot))) {
+                return Some(Slot(slot));
+            }
+        }
+        None
+    }
+
+    /// Moves the hand behind a candidate that was taken.
+    pub fn move_hand_past(&mut self, slot: Slot) {
+        self.hand = slot.0.saturating_add(1);
+    }
+
     /// The live slots among `range` of the arena, for a sweep in slices; the arena's length is
     /// [`Self::arena_len`].
     pub fn slots_in(&self, range: Range<u32>) -> impl Iterator<Item = Slot> + '_ {

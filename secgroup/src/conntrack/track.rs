@@ -1,7 +1,10 @@
 //! Steps of every protocol: what a packet opens, and what it does to a connection.
+//!
+//! Pure: the state, the packet and the time come in, the state afterwards or a reason goes out. What
+//! is refused changes nothing, so the caller may drop the result at any time.
 
-use super::{State, TcpWindow, Way};
-use packet::Ip;
+use super::{Query, State, TcpWindow, Timeouts, Way, key::has_header, query, tcp};
+use packet::{Ip, L4, protocol};
 
 /// How connections are tracked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,28 +17,15 @@ pub struct Settings {
     pub timeouts: Timeouts,
 }
 
-/// Idle timeouts, seconds, with Linux's defaults (`nf_conntrack-sysctl.rst`; UDP and ICMP of the reference's table C1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the kernel's sysctl names")]
-pub struct Timeouts {
-    pub tcp_syn_sent: u32,
-    pub tcp_syn_recv: u32,
-    pub tcp_established: u32,
-    pub tcp_fin_wait: u32,
-    pub tcp_close_wait: u32,
-    pub tcp_last_ack: u32,
-    pub tcp_time_wait: u32,
-    pub tcp_close: u32,
-    pub tcp_max_retrans: u32,
-    pub tcp_unacknowledged: u32,
-    pub udp: u32,
-    pub udp_stream: u32,
-    pub icmp: u32,
-    pub icmpv6: u32,
-    pub generic: u32,
-    pub gre: u32,
-    pub gre_stream: u32,
-    pub frag: u32,
+/// Linux's defaults: loose, not liberal.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tcp_loose: true,
+            tcp_be_liberal: false,
+            timeouts: Timeouts::default(),
+        }
+    }
 }
 
 /// A packet that belongs to no valid connection, and why (`ct_invalid:<this>` in a trace).
@@ -57,32 +47,169 @@ pub struct Advance {
     pub refreshes: bool,
 }
 
+/// Age from which an answered UDP flow is a stream, milliseconds (Linux, `nf_conntrack_proto_udp.c`):
+/// a name look-up is over by then.
+const STREAM_AGE_MS: u32 = 2000;
+
+/// How long an entry that only counts packets is kept, seconds. It holds no state that anyone waits
+/// for, only tallies, which the closing of an interval collects in any case.
+const COUNTED_S: u32 = 30;
+
 /// State and window of a connection that this packet would open.
 ///
 /// # Errors
-/// [`Invalid`] where the packet cannot open one (SYN|ACK, FIN, RST, illegal flags; a lone ACK without
-/// `tcp_loose`; an ICMP type that asks nothing).
-pub fn open(_ip: &Ip, _now_ms: u32, _settings: &Settings) -> Result<(State, TcpWindow), Invalid> {
-    todo!()
+/// [`Invalid`] where the packet cannot open one: SYN|ACK, FIN, RST, illegal flags; a lone ACK without
+/// `tcp_loose`; an ICMP type that asks nothing; layer 4 port 0; no layer 4 header at hand.
+pub fn open(ip: &Ip, now_ms: u32, settings: &Settings) -> Result<(State, TcpWindow), Invalid> {
+    let born = (State::New, TcpWindow::born(now_ms));
+    match (ip.protocol, ip.l4) {
+        (_, L4::Tcp(tcp)) => {
+            check_ports(tcp.src_port, tcp.dst_port)?;
+            tcp::open(&tcp, settings)
+        }
+        (_, L4::Udp { src_port, dst_port } | L4::Ports { src_port, dst_port }) => {
+            check_ports(src_port, dst_port).map(|()| born)
+        }
+        (_, L4::Icmp(icmp)) => match query(ip.protocol, icmp.kind) {
+            Some(Query::Request) => Ok(born),
+            // Errors are judged by the connection they speak of and never come here as connections.
+            Some(Query::Reply(_)) | None => Err(Invalid("no_request")),
+        },
+        (protocol, L4::Opaque) if has_header(protocol) => Err(Invalid("no_header")),
+        (_, L4::Opaque) => Ok(born),
+    }
 }
 
-/// What this packet does to a connection in `state`.
+/// What this packet does to a connection in `state`. An entry that only counts ([`State::Counted`])
+/// is no connection: the packet opens one in its place, or nothing.
 ///
 /// # Errors
 /// [`Invalid`] where it does not belong: flags, sequence, acknowledgement, a stale RST.
 pub fn advance(
-    _state: State,
-    _window: &TcpWindow,
-    _way: Way,
-    _ip: &Ip,
-    _now_ms: u32,
-    _settings: &Settings,
+    state: State,
+    window: &TcpWindow,
+    way: Way,
+    ip: &Ip,
+    now_ms: u32,
+    settings: &Settings,
 ) -> Result<Advance, Invalid> {
-    todo!()
+    if !state.is_connection() {
+        let (state, window) = open(ip, now_ms, settings)?;
+        return Ok(Advance {
+            state,
+            window,
+            reopens: true,
+            refreshes: true,
+        });
+    }
+    let state = match ip.l4 {
+        L4::Tcp(tcp) => return tcp::advance(state, window, way, &tcp, settings),
+        L4::Icmp(icmp) => match (query(ip.protocol, icmp.kind), way) {
+            (Some(Query::Request), Way::Original) | (Some(Query::Reply(_)), Way::Reply) => {
+                answered(state, way)
+            }
+            _ => return Err(Invalid("no_request")),
+        },
+        L4::Udp { .. } => stream(answered(state, way), window, now_ms),
+        L4::Ports { .. } if ip.protocol == protocol::UDPLITE => {
+            stream(answered(state, way), window, now_ms)
+        }
+        L4::Opaque if has_header(ip.protocol) => return Err(Invalid("no_header")),
+        L4::Ports { .. } | L4::Opaque => answered(state, way),
+    };
+    Ok(Advance {
+        state,
+        window: *window,
+        reopens: false,
+        refreshes: true,
+    })
 }
 
-/// Idle timeout of a connection in this state, milliseconds.
+/// Idle timeout of a connection in this state, milliseconds; for TCP see [`idle_ms`] too.
 #[must_use]
-pub fn timeout_ms(_state: State, _protocol: u8, _timeouts: &Timeouts) -> u32 {
-    todo!()
+pub const fn timeout_ms(state: State, protocol: u8, timeouts: &Timeouts) -> u32 {
+    1000 * match state {
+        State::Counted => COUNTED_S,
+        State::SynSent | State::SynSent2 => timeouts.tcp_syn_sent,
+        State::SynRecv => timeouts.tcp_syn_recv,
+        State::Established => timeouts.tcp_established,
+        State::FinWait => timeouts.tcp_fin_wait,
+        State::CloseWait => timeouts.tcp_close_wait,
+        State::LastAck => timeouts.tcp_last_ack,
+        State::TimeWait => timeouts.tcp_time_wait,
+        State::Close => timeouts.tcp_close,
+        State::New | State::Replied | State::Stream => match (protocol, state) {
+            (protocol::UDP | protocol::UDPLITE, State::Stream) => timeouts.udp_stream,
+            (protocol::UDP | protocol::UDPLITE, _) => timeouts.udp,
+            (protocol::GRE, State::New) => timeouts.gre,
+            (protocol::GRE, _) => timeouts.gre_stream,
+            (protocol::ICMP, _) => timeouts.icmp,
+            (protocol::ICMPV6, _) => timeouts.icmpv6,
+            _ => timeouts.generic,
+        },
+    }
 }
+
+/// As [`timeout_ms`], but shorter for a TCP connection whose other side has fallen silent: data that
+/// waits for its acknowledgement (`tcp_unacknowledged`), three retransmissions in a row
+/// (`tcp_max_retrans`), a connection picked up in the middle and not answered.
+#[must_use]
+pub fn idle_ms(state: State, protocol: u8, window: &TcpWindow, timeouts: &Timeouts) -> u32 {
+    let mut idle = timeout_ms(state, protocol, timeouts);
+    if protocol == protocol::TCP && state.is_connection() {
+        if window.is_unacknowledged() {
+            idle = idle.min(1000 * timeouts.tcp_unacknowledged);
+        }
+        if window.is_retransmitting() {
+            idle = idle.min(1000 * timeouts.tcp_max_retrans);
+        }
+    }
+    idle
+}
+
+impl TcpWindow {
+    /// The 24 bytes of a connection that is not TCP: when it was born.
+    #[inline]
+    #[must_use]
+    pub fn born(now_ms: u32) -> Self {
+        let mut window = Self::default();
+        window.peers[0].end = now_ms;
+        window
+    }
+
+    /// When a connection that is not TCP was born: milliseconds of the switch's clock, wrapping.
+    #[inline]
+    #[must_use]
+    pub const fn birth_ms(&self) -> u32 {
+        self.peers[0].end
+    }
+}
+
+/// NEW is left by a reply only, so packets that nobody answers need a rule each.
+const fn answered(state: State, way: Way) -> State {
+    match (state, way) {
+        (State::New, Way::Reply) => State::Replied,
+        _ => state,
+    }
+}
+
+const fn stream(state: State, window: &TcpWindow, now_ms: u32) -> State {
+    let age_ms = now_ms.wrapping_sub(window.birth_ms());
+    match state {
+        State::Replied if age_ms > STREAM_AGE_MS => State::Stream,
+        _ => state,
+    }
+}
+
+/// Port 0 is reserved (RFC 6335, section 6); no service can stand there.
+const fn check_ports(src: u16, dst: u16) -> Result<(), Invalid> {
+    if src == 0 || dst == 0 {
+        Err(Invalid("port_zero"))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "track_tests.rs"]
+mod tests;

@@ -27,6 +27,8 @@ pub struct SwitchConfig {
     pub persist_established: bool,
     /// Length of the windows, seconds: divides every logger's interval.
     pub window_length_s: u32,
+    /// Whether a logger keeps connection setups alone (`flowlog::setup_apart`).
+    pub setup_apart: bool,
 }
 
 /// A configuration with its policies compiled.
@@ -96,6 +98,7 @@ impl Switch {
         }
         self.settings = config.settings;
         self.persist_established = config.persist_established;
+        self.setup_apart = config.setup_apart;
         if self.window_length_s != config.window_length_s {
             self.window_length_s = config.window_length_s;
             self.flush(now);
@@ -121,7 +124,7 @@ impl Switch {
         let id = config.id;
         self.members.join(&config.spec);
         let guard = Guard::new(&config.spec);
-        self.fdb.attach(config.segment, number, guard.owned_macs(), policy.is_none());
+        self.fdb.attach(config.segment, number, guard.owned_macs().iter().copied(), policy.is_none());
         self.ports.push(Some(Box::new(Port {
             guard,
             policy,
@@ -154,7 +157,7 @@ impl Switch {
             port.guard = Guard::new(&port.config.spec);
             port.learned = 0;
             self.fdb.detach(old.segment, number);
-            self.fdb.attach(port.config.segment, number, port.guard.owned_macs(), port.policy.is_none());
+            self.fdb.attach(port.config.segment, number, port.guard.owned_macs().iter().copied(), port.policy.is_none());
         }
     }
 

@@ -25,7 +25,7 @@ impl Switch {
             Some(ip) => self.commit_connection(now, rx, receiver, ip, step),
             None => None,
         };
-        match flowlog::not_recorded(&frame.headers) {
+        match flowlog::recordable(&frame.headers) {
             Some(kind) => self.count_not_recorded(rx, receiver, kind, wire, step),
             None => self.record(now, rx, receiver, frame, step, conn),
         }
@@ -161,9 +161,10 @@ impl Switch {
     ) -> Option<(Slot, Way)> {
         let Tracked::Opens { hash, replaces, state, window } = step.tracked else { return None };
         if let Some(slot) = replaces {
+            A::table_mut(&mut self.tables).move_hand_past(slot);
             self.drop_entry::<A>(slot);
         }
-        let ends = conntrack::ends(ip);
+        let ends = conntrack::ends(ip)?;
         let (key, swapped) = Key::new((src, ends.0, rx), (dst, ends.1, to));
         let mut conn = Conn::new(key, ip.protocol, swapped, state);
         conn.sides = [step.egress, step.ingress].map(|judged| judged.map_or(Side::NONE, Judged::side));
@@ -236,7 +237,9 @@ impl Switch {
         let tick = self.tick(now);
         let window = self.window_mod8();
         let entry = self.tables.v4.entry_mut(slot);
-        if entry.conn.window() != window || entry.with[way as usize].would_overflow(wire) {
+        let tally = &entry.with[way as usize];
+        let apart = self.setup_apart && tally.setup_ends(flags);
+        if entry.conn.window() != window || tally.would_overflow(wire) || apart {
             <[u8; 4]>::leave_slot(self, slot);
         }
         let entry = self.tables.v4.entry_mut(slot);
@@ -334,7 +337,7 @@ impl Switch {
             if logged {
                 port.counters.logged.add(record.direction, accepted, u64::from(tally.packets));
             } else {
-                let wire = Wire { packets: tally.packets, bytes: tally.bytes, largest: 0 };
+                let wire = Wire { packets: tally.packets, bytes: tally.bytes };
                 port.skip(older, record.direction, accepted, wire);
             }
         }

@@ -4,7 +4,7 @@ use super::entry::Address;
 use super::step::{Fate, Judged, Step, Tracked, verdicts};
 use super::watch::{Observer, Stage};
 use super::{Frame, Now, Port, Switch};
-use packet::{Basis, Direction, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict};
+use packet::{Basis, Direction, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict, protocol};
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, Way};
 use secgroup::{Essential, Flow, FlowService, Members, PortId, Sender};
 use std::net::IpAddr;
@@ -46,7 +46,7 @@ impl Switch {
         if packet::is_error(ip) {
             return self.related(now, sender, receiver, frame, ip, watch);
         }
-        let ends = conntrack::ends(ip);
+        let Some(ends) = conntrack::ends(ip) else { return Step::refused(sender, receiver, Reason::Malformed) };
         let (key, swapped) = Key::new((src, ends.0, sender.number()), (dst, ends.1, receiver.number()));
         let table = A::table(&self.tables);
         let hash = table.hash(&key, ip.protocol);
@@ -188,7 +188,7 @@ impl Switch {
         quoted: &packet::Quoted,
         (src, dst): (A, A),
     ) -> Option<(Option<Judged>, Option<Judged>)> {
-        let ends = conntrack::quoted_ends(quoted);
+        let ends = conntrack::ends(&quoted_ip(quoted))?;
         let (key, swapped) = Key::new((src, ends.0, receiver.number()), (dst, ends.1, sender.number()));
         let table = A::table(&self.tables);
         let protocol = quoted.tuple.protocol;
@@ -211,11 +211,7 @@ impl Switch {
         let from = conn.originator();
         let to = 1 - from;
         let end = |index: usize| (conn.key.addr[index].ip(), conn.key.port[index]);
-        let service = match conntrack::service(conn.protocol, conn.key.l4[from], conn.key.l4[to]) {
-            conntrack::Asks::Ports { src, dst } => FlowService::Ports { src, dst },
-            conntrack::Asks::Icmp { kind, code } => FlowService::Icmp { kind, code },
-            conntrack::Asks::Nothing => FlowService::None,
-        };
+        let service = service_of(conn);
         let side = |direction, mine: (IpAddr, PortId), other: (IpAddr, PortId)| {
             let Some(port) = self.port(mine.1) else { return Judged::refused(Reason::Revoked).side() };
             let mac = self.port(other.1).map_or(Mac::ZERO, Port::mac);
@@ -274,7 +270,7 @@ impl Port {
     /// Whether the port may receive such a frame at all: its size, and its link and network address.
     #[inline]
     fn accepts_frame(&self, frame: &Frame<'_>) -> Result<(), Reason> {
-        if frame.headers.wire.largest > u32::from(self.config.mtu) {
+        if frame.largest_packet() > u32::from(self.config.mtu) {
             return Err(Reason::Mtu);
         }
         if self.filters() { self.guard.receives(&frame.headers) } else { Ok(()) }
@@ -293,7 +289,7 @@ impl Port {
             return Judged::plain(Verdict::Accept(Basis::Unfiltered));
         }
         let headers = &frame.headers;
-        match self.guard.essential(direction, frame.bytes, headers, &Sender { trusted: from_trusted }) {
+        match self.guard.essential(direction, headers, Sender { trusted: from_trusted }) {
             Essential::Pass => return Judged::plain(Verdict::Accept(Basis::Essential)),
             Essential::Refuse(reason) => return Judged::refused(reason),
             Essential::No => {}
@@ -326,6 +322,32 @@ impl Port {
             None => Judged::refused(Reason::DefaultDeny),
         }
     }
+}
+
+/// What the first packet of a connection asked for.
+fn service_of<A: Address>(conn: &Conn<A>) -> FlowService {
+    let (from, to) = (conn.originator(), 1 - conn.originator());
+    match conn.protocol {
+        protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDPLITE => {
+            FlowService::Ports { src: conn.key.l4[from], dst: conn.key.l4[to] }
+        }
+        protocol::ICMP | protocol::ICMPV6 => match conntrack::asked(conn.key.l4) {
+            Some((kind, _)) => FlowService::Icmp { kind, code: 0 },
+            None => FlowService::None,
+        },
+        _ => FlowService::None,
+    }
+}
+
+/// The quoted packet as far as a connection's key needs it.
+fn quoted_ip(quoted: &packet::Quoted) -> Ip {
+    let FiveTuple { protocol, src, dst, src_port, dst_port } = quoted.tuple;
+    let l4 = match quoted.icmp {
+        Some(icmp) => L4::Icmp(icmp),
+        None if src_port == 0 && dst_port == 0 => L4::Opaque,
+        None => L4::Ports { src_port, dst_port },
+    };
+    Ip { src, dst, protocol, hop_limit: 0, fragment: None, l4, l4_offset: 0, end: 0 }
 }
 
 /// DHCP and DHCPv6, which pass by the essentials and beside connection tracking: a DISCOVER from

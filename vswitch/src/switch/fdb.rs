@@ -38,7 +38,7 @@ pub enum Destination {
 
 /// The table of all segments.
 #[derive(Debug, Default)]
-pub struct Fdb {
+pub(super) struct Fdb {
     places: HashMap<(Segment, Mac), Place, foldhash::fast::RandomState>,
     /// Ports of a segment, in order of their numbers.
     members: HashMap<Segment, Vec<Member>, foldhash::fast::RandomState>,
@@ -52,7 +52,7 @@ struct Member {
 
 impl Fdb {
     /// Adds a port to its segment with its static MACs.
-    pub fn attach(&mut self, segment: Segment, port: PortId, macs: impl IntoIterator<Item = Mac>, takes_unknown: bool) {
+    pub(super) fn attach(&mut self, segment: Segment, port: PortId, macs: impl IntoIterator<Item = Mac>, takes_unknown: bool) {
         let members = self.members.entry(segment).or_default();
         members.push(Member { port, takes_unknown });
         members.sort_by_key(|member| member.port);
@@ -62,7 +62,7 @@ impl Fdb {
     }
 
     /// Removes a port, its static MACs and what was learned behind it.
-    pub fn detach(&mut self, segment: Segment, port: PortId) {
+    pub(super) fn detach(&mut self, segment: Segment, port: PortId) {
         if let Some(members) = self.members.get_mut(&segment) {
             members.retain(|member| member.port != port);
         }
@@ -72,7 +72,7 @@ impl Fdb {
     /// Where a frame for `dst` from `rx` is to go.
     #[inline]
     #[must_use]
-    pub fn destination(&self, segment: Segment, dst: Mac, rx: PortId) -> Destination {
+    pub(super) fn destination(&self, segment: Segment, dst: Mac, rx: PortId) -> Destination {
         if dst.is_group() {
             return Destination::All;
         }
@@ -95,7 +95,7 @@ impl Fdb {
     }
 
     /// The ports that get a copy of a flood from `rx`.
-    pub fn copies(&self, segment: Segment, rx: PortId, unknown_only: bool) -> impl Iterator<Item = PortId> + '_ {
+    pub(super) fn copies(&self, segment: Segment, rx: PortId, unknown_only: bool) -> impl Iterator<Item = PortId> + '_ {
         let members = self.members.get(&segment).map_or(&[][..], Vec::as_slice);
         members
             .iter()
@@ -104,7 +104,7 @@ impl Fdb {
     }
 
     /// Notes that `mac` was heard at `port`. Static entries do not move.
-    pub fn learn(&mut self, segment: Segment, mac: Mac, port: PortId, now_ms: u32, learned: usize, limit: usize) -> Learned {
+    pub(super) fn learn(&mut self, segment: Segment, mac: Mac, port: PortId, now_ms: u32, learned: usize, limit: usize) -> Learned {
         match self.places.get_mut(&(segment, mac)) {
             Some(Place { heard_ms: None, port: owner }) if *owner != port => Learned::Static,
             Some(Place { heard_ms: None, .. }) => Learned::Known,
@@ -126,7 +126,7 @@ impl Fdb {
     }
 
     /// Forgets what was not heard for [`AGEING_S`]; tells the port of each.
-    pub fn age(&mut self, now_ms: u32, mut forgotten: impl FnMut(PortId)) {
+    pub(super) fn age(&mut self, now_ms: u32, mut forgotten: impl FnMut(PortId)) {
         self.places.retain(|_, place| {
             let stale = place.heard_ms.is_some_and(|heard| now_ms.wrapping_sub(heard) > AGEING_S * 1000);
             if stale {
@@ -137,14 +137,14 @@ impl Fdb {
     }
 
     /// All entries, in no order.
-    pub fn entries(&self) -> impl Iterator<Item = (Segment, Mac, Place)> + '_ {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Segment, Mac, Place)> + '_ {
         self.places.iter().map(|(&(segment, mac), &place)| (segment, mac, place))
     }
 }
 
 /// What became of a MAC that was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Learned {
+pub(super) enum Learned {
     /// It was known there.
     Known,
     /// It is known now.
@@ -166,7 +166,10 @@ mod tests {
 
     const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
     const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
-    const [P1, P2, P3, P4]: [PortId; 4] = [PortId(1), PortId(2), PortId(3), PortId(4)];
+    const P1: PortId = PortId(1);
+    const P2: PortId = PortId(2);
+    const P3: PortId = PortId(3);
+    const P4: PortId = PortId(4);
 
     fn fdb() -> Fdb {
         let mut fdb = Fdb::default();

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 /// Datagrams in fragments that one port may have under way; beyond, `frag_limit`. With 64 KiB each that
 /// is more than any sender's window.
-pub const PER_PORT: u32 = 256;
+pub(super) const PER_PORT: u32 = 256;
 
 /// Stretches of a datagram that are remembered; in order there is one. Beyond, `frag_limit`.
 const STRETCHES: usize = 8;

@@ -12,10 +12,10 @@ use flowlog::{Skipped, Window};
 use secgroup::PortId;
 
 /// Entries in a chunk: 1 MiB.
-pub const CHUNK_ENTRIES: usize = 16_384;
+pub(super) const CHUNK_ENTRIES: usize = 16_384;
 
 /// Chunks that may wait for the log thread: 256 MiB, over two million flows that nobody has fetched.
-pub const CHUNKS_WAITING_MAX: usize = 256;
+pub(super) const CHUNKS_WAITING_MAX: usize = 256;
 
 /// Part of what left the table in one window.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Chunk {
 
 /// The door's other side.
 #[derive(Debug)]
-pub struct Log {
+pub(super) struct Log {
     /// The open window.
     window: Window,
     open: Vec<Left>,
@@ -41,27 +41,27 @@ pub struct Log {
 impl Log {
     /// A log whose first window is `window`.
     #[must_use]
-    pub const fn new(window: Window) -> Self {
+    pub(super) const fn new(window: Window) -> Self {
         Self { window, open: Vec::new(), closing: None, waiting: Vec::new() }
     }
 
     /// The open window.
     #[inline]
     #[must_use]
-    pub const fn window(&self) -> Window {
+    pub(super) const fn window(&self) -> Window {
         self.window
     }
 
     /// Whether a closed window still has tallies in the table.
     #[must_use]
-    pub const fn is_closing(&self) -> bool {
+    pub(super) const fn is_closing(&self) -> bool {
         self.closing.is_some()
     }
 
     /// Whether there is room for another entry; asked before it leaves.
     #[inline]
     #[must_use]
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.waiting.len() < CHUNKS_WAITING_MAX
     }
 
@@ -95,14 +95,14 @@ impl Log {
 
     /// The chunks that are ready, oldest first.
     #[must_use]
-    pub fn fetch(&mut self) -> Vec<Chunk> {
+    pub(super) fn fetch(&mut self) -> Vec<Chunk> {
         std::mem::take(&mut self.waiting)
     }
 
     /// Whether [`Self::fetch`] would give any.
     #[inline]
     #[must_use]
-    pub const fn is_ready(&self) -> bool {
+    pub(super) const fn is_ready(&self) -> bool {
         !self.waiting.is_empty()
     }
 }

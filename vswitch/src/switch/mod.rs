@@ -34,23 +34,26 @@ pub use apply::{Prepared, SwitchConfig};
 pub use audit::Audit;
 pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
 pub use entry::{Tallied, tallied, tuple_of};
-pub use fdb::{Place, Segment};
-pub use log::{Chunk, Log};
+pub use fdb::{AGEING_S, Destination, Place, Segment};
+pub use log::Chunk;
 pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
 pub use show::{ConnectionView, FlowView};
-pub use step::{Fate, Judged, Left, Step, Tracked};
+pub use step::{Fate, FragmentStep, Judged, Left, Step, Tracked};
 pub use watch::{Observer, Silent, Stage};
 
 use entry::Tables;
 use fdb::Fdb;
 use flowlog::{Tally, Tick, Window};
 use fragments::Fragments;
-use packet::{Headers, Offload, Runt, VNET_HDR_LEN};
+use log::Log;
+use packet::{Headers, L4, Offload, Runt, VNET_HDR_LEN};
 use secgroup::conntrack::Settings;
 use secgroup::{Members, PortId};
 
 /// What the switch attaches to a connection: the tallies of both ways, original first.
 pub type Attached = [Tally; 2];
+
+const UDP_HEADER_LEN: u32 = 8;
 
 /// A moment, read once per batch and handed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,6 +94,20 @@ impl<'a> Frame<'a> {
         }
         Ok(Self { vnet, bytes, offload, headers })
     }
+
+    /// Length of the largest IP packet that the frame stands for, bytes.
+    #[inline]
+    #[must_use]
+    pub fn largest_packet(&self) -> u32 {
+        let wire = self.headers.wire;
+        let (Some(gso), Some(ip)) = (self.offload.gso, self.headers.ip()) else { return wire.bytes };
+        let payload = match ip.l4 {
+            L4::Tcp(tcp) => tcp.payload_len,
+            _ => ip.end.saturating_sub(u32::from(ip.l4_offset) + UDP_HEADER_LEN),
+        };
+        let repeated = wire.bytes.saturating_sub(payload) / wire.packets.max(1);
+        payload.min(u32::from(gso.size)) + repeated
+    }
 }
 
 /// What a frame is to be sent to: the receiving ports, in order.
@@ -112,6 +129,8 @@ pub struct Switch {
     policy_epoch: u16,
     settings: Settings,
     persist_established: bool,
+    /// A logger keeps connection setups alone: a tally that ends one leaves.
+    setup_apart: bool,
     /// Live connections, and how many there may be.
     connections: u32,
     connections_max: u32,
@@ -143,6 +162,7 @@ impl Switch {
             policy_epoch: 1,
             settings: Settings::default(),
             persist_established: false,
+            setup_apart: false,
             connections: 0,
             connections_max,
             counters: 0,

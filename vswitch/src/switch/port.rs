@@ -14,7 +14,7 @@ pub const FLOW_LIMIT: u32 = 262_144;
 
 /// Each port's default share of the connection table: a quarter. Linux's whole default table is
 /// 262,144, a quarter of ours.
-pub const CONNTRACK_SHARE: u32 = 4;
+pub(super) const CONNTRACK_SHARE: u32 = 4;
 
 /// MACs learned behind an uplink: a campus, not a flood.
 pub const UPLINK_MACS: usize = 4096;

@@ -4,7 +4,6 @@
 //! A window closes in one step (a number changes); the sweep then visits every entry once and the
 //! window's last chunk goes to the log. The next window closes only after that.
 
-use super::commit::Leave;
 use super::entry::Address;
 use super::{Now, Switch};
 use flowlog::{Skipped, Window};

@@ -1,0 +1,83 @@
+//! Where a file goes and what it is called: `{partition}/{file name}{_partN}{extension}`.
+//!
+//! Both templates are filled with the interval's start in the logger's time zone:
+//!
+//! ```text
+//! year=#{year}/month=#{month}   #{logger_id}_#{year}-#{month}-#{day}T#{hour}:#{minute}:#{second}
+//! year=2026/month=11          / 5f3c…_2026-11-23T14:05:00KST
+//! ```
+
+mod file_name;
+mod partition;
+mod template;
+mod zone;
+
+pub use file_name::{FileName, FileNameError};
+pub use partition::{Partition, PartitionError};
+pub use zone::{Zone, ZoneError};
+
+use std::num::NonZeroU32;
+use uuid::Uuid;
+
+/// Rows of a file before a further part is begun, unless configured: the seed's limit.
+pub const ROWS_PER_FILE: NonZeroU32 = NonZeroU32::new(20_000).expect("not zero");
+
+/// What the files of a logger are called and how many rows each holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// Folders.
+    pub partition: Partition,
+    /// File name without part and extension.
+    pub file_name: FileName,
+    /// Time zone of both.
+    pub zone: Zone,
+    /// Greatest number of rows, the header not counted.
+    pub rows_per_file: NonZeroU32,
+}
+
+/// Folders by the hour, the default name, UTC, 20,000 rows.
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            partition: Partition::hourly(),
+            file_name: FileName::standard(),
+            zone: Zone::utc(),
+            rows_per_file: ROWS_PER_FILE,
+        }
+    }
+}
+
+impl Layout {
+    /// The names of the interval of `logger` that starts at `start_s`.
+    pub(crate) fn stem(&self, logger: Uuid, start_s: u64) -> Stem {
+        let start = self.zone.civil(start_s);
+        let (folders, name) = (
+            self.partition.fill(logger, &start),
+            self.file_name.fill(logger, &start),
+        );
+        Stem {
+            path: format!("{folders}/{name}"),
+            civil_s: start.civil_s,
+        }
+    }
+}
+
+/// What the names of one interval's files have in common.
+#[derive(Debug)]
+pub(crate) struct Stem {
+    /// Relative to the store's root, without part and extension.
+    path: String,
+    /// The start by the clock on the wall, seconds. Two intervals have the same name only if they
+    /// have the same `civil_s`: it repeats where daylight saving time ends, as names then do.
+    pub(crate) civil_s: i64,
+}
+
+impl Stem {
+    /// The name of a part, `None` for the only one.
+    pub(crate) fn object(&self, part: Option<u32>, extension: &str) -> String {
+        match part {
+            Some(part) => format!("{}_part{part}{extension}", self.path),
+            None => format!("{}{extension}", self.path),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What the switch hands over: one verdict at one port in one direction, and who that port is.
+
+use crate::Tally;
+use packet::{Direction, FiveTuple, Verdict};
+use uuid::Uuid;
+
+/// One record's worth of what left a connection's entry: a verdict at one port in one direction.
+#[derive(Debug, Clone, Copy)]
+pub struct Observation {
+    /// The switch's number of the port; [`Ports`] knows who that is.
+    pub port: u16,
+    /// Seen from the instance behind the port.
+    pub direction: Direction,
+    /// As on the wire.
+    pub tuple: FiveTuple,
+    /// What the datapath applied.
+    pub verdict: Verdict,
+    /// Number of the rule that decided, 0 for none.
+    pub rule: u32,
+    /// Whether these packets answer a connection that the other side opened.
+    pub reply: bool,
+    /// Packets, bytes, flags, first and last moment.
+    pub tally: Tally,
+}
+
+/// Who a port is, resolved when the window closes. A nil id or an empty name is an empty field.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PortInfo {
+    /// The switch's number of the port, as in [`Observation::port`].
+    pub port: u16,
+    /// Name in the configuration.
+    pub name: String,
+    /// The port's own id: `interface_id`.
+    pub interface_id: Uuid,
+    /// Name of the instance that owns the port.
+    pub instance: String,
+    /// The instance's id.
+    pub vm_id: Uuid,
+    /// The subnet the port belongs to.
+    pub subnet_id: Uuid,
+    /// The VPC the subnet belongs to.
+    pub vpc_id: Uuid,
+    /// Region of the switch.
+    pub region: String,
+    /// An uplink is collected only by a logger that names it.
+    pub uplink: bool,
+}
+
+impl PortInfo {
+    /// A port that nobody knows: that of a replayed frame which matches none.
+    pub(crate) fn unknown(port: u16) -> Self {
+        Self {
+            port,
+            ..Self::default()
+        }
+    }
+}
+
+/// The directory of ports, kept by the switch.
+pub trait Ports {
+    /// Who the port is, `None` where there is no port of that number. What is observed there is
+    /// collected by the VPC loggers, with the port's fields empty.
+    fn get(&self, port: u16) -> Option<&PortInfo>;
+}
+
+/// Packets that could not be recorded for lack of capacity in one window at one port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Skipped {
+    /// Wire packets.
+    pub packets: u64,
+    /// Sum of their IP lengths.
+    pub bytes: u64,
+}
+
+impl Skipped {
+    /// Adds what else was skipped.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    /// Whether nothing was skipped.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.packets == 0 && self.bytes == 0
+    }
+}

@@ -1,0 +1,145 @@
+//! Idle timeouts and their limits.
+
+/// Why a timeout was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeoutError {
+    /// No timeout has this name.
+    #[error("`{0}` is not a timeout; write one of {names}", names = Timeouts::NAMES.join(", "))]
+    Unknown(String),
+    /// The value lies outside its range.
+    #[error("{name}: {seconds} s is out of range; write {min} to {max} seconds")]
+    Range {
+        /// Which timeout.
+        name: &'static str,
+        /// What was asked for.
+        seconds: u32,
+        /// Least value.
+        min: u32,
+        /// Greatest value.
+        max: u32,
+    },
+}
+
+/// Defines the timeouts from one table, so that name, default and range stand in one line.
+macro_rules! timeouts {
+    ($($name:ident = $default:literal, $min:literal ..= $max:literal;)+) => {
+        /// Idle timeouts, seconds. Names are the kernel's (`nf_conntrack-sysctl.rst`), and so are the
+        /// defaults; the ranges of `tcp_established`, `udp` and `udp_stream` are those of AWS.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the names are the kernel's sysctl names")]
+        pub struct Timeouts { $(pub $name: u32,)+ }
+
+        impl Timeouts {
+            /// Every name, in the order of the fields.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)+];
+            /// The least values.
+            pub const MIN: Self = Self { $($name: $min,)+ };
+            /// The greatest values; all far below the 24 days that a deadline can lie ahead.
+            pub const MAX: Self = Self { $($name: $max,)+ };
+
+            /// Checks a value without setting it.
+            ///
+            /// # Errors
+            /// [`TimeoutError`] for an unknown name or a value out of range.
+            pub fn check(name: &str, seconds: u32) -> Result<(), TimeoutError> {
+                Self::default().set(name, seconds)
+            }
+
+            /// Sets the timeout of this name.
+            ///
+            /// # Errors
+            /// [`TimeoutError`] for an unknown name or a value out of range; nothing is changed then.
+            pub fn set(&mut self, name: &str, seconds: u32) -> Result<(), TimeoutError> {
+                match name {
+                    $(stringify!($name) => {
+                        within(stringify!($name), seconds, $min, $max)?;
+                        self.$name = seconds;
+                    })+
+                    _ => return Err(TimeoutError::Unknown(name.to_owned())),
+                }
+                Ok(())
+            }
+
+            /// The timeout of this name.
+            #[must_use]
+            pub fn get(&self, name: &str) -> Option<u32> {
+                match name {
+                    $(stringify!($name) => Some(self.$name),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl Default for Timeouts {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+    };
+}
+
+timeouts! {
+    tcp_syn_sent       =     120,  1 ..= 600;
+    tcp_syn_recv       =      60,  1 ..= 600;
+    tcp_established    = 432_000, 60 ..= 432_000;
+    tcp_fin_wait       =     120,  1 ..= 3_600;
+    tcp_close_wait     =      60,  1 ..= 3_600;
+    tcp_last_ack       =      30,  1 ..= 600;
+    tcp_time_wait      =     120,  1 ..= 600;
+    tcp_close          =      10,  1 ..= 600;
+    tcp_max_retrans    =     300,  1 ..= 3_600;
+    tcp_unacknowledged =     300,  1 ..= 3_600;
+    udp                =      30, 30 ..= 60;
+    udp_stream         =     120, 60 ..= 180;
+    icmp               =      30,  1 ..= 600;
+    icmpv6             =      30,  1 ..= 600;
+    generic            =     600,  1 ..= 86_400;
+    gre                =      30,  1 ..= 600;
+    gre_stream         =     180,  1 ..= 86_400;
+    frag               =      15,  1 ..= 60;
+}
+
+fn within(name: &'static str, seconds: u32, min: u32, max: u32) -> Result<(), TimeoutError> {
+    if (min..=max).contains(&seconds) {
+        return Ok(());
+    }
+    Err(TimeoutError::Range {
+        name,
+        seconds,
+        min,
+        max,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_lies_in_its_range_and_every_name_can_be_set() {
+        let mut timeouts = Timeouts::default();
+        for name in Timeouts::NAMES {
+            let default = timeouts.get(name).unwrap();
+            assert_eq!(Timeouts::check(name, default), Ok(()), "{name}");
+            let max = Timeouts::MAX.get(name).unwrap();
+            timeouts.set(name, max).unwrap();
+            assert!(Timeouts::check(name, max + 1).is_err(), "{name}");
+            assert!(
+                Timeouts::check(name, Timeouts::MIN.get(name).unwrap() - 1).is_err(),
+                "{name}"
+            );
+        }
+        assert_eq!(timeouts, Timeouts::MAX);
+    }
+
+    #[test]
+    fn a_refusal_names_the_value_and_the_remedy() {
+        let refused = Timeouts::check("udp_stream", 200).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "udp_stream: 200 s is out of range; write 60 to 180 seconds"
+        );
+        let unknown = Timeouts::check("tcp_syn", 1).unwrap_err().to_string();
+        assert!(unknown.starts_with("`tcp_syn` is not a timeout; write one of tcp_syn_sent, "));
+    }
+}

@@ -1,0 +1,78 @@
+//! The sender's side: is this frame the port's own?
+
+use super::{Dhcp, Guard, dhcp, nd, shape};
+use packet::{Arp, Headers, Ip, Mac, Net, Reason, ethertype};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// ARP request (RFC 826).
+const ARP_REQUEST: u16 = 1;
+
+impl Guard {
+    /// Whether the port may send this frame. `h` is the parse of `frame`.
+    ///
+    /// In order: link layer, source MAC, defects, then what the frame claims.
+    ///
+    /// # Errors
+    /// The reason to refuse it.
+    #[inline]
+    pub fn admit(&self, frame: &[u8], h: &Headers) -> Result<(), Reason> {
+        if self.unfiltered {
+            return Ok(());
+        }
+        if !self.couples.owns_mac(h.eth.src) {
+            return Err(Reason::SpoofMac);
+        }
+        shape::link(&h.eth, &self.permitted_ethertypes)?;
+        let Net::Ip(ip) = &h.net else {
+            shape::headers(h)?;
+            return if let Net::Arp(arp) = &h.net { self.admit_arp(h, arp) } else { Ok(()) };
+        };
+        // Whatever else is wrong with it: a guest advertises no routes.
+        nd::refuse_advertisement(ip)?;
+        shape::headers(h)?;
+        shape::neighbour(ip)?;
+        self.admit_source(h.eth.src, frame, ip)?;
+        shape::addresses(ip, self.broadcast)?;
+        self.admit_dhcp(ip)
+    }
+
+    /// A couple, or one of the ways to speak before having an address.
+    #[inline]
+    fn admit_source(&self, mac: Mac, frame: &[u8], ip: &Ip) -> Result<(), Reason> {
+        match ip.src {
+            _ if nd::is_neighbour_or_listener(ip) => nd::admit(&self.couples, mac, frame, ip),
+            _ if self.couples.owns(mac, ip.src) => Ok(()),
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+                if mac == self.mac && dhcp(ip) == Some(Dhcp::ToServer) =>
+            {
+                Ok(())
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => Err(Reason::SpoofIp),
+        }
+    }
+
+    /// No rule makes a guest a DHCP server; only being declared one does, or being the gateway.
+    #[inline]
+    fn admit_dhcp(&self, ip: &Ip) -> Result<(), Reason> {
+        match dhcp(ip) {
+            Some(Dhcp::ToClient) if !self.is_known_server(ip.src) => Err(Reason::DhcpServer),
+            Some(Dhcp::ToClient | Dhcp::ToServer) | None => Ok(()),
+        }
+    }
+
+    /// Three checks: the frame's MAC (done), the sender's MAC in the body, the sender's address.
+    fn admit_arp(&self, h: &Headers, arp: &Arp) -> Result<(), Reason> {
+        let mac = h.eth.src;
+        if arp.sender_mac != mac {
+            return Err(Reason::SpoofArp);
+        }
+        // An announcement after migration speaks for the MAC alone (RFC 903).
+        if h.eth.ethertype == ethertype::RARP {
+            return Ok(());
+        }
+        let is_probe = arp.sender_ip.is_unspecified() && arp.operation == ARP_REQUEST;
+        // A probe (RFC 5227) asks for the address that it is about to use.
+        let claimed = if is_probe { arp.target_ip } else { arp.sender_ip };
+        if self.couples.owns(mac, claimed) { Ok(()) } else { Err(Reason::SpoofArp) }
+    }
+}

@@ -1,0 +1,82 @@
+//! What no filtering port sends or takes, whoever it is: frames whose form is wrong.
+//!
+//! The sender's guard asks first. The receiver's asks again, for senders that are not filtered.
+
+use super::is_group_address;
+use packet::{Defect, Ethernet, Fragment, Headers, Icmp, Ip, L4, Mac, Reason, Vlan, ethertype, protocol};
+use std::net::Ipv4Addr;
+
+/// Below this an "ethertype" is an 802.3 length (IEEE 802.3, section 3.2.6).
+const ETHERTYPE_MIN: u16 = 0x0600;
+
+/// The link layer's form.
+#[inline]
+pub(super) fn link(eth: &Ethernet, permitted: &[u16]) -> Result<(), Reason> {
+    if !eth.src.is_legal_source() || eth.src == eth.dst {
+        return Err(Reason::SpoofMac);
+    }
+    if is_reserved(eth.dst) {
+        return Err(Reason::L2Reserved);
+    }
+    // What is behind a tag was not parsed, so a tag must never pass.
+    match eth.vlan {
+        Vlan::Untagged | Vlan::Priority => {}
+        Vlan::Tagged(_) | Vlan::Double => return Err(Reason::Vlan),
+    }
+    match eth.ethertype {
+        ethertype::IPV4 | ethertype::IPV6 | ethertype::ARP | ethertype::RARP => Ok(()),
+        // LLC and SNAP, which can carry IP: no list permits them.
+        length if length < ETHERTYPE_MIN => Err(Reason::L2Reserved),
+        other if permitted.contains(&other) => Ok(()),
+        _ => Err(Reason::Ethertype),
+    }
+}
+
+/// 01:80:c2:00:00:00 to 0f: never forwarded by a bridge (IEEE 802.1D, table 7-10).
+#[inline]
+fn is_reserved(mac: Mac) -> bool {
+    matches!(mac.0, [0x01, 0x80, 0xc2, 0, 0, last] if last < 0x10)
+}
+
+/// Headers that lie about the frame.
+#[inline]
+pub(super) fn headers(h: &Headers) -> Result<(), Reason> {
+    match h.defect {
+        Some(Defect::TinyFragment) => Err(Reason::FragTiny),
+        Some(_) => Err(Reason::Malformed),
+        None => Ok(()),
+    }
+}
+
+/// Who can speak to whom at all. `broadcast` is the subnet's.
+#[inline]
+pub(super) fn addresses(ip: &Ip, broadcast: Option<Ipv4Addr>) -> Result<(), Reason> {
+    // Land packets, and those whose answers would go to everybody.
+    let nonsense = ip.src == ip.dst
+        || is_group_address(ip.src, broadcast)
+        // TCP is between two (RFC 9293, section 3.9.2.3).
+        || ip.protocol == protocol::TCP && is_group_address(ip.dst, broadcast);
+    if nonsense { Err(Reason::Malformed) } else { Ok(()) }
+}
+
+/// Neighbour discovery comes from the same link (hop limit 255, RFC 4861 section 6.1) and whole
+/// (RFC 6980): a fragmented one could hide what it claims.
+#[inline]
+pub(super) fn neighbour(ip: &Ip) -> Result<(), Reason> {
+    let Some(Icmp { kind: kind @ 133..=137, .. }) = icmpv6(ip) else { return Ok(()) };
+    match ip.fragment {
+        Some(Fragment { .. }) if kind == 134 => Err(Reason::RaGuard),
+        Some(Fragment { .. }) => Err(Reason::SpoofNd),
+        None if ip.hop_limit != 255 => Err(Reason::Malformed),
+        None => Ok(()),
+    }
+}
+
+/// The ICMPv6 header, where this is ICMPv6 over IPv6.
+#[inline]
+pub(super) fn icmpv6(ip: &Ip) -> Option<Icmp> {
+    match ip.l4 {
+        L4::Icmp(icmp) if ip.protocol == protocol::ICMPV6 => Some(icmp),
+        _ => None,
+    }
+}

@@ -1,0 +1,187 @@
+//! Guests to switch between: namespaces, and in each a TAP with the MAC, addresses, route and MTU of
+//! its port.
+//!
+//! ```text
+//!   lab up     makes what is missing, persistent ──▶ ledger (a file) ──▶ lab down removes just that
+//!   run        makes what is missing for as long as it runs: [`Made`] removes it in the end
+//! ```
+//!
+//! What was there before is used and left as it is: a namespace or TAP that the ledger does not know
+//! is never configured nor removed. All of it can be done twice. A ledger entry names a thing by more
+//! than its name (inode, interface number, boot), so that what was made since under that name is
+//! somebody else's.
+
+mod guest;
+mod ledger;
+
+pub use ledger::Thing;
+
+use ipnet::IpNet;
+use ledger::Ledger;
+use packet::Mac;
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+use tap::Tap;
+
+/// A port, as far as its guest's side is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabPort {
+    /// Name of the port, for messages.
+    pub name: String,
+    /// Name of the TAP.
+    pub tap: String,
+    /// Namespace of the guest, by name or path; `None` is the daemon's own. There the host is not the
+    /// guest: a TAP gets its MAC and MTU, stays down and without addresses, and whoever moves or
+    /// bridges it does the rest.
+    pub netns: Option<String>,
+    /// MAC of the guest's interface.
+    pub mac: Mac,
+    /// Addresses with the prefix length of their subnet; for an uplink, the subnet's gateway.
+    pub addresses: Vec<IpNet>,
+    /// Where the guest's default routes lead, at most one for each address family.
+    pub gateways: Vec<IpAddr>,
+    /// Largest packet in bytes, without the Ethernet header.
+    pub mtu: u32,
+    /// The way out: takes its addresses in the daemon's namespace too, and no default route.
+    pub uplink: bool,
+}
+
+/// Why a lab could not be built or taken down.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// Something about one port.
+    #[error("port `{port}`: {source}")]
+    Port {
+        /// Name of the port.
+        port: String,
+        /// What.
+        source: tap::Error,
+    },
+    /// Something that was made and does not go.
+    #[error("cannot remove {thing}: {source}")]
+    Stuck {
+        /// What was made, as a [`Thing`] writes itself.
+        thing: String,
+        /// Why it stays.
+        source: tap::Error,
+    },
+    /// The file that remembers what was made.
+    #[error("cannot {what} {}: {source}; it remembers what the lab has made, see `state_dir` of the configuration", file.display())]
+    Ledger {
+        /// `read`, `write`.
+        what: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// What.
+        source: std::io::Error,
+    },
+}
+
+/// What [`Lab::up`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Made by this call.
+    pub made: Vec<Thing>,
+    /// Was there already, from an earlier call or from somebody else.
+    pub existed: Vec<Thing>,
+}
+
+/// The lab of one configuration.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    up_file: PathBuf,
+    run_file: PathBuf,
+}
+
+impl Lab {
+    /// The lab of the configuration called `name`, whose ledger lies in `state_dir`. Two
+    /// configurations that share a `state_dir` keep apart by their names.
+    #[must_use]
+    pub fn new(state_dir: &Path, name: &str) -> Self {
+        let name = name.replace(
+            |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_',
+            "_",
+        );
+        let file = |suffix: &str| state_dir.join(format!("lab-{name}.{suffix}.json"));
+        Self {
+            up_file: file("up"),
+            run_file: file("run"),
+        }
+    }
+
+    /// Makes what is missing, to stay until [`Lab::down`]. What an earlier call has made is set up
+    /// anew, so that a changed MAC, MTU or route takes effect; addresses are added, never taken away.
+    ///
+    /// # Errors
+    /// The first port that cannot be had. What was made until then stays, and is in the ledger.
+    pub fn up(&self, ports: &[LabPort]) -> Result<Report, LabError> {
+        let mut ledger = Ledger::load(&self.up_file)?;
+        let mut report = Report::default();
+        for port in ports {
+            guest::make_to_stay(port, &mut ledger, &mut report)?;
+        }
+        Ok(report)
+    }
+
+    /// Removes what [`Lab::up`] has made, last thing first, and returns it.
+    ///
+    /// # Errors
+    /// The first thing that cannot be removed; the others are, and it stays in the ledger.
+    pub fn down(&self) -> Result<Vec<Thing>, LabError> {
+        Ledger::load(&self.up_file)?.undo()
+    }
+
+    /// Opens the TAP of each port, in this order, with `queues` queues each. What is missing is made
+    /// and lasts as long as the guard (namespaces) and the TAPs' queues. What a run that was killed
+    /// left behind counts as made by this one.
+    ///
+    /// # Errors
+    /// The first port that cannot be had; what was made until then is gone again.
+    pub fn ensure(&self, ports: &[LabPort], queues: usize) -> Result<(Made, Vec<Tap>), LabError> {
+        let mut made = Made {
+            ledger: Ledger::load(&self.run_file)?,
+        };
+        let taps = made.add(ports, queues)?;
+        Ok((made, taps))
+    }
+}
+
+/// What a run has made. Dropping it removes the namespaces; TAPs go when their queues are closed, and a
+/// namespace lives on without a name until then.
+#[derive(Debug)]
+pub struct Made {
+    ledger: Ledger,
+}
+
+impl Made {
+    /// As [`Lab::ensure`], for ports that come later.
+    ///
+    /// # Errors
+    /// The first port that cannot be had; no TAP is open then, namespaces stay with the guard.
+    pub fn add(&mut self, ports: &[LabPort], queues: usize) -> Result<Vec<Tap>, LabError> {
+        let ledger = &mut self.ledger;
+        ports
+            .iter()
+            .map(|port| guest::open_for_run(port, queues, ledger))
+            .collect()
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if let Err(error) = self.ledger.undo() {
+            tracing::warn!("left behind: {error}");
+        }
+    }
+}
+
+impl LabPort {
+    fn failed(&self) -> impl Fn(tap::Error) -> LabError {
+        |source| LabError::Port {
+            port: self.name.clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! From a plan to what the switch, the log and the lab are told.
+
+use crate::config::{Plan, Role};
+use crate::lab::LabPort;
+use crate::switch::{FLOW_LIMIT, PortConfig, SwitchConfig, UPLINK_MACS};
+use flowlog::PortInfo;
+use ipnet::IpNet;
+use secgroup::{Model, PortId};
+use std::net::IpAddr;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What the switch is told.
+#[must_use]
+pub fn switch_config(plan: &Plan) -> SwitchConfig {
+    let ports = plan.ports.iter().enumerate().map(|(index, port)| PortConfig {
+        spec: plan.port_spec(index),
+        id: port.id,
+        name: port.name.clone(),
+        segment: u16::try_from(port.subnet).unwrap_or(u16::MAX),
+        mtu: port.tap.mtu,
+        max_macs: if port.role == Role::Uplink { UPLINK_MACS } else { port.max_macs },
+        conntrack_limit: port.conntrack_limit,
+        flow_limit: port.flow_limit.unwrap_or(FLOW_LIMIT),
+    });
+    SwitchConfig {
+        ports: ports.collect(),
+        model: Model { groups: plan.groups.clone(), address_groups: plan.address_groups.clone() },
+        settings: plan.conntrack.settings.clone(),
+        persist_established: plan.conntrack.persist_established,
+        window_length_s: flowlog::base_window_s(&plan.loggers),
+        setup_apart: flowlog::setup_apart(&plan.loggers),
+    }
+}
+
+/// Who a port is, for the log; `None` where the plan has no port of that UUID.
+#[must_use]
+pub fn port_info(plan: &Plan, number: PortId, id: Uuid) -> Option<Arc<PortInfo>> {
+    let port = plan.ports.iter().find(|port| port.id == id)?;
+    let subnet = plan.subnets.get(port.subnet)?;
+    let vpc = plan.vpcs.get(subnet.vpc)?;
+    Some(Arc::new(PortInfo {
+        port: number.0,
+        name: port.name.clone(),
+        interface_id: port.id,
+        instance: port.instance.clone(),
+        vm_id: port.instance_id,
+        subnet_id: subnet.id,
+        vpc_id: vpc.id,
+        region: plan.region.clone(),
+        uplink: port.role == Role::Uplink,
+    }))
+}
+
+/// What the lab is told: the guest's side of every port, in the order of the plan.
+#[must_use]
+pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
+    let lab_port = |port: &crate::config::Port| {
+        let subnet = plan.subnets.get(port.subnet);
+        let gateways = subnet.map(|subnet| subnet.gateway_ips.clone()).unwrap_or_default();
+        let uplink = port.role == Role::Uplink;
+        let addresses = if uplink { &gateways } else { &port.fixed_ips };
+        LabPort {
+            name: port.name.clone(),
+            tap: port.tap.name.clone(),
+            netns: port.tap.netns.clone(),
+            mac: port.mac,
+            addresses: addresses.iter().filter_map(|&address| in_subnet(plan, port.subnet, address)).collect(),
+            gateways: if uplink { Vec::new() } else { gateways },
+            mtu: u32::from(port.tap.mtu),
+            uplink,
+        }
+    };
+    plan.ports.iter().map(lab_port).collect()
+}
+
+/// An address with the prefix length of its subnet; a host's where the subnet has none of its family.
+fn in_subnet(plan: &Plan, subnet: usize, address: IpAddr) -> Option<IpNet> {
+    let subnet = plan.subnets.get(subnet)?;
+    let prefix_len = match address {
+        IpAddr::V4(_) => subnet.cidr.map_or(32, |cidr| cidr.prefix_len()),
+        IpAddr::V6(_) => subnet.cidr6.map_or(64, |cidr| cidr.prefix_len()),
+    };
+    IpNet::new(address, prefix_len).ok()
+}

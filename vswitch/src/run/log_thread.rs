@@ -1,0 +1,150 @@
+//! The log thread: turns what left the table into records, and closed intervals into files.
+//!
+//! It never takes the switch's lock. The queue before it is bounded; while it is full the chunks stay in
+//! the switch, which counts as skipped what it cannot keep.
+
+use super::shared::Shared;
+use crate::switch::{Chunk, Left, tallied, tuple_of};
+use flowlog::{Closed, Collector, LoggerSpec, Observation, PortInfo, Window};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Chunks on their way: 64 MiB.
+const QUEUE: usize = 64;
+
+/// What the log thread is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Part of a window.
+    Chunk(Chunk),
+    /// Ports that are new; those that are gone stay known until their records are written.
+    Names(Vec<Arc<PortInfo>>),
+    /// Other loggers.
+    Loggers(Vec<LoggerSpec>),
+    /// The last window: write what there is and end.
+    Stop(Window),
+}
+
+/// The workers' end of the queue.
+#[derive(Debug, Clone)]
+pub(super) struct LogQueue {
+    sender: Sender<Message>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl LogQueue {
+    pub(super) fn new() -> (Self, LogReceiver) {
+        let (sender, receiver) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        (Self { sender, waiting: Arc::clone(&waiting) }, LogReceiver { receiver, waiting })
+    }
+
+    /// Whether chunks may be fetched from the switch.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < QUEUE
+    }
+
+    pub(super) fn push(&self, chunks: Vec<Chunk>) {
+        for chunk in chunks {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            self.tell(Message::Chunk(chunk));
+        }
+    }
+
+    pub(super) fn tell(&self, message: Message) {
+        // The receiver goes only after the last sender has said `Stop`.
+        let _ = self.sender.send(message);
+    }
+}
+
+/// The log thread's end.
+#[derive(Debug)]
+pub(super) struct LogReceiver {
+    receiver: Receiver<Message>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Who the ports are, by number.
+#[derive(Debug, Default)]
+pub(crate) struct Names(HashMap<u16, Arc<PortInfo>>);
+
+impl Names {
+    pub(crate) fn add(&mut self, ports: impl IntoIterator<Item = Arc<PortInfo>>) {
+        self.0.extend(ports.into_iter().map(|port| (port.port, port)));
+    }
+}
+
+impl flowlog::Ports for Names {
+    fn get(&self, port: u16) -> Option<&PortInfo> {
+        self.0.get(&port).map(AsRef::as_ref)
+    }
+}
+
+/// Runs until told to stop.
+pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver) {
+    let mut names = Names::default();
+    while let Ok(message) = queue.receiver.recv() {
+        match message {
+            Message::Chunk(chunk) => {
+                queue.waiting.fetch_sub(1, Ordering::Relaxed);
+                let closed = take(&mut collector, &names, &chunk);
+                publish(shared, &collector, closed);
+            }
+            Message::Names(ports) => names.add(ports),
+            Message::Loggers(specs) => {
+                let closed = collector.reconfigure(specs);
+                publish(shared, &collector, closed);
+            }
+            Message::Stop(window) => {
+                let closed = collector.finish(window, &names, &[]);
+                publish(shared, &collector, closed);
+                return;
+            }
+        }
+    }
+}
+
+/// Adds a chunk to the collector; the files that this closes.
+pub(crate) fn take(collector: &mut Collector, names: &Names, chunk: &Chunk) -> Vec<Closed> {
+    for left in &chunk.left {
+        observe(collector, names, chunk, left);
+    }
+    match &chunk.closes {
+        Some(skipped) => {
+            let skipped: Vec<_> = skipped.iter().map(|&(port, skipped)| (port.0, skipped)).collect();
+            collector.close(chunk.window, names, &skipped)
+        }
+        None => Vec::new(),
+    }
+}
+
+fn observe(collector: &mut Collector, names: &Names, chunk: &Chunk, left: &Left) {
+    for record in tallied(&left.conn).into_iter().flatten() {
+        let tally = left.with[record.way as usize];
+        if tally.is_empty() {
+            continue;
+        }
+        let observation = Observation {
+            port: record.port.0,
+            direction: record.direction,
+            tuple: tuple_of(&left.conn, record.way),
+            verdict: record.judged.verdict,
+            rule: record.judged.rule.get(),
+            reply: left.conn.state().is_connection() && record.way == secgroup::conntrack::Way::Reply,
+            tally,
+        };
+        collector.observe(chunk.window, names, &observation);
+    }
+}
+
+fn publish(shared: &Shared, collector: &Collector, closed: Vec<Closed>) {
+    *shared.loggers.lock() = collector.status();
+    for closed in closed {
+        if let Some(error) = &closed.error {
+            tracing::error!(logger = %closed.logger, %error, "the flow log of an interval could not be written");
+        }
+        shared.tail.publish(closed);
+    }
+}

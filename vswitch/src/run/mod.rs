@@ -1,0 +1,261 @@
+//! The daemon: threads around the switch.
+//!
+//! ```text
+//!   worker(s) ── Mutex<Switch> ── control socket (`show`, `trace`, `audit`)
+//!      │  chunks of the log
+//!      ▼
+//!   log thread ── Collector ── files, live tail
+//! ```
+//! A reload builds the new policy before it takes the lock, and is all or nothing: whatever fails before
+//! the swap leaves everything as it was.
+
+mod build;
+mod clock;
+mod log_thread;
+mod replay;
+mod shared;
+mod tail;
+mod worker;
+
+pub use build::{lab_ports, port_info, switch_config};
+pub use clock::Clock;
+pub use replay::{Input, ReplayError, Summary, replay};
+pub use shared::Shared;
+pub use tail::Tail;
+
+use crate::config::{Plan, Workers};
+use crate::io::TapPort;
+use crate::lab::{Lab, Made};
+use crate::switch::{Prepared, Switch};
+use anyhow::{Context, Result, bail};
+use flowlog::{Collector, NameMemory, Window};
+use log_thread::{LogQueue, Message};
+use parking_lot::{Mutex, RwLock};
+use secgroup::{PortId, RuleTable};
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use uuid::Uuid;
+use worker::{Command, Handle, Worker};
+
+/// A running switch.
+#[derive(Debug)]
+pub struct Daemon {
+    shared: Arc<Shared>,
+    workers: Vec<(Arc<Handle>, JoinHandle<io::Result<()>>)>,
+    log: LogQueue,
+    log_thread: Option<JoinHandle<()>>,
+    lab: Made,
+}
+
+/// What a reload has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Ports that are new.
+    pub attached: usize,
+    /// Ports that are gone.
+    pub detached: usize,
+    /// Number of the policy in force now.
+    pub policy_epoch: u16,
+}
+
+impl Daemon {
+    /// Builds what the plan says and forwards. `name` tells the ledgers of several configurations apart.
+    ///
+    /// # Errors
+    /// What cannot be had: a TAP, the state directory, a policy beyond its limits. What was made is gone
+    /// again then.
+    pub fn start(plan: Plan, name: &str) -> Result<Self> {
+        std::fs::create_dir_all(&plan.state_dir)
+            .with_context(|| format!("cannot make the state directory {}", plan.state_dir.display()))?;
+        let names = NameMemory::open(&plan.state_dir).context("cannot open the memory of file names")?;
+        let mut rules = RuleTable::default();
+        let prepared = Prepared::new(switch_config(&plan), &mut rules).context("the policy cannot be built")?;
+        let clock = Clock::start();
+        let window_s = flowlog::base_window_s(&plan.loggers);
+        let switch = Switch::new(clock.now(), seed()?, plan.conntrack.limit, window_s);
+        let queues = match plan.workers {
+            Workers::Auto => 1,
+            Workers::Fixed(workers) => workers.get(),
+        };
+        let (lab, taps) = Lab::new(&plan.state_dir, name).ensure(&lab_ports(&plan), queues)?;
+
+        let plan = Arc::new(plan);
+        let shared = Arc::new(Shared {
+            switch: Mutex::new(switch),
+            gate: RwLock::default(),
+            rules: RwLock::new(rules),
+            plan: RwLock::new(Arc::clone(&plan)),
+            names: RwLock::default(),
+            loggers: Mutex::default(),
+            tail: Tail::default(),
+            clock,
+            auditing: Mutex::default(),
+        });
+        let (log, receiver) = LogQueue::new();
+        let collector = Collector::new(plan.loggers.clone(), names);
+        *shared.loggers.lock() = collector.status();
+        let log_shared = Arc::clone(&shared);
+        let log_thread = std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || log_thread::run(&log_shared, collector, &receiver))?;
+        let mut daemon = Self { shared, workers: Vec::new(), log, log_thread: Some(log_thread), lab };
+        for index in 0..queues {
+            daemon.spawn_worker(index)?;
+        }
+        daemon.swap_in(&plan, prepared, taps)?;
+        Ok(daemon)
+    }
+
+    /// What its threads share.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    fn spawn_worker(&mut self, index: usize) -> Result<()> {
+        let worker = Worker::new(Arc::clone(&self.shared), self.log.clone())?;
+        let handle = worker.handle();
+        let thread = std::thread::Builder::new().name(format!("worker{index}")).spawn(move || worker.run())?;
+        self.workers.push((handle, thread));
+        Ok(())
+    }
+
+    /// Puts another configuration in force: new policy, ports that come and go, loggers.
+    ///
+    /// # Errors
+    /// Whatever cannot be had; then nothing has changed.
+    pub fn reload(&mut self, plan: Plan) -> Result<Changes> {
+        let old = Arc::clone(&*self.shared.plan.read());
+        if let Some(what) = fixed_part(&old, &plan) {
+            bail!("`{what}` cannot change while the switch runs; restart it");
+        }
+        let prepared = Prepared::new(switch_config(&plan), &mut self.shared.rules.write())
+            .context("the policy cannot be built")?;
+        let is_known = |port: &crate::config::Port| old.ports.iter().any(|known| same_device(&old, known, &plan, port));
+        let new: Vec<_> = std::iter::zip(&plan.ports, lab_ports(&plan))
+            .filter(|(port, _)| !is_known(port) || self.is_down(port.id))
+            .map(|(_, lab_port)| lab_port)
+            .collect();
+        let taps = self.lab.add(&new, self.workers.len())?;
+        let plan = Arc::new(plan);
+        self.log.tell(Message::Loggers(plan.loggers.clone()));
+        self.swap_in(&plan, prepared, taps)
+    }
+
+    fn is_down(&self, id: Uuid) -> bool {
+        self.shared.switch.lock().ports().any(|port| port.config.id == id && !port.up)
+    }
+
+    /// The swap: policy, names, and TAPs to the workers.
+    fn swap_in(&mut self, plan: &Arc<Plan>, prepared: Prepared, taps: Vec<tap::Tap>) -> Result<Changes> {
+        let now = self.shared.clock.now();
+        let (numbers, gone, policy_epoch) = {
+            let mut switch = self.shared.switch.lock();
+            let (_, gone) = switch.apply(now, prepared);
+            let numbers: HashMap<Uuid, PortId> =
+                switch.ports().map(|port| (port.config.id, port.number())).collect();
+            (numbers, gone, switch.policy_epoch())
+        };
+        let infos: Vec<_> = numbers.iter().filter_map(|(&id, &number)| port_info(plan, number, id)).collect();
+        self.log.tell(Message::Names(infos.clone()));
+        self.shared.names.write().extend(infos.into_iter().map(|info| (info.port, info)));
+        *self.shared.plan.write() = Arc::clone(plan);
+        for &(number, _) in &gone {
+            for (handle, _) in &self.workers {
+                handle.tell(Command::Detach(number))?;
+            }
+        }
+        let attached = taps.len();
+        for tap in taps {
+            self.attach(plan, &numbers, tap)?;
+        }
+        Ok(Changes { attached, detached: gone.len(), policy_epoch })
+    }
+
+    /// Gives every worker its queue of a TAP.
+    fn attach(&self, plan: &Plan, numbers: &HashMap<Uuid, PortId>, tap: tap::Tap) -> Result<()> {
+        let is_it = |port: &&crate::config::Port| {
+            let netns = port.tap.netns.as_deref().map(tap::Netns::parse).transpose().ok().flatten();
+            port.tap.name == tap.name() && netns.as_ref().map(tap::Netns::path) == tap.netns().map(tap::Netns::path)
+        };
+        let Some(port) = plan.ports.iter().find(is_it) else { return Ok(()) };
+        let Some(&number) = numbers.get(&port.id) else { return Ok(()) };
+        self.shared.switch.lock().set_up(number, true);
+        for ((handle, _), queue) in self.workers.iter().zip(tap.into_queues()) {
+            handle.tell(Command::Detach(number))?;
+            handle.tell(Command::Attach(number, Box::new(TapPort::new(port.name.clone(), queue, true))))?;
+        }
+        Ok(())
+    }
+
+    /// Stops forwarding, flushes what was counted, and removes what was made.
+    ///
+    /// # Errors
+    /// A worker that ended early.
+    pub fn stop(mut self) -> Result<()> {
+        for (handle, _) in &self.workers {
+            handle.stop()?;
+        }
+        let mut ended = Ok(());
+        for (_, thread) in self.workers.drain(..) {
+            ended = ended.and(thread.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))));
+        }
+        let now = self.shared.clock.now();
+        let chunks = {
+            let mut switch = self.shared.switch.lock();
+            switch.flush(now);
+            switch.fetch_log()
+        };
+        self.log.push(chunks);
+        let window_s = flowlog::base_window_s(&self.shared.plan.read().loggers);
+        self.log.tell(Message::Stop(Window::of(now.wall_us / 1_000_000, window_s)));
+        if let Some(thread) = self.log_thread.take()
+            && thread.join().is_err()
+        {
+            bail!("the log thread panicked; the last interval is lost");
+        }
+        ended.context("a worker ended early")
+    }
+}
+
+/// The name that tells configurations apart: the file's, without its extension.
+#[must_use]
+pub fn name_of(config: &Path) -> String {
+    config.file_stem().map_or_else(|| "vswitch".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// A setting that a running switch cannot change, if it differs.
+fn fixed_part(old: &Plan, new: &Plan) -> Option<&'static str> {
+    if old.control_socket != new.control_socket {
+        Some("control_socket")
+    } else if old.state_dir != new.state_dir {
+        Some("state_dir")
+    } else if old.workers != new.workers {
+        Some("workers")
+    } else if old.conntrack.limit != new.conntrack.limit {
+        Some("conntrack.limit")
+    } else {
+        None
+    }
+}
+
+/// Whether a port keeps its TAP.
+fn same_device(old: &Plan, known: &crate::config::Port, new: &Plan, port: &crate::config::Port) -> bool {
+    let subnet = |plan: &Plan, port: &crate::config::Port| plan.subnets.get(port.subnet).map(|subnet| subnet.id);
+    known.id == port.id
+        && known.tap.name == port.tap.name
+        && known.tap.netns == port.tap.netns
+        && known.role == port.role
+        && subnet(old, known) == subnet(new, port)
+}
+
+/// A random key for the hash tables, so that no guest can aim at them.
+fn seed() -> Result<u64> {
+    let mut bytes = [0; 8];
+    let mut random = std::fs::File::open("/dev/urandom").context("cannot open /dev/urandom")?;
+    io::Read::read_exact(&mut random, &mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}

@@ -1,0 +1,279 @@
+//! Captures through the same path as TAPs, with their own clock.
+//!
+//! ```text
+//!   captures ─ merged by time ─▶ whose frame? ─▶ Switch::forward ─▶ Collector ─▶ files
+//! ```
+//! Of a capture given for a port, the frames that the port **sent** are replayed: those whose source MAC
+//! belongs to no other port. A capture without a port is matched by source MAC; what matches no port has
+//! nobody to take the view of and is recorded with direction `unknown`, as accepted: nothing judged it.
+
+use super::build::{port_info, switch_config};
+use super::log_thread::{Names, take};
+use crate::config::{Plan, Role};
+use crate::io::pcap::{Captured, PcapError, PcapReader, merge};
+use crate::switch::{Audit, Frame, Now, Prepared, Switch};
+use anyhow::Context;
+use flowlog::{Closed, Collector, NameMemory, Observation, Tally, Tick, Window};
+use packet::{Basis, Direction, Mac, Offload, Verdict, build, captured_offload, tcp_flags};
+use secgroup::{PortId, RuleTable};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// A capture and whose it is.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// The file.
+    pub file: PathBuf,
+    /// Name or UUID of the port that it was taken at, if it is one port's.
+    pub port: Option<String>,
+}
+
+/// What a replay cannot begin or go on with.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A port that the configuration does not have.
+    #[error("{}: the configuration has no port `{port}`; it has {known}", file.display())]
+    NoSuchPort {
+        /// The capture.
+        file: PathBuf,
+        /// The name given.
+        port: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A capture that cannot be read.
+    #[error(transparent)]
+    Capture(#[from] PcapError),
+}
+
+/// What a replay did.
+#[derive(Debug)]
+pub struct Summary {
+    /// Frames put through the switch.
+    pub frames: u64,
+    /// Frames of a port's capture that another port had sent.
+    pub received: u64,
+    /// Frames that matched no port.
+    pub unknown: u64,
+    /// Copies that would have been delivered.
+    pub delivered: u64,
+    /// Files written.
+    pub files: Vec<PathBuf>,
+    /// Rows in them.
+    pub rows: u64,
+    /// The conservation identity at the end.
+    pub audit: Audit,
+}
+
+/// Port number of frames that match no port: the log's directory knows nobody of that number.
+const NOBODY: u16 = u16::MAX;
+
+/// Length of the clock's step between two frames after which the sweep is run to its end.
+const SWEEP_EVERY_US: u64 = 100_000;
+
+/// Puts captures through a switch built from `plan`; calls `seen` with every interval that closes.
+///
+/// # Errors
+/// [`ReplayError`]; a policy beyond its limits; a state directory that cannot be used.
+pub fn replay(plan: &Plan, inputs: &[Input], mut seen: impl FnMut(&Closed)) -> anyhow::Result<Summary> {
+    let owners = inputs.iter().map(|input| owner(plan, input)).collect::<Result<Vec<_>, _>>()?;
+    let readers = inputs.iter().map(|input| PcapReader::open(&input.file)).collect::<Result<Vec<_>, _>>()?;
+    let mut frames = merge(readers).peekable();
+    let first_ns = match frames.peek() {
+        Some(Ok((_, captured))) => captured.time_ns,
+        _ => 0,
+    };
+    let mut replay = Replay::new(plan, first_ns)?;
+    for frame in frames {
+        let (index, captured) = frame.map_err(ReplayError::from)?;
+        replay.frame(owners.get(index).copied().flatten(), &captured, &mut seen);
+    }
+    Ok(replay.finish(&mut seen))
+}
+
+/// The place in the plan of the port that a capture was taken at.
+fn owner(plan: &Plan, input: &Input) -> Result<Option<usize>, ReplayError> {
+    let Some(wanted) = &input.port else { return Ok(None) };
+    let place = plan.ports.iter().position(|port| port.name == *wanted || port.id.to_string() == *wanted);
+    place.map(Some).ok_or_else(|| ReplayError::NoSuchPort {
+        file: input.file.clone(),
+        port: wanted.clone(),
+        known: plan.ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", "),
+    })
+}
+
+struct Replay<'a> {
+    plan: &'a Plan,
+    switch: Switch,
+    collector: Collector,
+    names: Names,
+    numbers: Vec<PortId>,
+    macs: HashMap<Mac, usize>,
+    first_ns: u64,
+    last_sweep_us: u64,
+    now: Now,
+    summary: Summary,
+    outbox: Vec<PortId>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(plan: &'a Plan, first_ns: u64) -> anyhow::Result<Self> {
+        let now = Now { ms: 0, wall_us: first_ns / 1_000 };
+        let window_s = flowlog::base_window_s(&plan.loggers);
+        // The seed is fixed: the same captures give the same files.
+        let mut switch = Switch::new(now, 0, plan.conntrack.limit, window_s);
+        let prepared = Prepared::new(switch_config(plan), &mut RuleTable::default())?;
+        switch.apply(now, prepared);
+        std::fs::create_dir_all(&plan.state_dir)
+            .with_context(|| format!("cannot make the state directory {}", plan.state_dir.display()))?;
+        let memory = NameMemory::open(&plan.state_dir)?;
+        let mut collector = Collector::new(plan.loggers.clone(), memory);
+        collector.keep_records(true);
+        let by_id: HashMap<_, _> = switch.ports().map(|port| (port.config.id, port.number())).collect();
+        let numbers: Vec<PortId> = plan.ports.iter().filter_map(|port| by_id.get(&port.id).copied()).collect();
+        let mut names = Names::default();
+        names.add(plan.ports.iter().zip(&numbers).filter_map(|(port, &number)| port_info(plan, number, port.id)));
+        let macs = owned_macs(plan);
+        let summary = Summary {
+            frames: 0,
+            received: 0,
+            unknown: 0,
+            delivered: 0,
+            files: Vec::new(),
+            rows: 0,
+            audit: Audit { ports: Vec::new() },
+        };
+        let outbox = Vec::new();
+        Ok(Self { plan, switch, collector, names, numbers, macs, first_ns, last_sweep_us: 0, now, summary, outbox })
+    }
+
+    fn frame(&mut self, owner: Option<usize>, captured: &Captured, seen: &mut impl FnMut(&Closed)) {
+        self.advance(captured.time_ns, seen);
+        let bytes = whole(captured);
+        let by_mac = source(&bytes).and_then(|mac| self.macs.get(&mac).copied());
+        let sender = match (owner, by_mac) {
+            (Some(owner), Some(other)) if owner != other => {
+                self.summary.received += 1;
+                return;
+            }
+            (Some(owner), _) => Some(owner),
+            (None, by_mac) => by_mac,
+        };
+        let mtu = sender.and_then(|place| self.plan.ports.get(place)).map_or(u16::MAX, |port| port.tap.mtu);
+        let cut_off = captured.frame.len() < bytes.len();
+        let offload = captured_offload(&bytes, mtu);
+        let vnet = build::vnet_header(&bytes, Offload { data_valid: cut_off, ..offload });
+        let frame = Frame::parse(&vnet, &bytes);
+        match (sender.and_then(|place| self.numbers.get(place).copied()), frame) {
+            (Some(rx), Ok(frame)) => self.forward(rx, &frame),
+            (Some(rx), Err(_)) => self.switch.count_runt(rx),
+            (None, Ok(frame)) => self.observe_unknown(&frame),
+            (None, Err(_)) => self.summary.unknown += 1,
+        }
+    }
+
+    fn forward(&mut self, rx: PortId, frame: &Frame<'_>) {
+        self.summary.frames += 1;
+        self.outbox.clear();
+        self.switch.forward(self.now, rx, frame, &mut self.outbox);
+        for &to in &self.outbox {
+            self.summary.delivered += 1;
+            self.switch.settle(to, u64::from(frame.headers.wire.packets), 0);
+        }
+    }
+
+    /// A frame of nobody: one record, `unknown`.
+    fn observe_unknown(&mut self, frame: &Frame<'_>) {
+        self.summary.unknown += 1;
+        if flowlog::recordable(&frame.headers).is_some() {
+            return;
+        }
+        let Some(ip) = frame.headers.ip() else { return };
+        let flags = match ip.l4 {
+            packet::L4::Tcp(tcp) => tcp.flags,
+            _ => 0,
+        };
+        let window = Window::of(self.now.wall_us / 1_000_000, flowlog::base_window_s(&self.plan.loggers));
+        let mut tally = Tally::default();
+        let since_start_us = self.now.wall_us.saturating_sub(window.start_s * 1_000_000);
+        tally.count(Tick::since_start_us(since_start_us as i64), frame.headers.wire, flags);
+        if flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN {
+            tally.count_opened();
+        }
+        let observation = Observation {
+            port: NOBODY,
+            direction: Direction::Unknown,
+            tuple: ip.tuple(),
+            verdict: Verdict::Accept(Basis::Unfiltered),
+            rule: 0,
+            reply: false,
+            tally,
+        };
+        self.collector.observe(window, &self.names, &observation);
+    }
+
+    /// Moves the clock to a frame's time; windows that end on the way are closed.
+    fn advance(&mut self, time_ns: u64, seen: &mut impl FnMut(&Closed)) {
+        let since_first_ms = time_ns.saturating_sub(self.first_ns) / 1_000_000;
+        self.now = Now { ms: (since_first_ms as u32).max(self.now.ms), wall_us: time_ns / 1_000 };
+        let due = self.now.wall_us.abs_diff(self.last_sweep_us) >= SWEEP_EVERY_US;
+        if due || self.switch.until_window_end_us(self.now) == 0 {
+            self.last_sweep_us = self.now.wall_us;
+            while self.switch.sweep(self.now) {}
+            self.hand_over(seen);
+        }
+    }
+
+    fn hand_over(&mut self, seen: &mut impl FnMut(&Closed)) {
+        for chunk in self.switch.fetch_log() {
+            let closed = take(&mut self.collector, &self.names, &chunk);
+            self.note(closed, seen);
+        }
+    }
+
+    fn note(&mut self, closed: Vec<Closed>, seen: &mut impl FnMut(&Closed)) {
+        for closed in closed {
+            seen(&closed);
+            self.summary.rows += closed.rows;
+            self.summary.files.extend(closed.files);
+        }
+    }
+
+    fn finish(mut self, seen: &mut impl FnMut(&Closed)) -> Summary {
+        self.switch.audit_begin();
+        self.summary.audit = self.switch.audit_finish();
+        self.switch.flush(self.now);
+        self.hand_over(seen);
+        let window = Window::of(self.now.wall_us / 1_000_000, flowlog::base_window_s(&self.plan.loggers));
+        let closed = self.collector.finish(window, &self.names, &[]);
+        self.note(closed, seen);
+        self.summary
+    }
+}
+
+/// Whose MACs they are, by place in the plan.
+fn owned_macs(plan: &Plan) -> HashMap<Mac, usize> {
+    let mut macs = HashMap::new();
+    for (place, port) in plan.ports.iter().enumerate() {
+        macs.entry(port.mac).or_insert(place);
+        for mac in port.allowed_address_pairs.iter().filter_map(|pair| pair.mac) {
+            macs.entry(mac).or_insert(place);
+        }
+        debug_assert!(port.role == Role::Uplink || port.mac.is_legal_source(), "the checks see to it");
+    }
+    macs
+}
+
+fn source(frame: &[u8]) -> Option<Mac> {
+    frame.get(6..12)?.first_chunk().copied().map(Mac)
+}
+
+/// The frame at its length on the wire: what the capture cut off is made up with zeros.
+fn whole(captured: &Captured) -> Vec<u8> {
+    let mut bytes = captured.frame.clone();
+    let wire_len = (captured.wire_len as usize).min(crate::io::pcap::FRAME_MAX);
+    if wire_len > bytes.len() {
+        bytes.resize(wire_len, 0);
+    }
+    bytes
+}

@@ -1,0 +1,256 @@
+//! Labs of real namespaces and TAPs, which are gone again afterwards. Without root these tests say
+//! so and pass.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by panicking"
+)]
+
+use packet::Mac;
+use std::{
+    net::{IpAddr, UdpSocket},
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
+use tap::{Links, Netns};
+use vswitch::lab::{Lab, LabPort, Thing};
+
+#[test]
+fn up_makes_guests_that_stay_and_down_removes_exactly_them() {
+    let Some(scene) = Scene::new() else { return };
+    let report = scene.lab.up(&scene.ports).unwrap();
+    assert_eq!(report.made.len(), 4, "{report:?}");
+    for port in &scene.ports {
+        let link = scene.links(port).get(&port.tap).unwrap();
+        assert_eq!((link.mac, link.mtu, link.up), (port.mac, 1450, true));
+        assert!(link.tap.unwrap().persistent);
+        let bound = scene
+            .netns(port)
+            .run_in(|| UdpSocket::bind((port.addresses[0].addr(), 0)).is_ok());
+        assert!(bound.unwrap());
+    }
+    assert_eq!(scene.lab.down().unwrap().len(), 4);
+    assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
+    assert_eq!(
+        std::fs::read_dir(scene.state_dir.path()).unwrap().count(),
+        0
+    );
+}
+
+#[test]
+fn up_and_down_can_be_done_twice() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    scene.lab.up(&scene.ports).unwrap();
+    scene.ports[0].mtu = 1400;
+    let again = scene.lab.up(&scene.ports).unwrap();
+    assert_eq!((again.made.len(), again.existed.len()), (0, 4));
+    let mtu = scene
+        .links(&scene.ports[0])
+        .get(&scene.ports[0].tap)
+        .unwrap()
+        .mtu;
+    assert_eq!(mtu, 1400, "what the lab made follows the configuration");
+    assert_eq!(scene.lab.down().unwrap().len(), 4);
+    assert_eq!(scene.lab.down().unwrap(), []);
+}
+
+#[test]
+fn what_was_there_before_is_used_and_stays() {
+    let Some(scene) = Scene::new() else { return };
+    let first = scene.netns(&scene.ports[0]);
+    first.create().unwrap();
+    let report = scene.lab.up(&scene.ports).unwrap();
+    assert_eq!((report.made.len(), report.existed.len()), (3, 1));
+    scene.lab.down().unwrap();
+    assert!(first.exists());
+    assert_eq!(
+        scene
+            .links(&scene.ports[0])
+            .find(&scene.ports[0].tap)
+            .unwrap(),
+        None
+    );
+}
+
+#[test]
+fn what_was_made_since_under_the_same_name_is_somebody_elses() {
+    let Some(scene) = Scene::new() else { return };
+    scene.lab.up(&scene.ports).unwrap();
+    let first = scene.netns(&scene.ports[0]);
+    let made = first.inode();
+    first.delete().unwrap();
+    // The number of a deleted namespace may be given out again: hold another until it differs.
+    let spare = Netns::named(&format!("{first}-spare")).unwrap();
+    spare.create().unwrap();
+    first.create().unwrap();
+    let differs = first.inode() != made;
+    let removed = scene.lab.down().unwrap();
+    spare.delete().unwrap();
+    assert_eq!(first.exists(), differs, "{removed:?}");
+    let _ = first.delete();
+}
+
+#[test]
+fn a_run_removes_what_was_missing_when_it_ends_and_attaches_to_what_is_there() {
+    let Some(scene) = Scene::new() else { return };
+    let (made, taps) = scene.lab.ensure(&scene.ports, 2).unwrap();
+    let counts: Vec<_> = taps.iter().map(|tap| tap.queues().len()).collect();
+    assert_eq!(counts, [2, 2]);
+    drop((made, taps));
+    assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
+
+    scene.lab.up(&scene.ports).unwrap();
+    let (made, taps) = scene.lab.ensure(&scene.ports, 1).unwrap();
+    assert!(taps.iter().all(|tap| !tap.was_created()));
+    drop((made, taps));
+    let link = scene
+        .links(&scene.ports[0])
+        .get(&scene.ports[0].tap)
+        .unwrap();
+    assert!(link.tap.unwrap().persistent, "guests outlive the daemon");
+    scene.lab.down().unwrap();
+}
+
+#[test]
+fn what_a_killed_run_left_behind_goes_with_the_next() {
+    let Some(scene) = Scene::new() else { return };
+    let (made, taps) = scene.lab.ensure(&scene.ports, 1).unwrap();
+    drop(taps);
+    std::mem::forget(made);
+    assert!(scene.netns(&scene.ports[0]).exists());
+    drop(scene.lab.ensure(&scene.ports, 1).unwrap());
+    assert!(!scene.netns(&scene.ports[0]).exists());
+}
+
+#[test]
+fn a_failure_names_the_port_and_a_run_leaves_nothing_behind() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    scene.ports[1].tap = "lo".into();
+    let error = scene.lab.ensure(&scene.ports, 1).unwrap_err();
+    assert!(
+        error.to_string().starts_with("port `b`: interface `lo`"),
+        "{error}"
+    );
+    assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
+    assert_eq!(
+        std::fs::read_dir(scene.state_dir.path()).unwrap().count(),
+        0
+    );
+}
+
+#[test]
+fn in_the_daemons_namespace_an_uplink_gets_its_gateway_address_and_a_guests_tap_waits_unconfigured()
+{
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    let daemons = scene.netns(&scene.ports[0]);
+    daemons.create().unwrap();
+    for port in &mut scene.ports {
+        port.netns = None;
+    }
+    scene.ports[0].uplink = true;
+    let (made, taps) = daemons
+        .run_in(|| scene.lab.ensure(&scene.ports, 1))
+        .unwrap()
+        .unwrap();
+    let mut links = Links::open(Some(&daemons)).unwrap();
+    let [uplink, guest] = ["tap-a", "tap-b"].map(|tap| links.get(tap).unwrap());
+    assert!(uplink.up && !guest.up);
+    assert_eq!(
+        guest.mac, scene.ports[1].mac,
+        "for whoever moves it into a container"
+    );
+    let (bound, routed) = daemons
+        .run_in(|| {
+            let routed = UdpSocket::bind("0.0.0.0:0").unwrap().connect("192.0.2.1:9");
+            (UdpSocket::bind("10.77.1.11:0"), routed)
+        })
+        .unwrap();
+    assert!(bound.is_ok());
+    assert!(
+        routed.is_err(),
+        "the host's default route is not the lab's to set"
+    );
+    drop((made, taps));
+    daemons.delete().unwrap();
+}
+
+#[test]
+fn a_ledger_of_another_boot_is_empty_and_a_broken_one_is_explained() {
+    let state_dir = tempfile::tempdir().unwrap();
+    let lab = Lab::new(state_dir.path(), "old");
+    let file = state_dir.path().join("lab-old.up.json");
+    std::fs::write(
+        &file,
+        r#"{"boot_id":"x","made":[{"kind":"netns","name":"any","inode":1}]}"#,
+    )
+    .unwrap();
+    assert_eq!(lab.down().unwrap(), Vec::<Thing>::new());
+    std::fs::write(&file, "{").unwrap();
+    let error = lab.down().unwrap_err().to_string();
+    assert!(error.contains("lab-old.up.json"), "{error}");
+}
+
+/// Two guests, and a state directory.
+struct Scene {
+    lab: Lab,
+    ports: Vec<LabPort>,
+    state_dir: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: namespaces and TAPs need root");
+            return None;
+        }
+        let tag = format!(
+            "labtest-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let state_dir = tempfile::tempdir().unwrap();
+        let port = |name: &str, last: u8| LabPort {
+            name: name.into(),
+            tap: format!("tap-{name}"),
+            netns: Some(format!("{tag}-{name}")),
+            mac: Mac([0xfa, 0x16, 0x3e, 0, 0, last]),
+            addresses: vec![
+                format!("10.77.1.{last}/24").parse().unwrap(),
+                format!("fd77::{last}/64").parse().unwrap(),
+            ],
+            gateways: vec![IpAddr::from([10, 77, 1, 1])],
+            mtu: 1450,
+            uplink: false,
+        };
+        let ports = vec![port("a", 11), port("b", 12)];
+        Some(Self {
+            lab: Lab::new(Path::new(state_dir.path()), "test.yaml"),
+            ports,
+            state_dir,
+        })
+    }
+
+    fn netns(&self, port: &LabPort) -> Netns {
+        Netns::named(port.netns.as_deref().unwrap()).unwrap()
+    }
+
+    fn links(&self, port: &LabPort) -> Links {
+        Links::open(Some(&self.netns(port))).unwrap()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = self.lab.down();
+        for name in self.ports.iter().filter_map(|port| port.netns.as_deref()) {
+            let _ = Netns::named(name).unwrap().delete();
+        }
+    }
+}
