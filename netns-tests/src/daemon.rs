@@ -130,6 +130,12 @@ impl Daemon {
         }
     }
 
+    /// Kills it, as the kernel does when memory runs out.
+    pub fn stop_by_force(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Memory it holds, in KiB (`VmRSS` of proc(5)).
     ///
     /// # Panics

@@ -62,15 +62,7 @@ impl Plan {
             plan: self,
             dir,
         };
-        for port in lab.plan.ports().to_vec() {
-            let netns = lab.namespace(&port.name);
-            let scratch = lab.dir.path().to_owned();
-            lab.guests.push(Guest {
-                netns,
-                port,
-                scratch,
-            });
-        }
+        lab.add_guests();
         lab.write_config();
         lab
     }
@@ -88,6 +80,22 @@ impl Lab {
         let mut links = Links::open(Some(&netns)).expect("the namespace is there");
         links.set_up("lo", true).expect("every namespace has lo");
         netns
+    }
+
+    /// A namespace for each port of the plan that has none yet.
+    fn add_guests(&mut self) {
+        for port in self.plan.ports().to_vec() {
+            if self.guests.iter().any(|guest| guest.port.name == port.name) {
+                continue;
+            }
+            let netns = self.namespace(&port.name);
+            let scratch = self.dir.path().to_owned();
+            self.guests.push(Guest {
+                netns,
+                port,
+                scratch,
+            });
+        }
     }
 
     /// The guest of a port.
@@ -148,6 +156,7 @@ impl Lab {
     /// Where the daemon does not take it.
     pub fn reload(&mut self, change: impl FnOnce(Plan) -> Plan) {
         self.plan = change(self.plan.clone());
+        self.add_guests();
         self.write_config();
         let line = self.hang_up();
         assert!(

@@ -184,6 +184,13 @@ impl Plan {
         self
     }
 
+    /// Takes a port away; the others keep their numbers.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.ports.retain(|port| port.name != name);
+        self
+    }
+
     /// Puts a port into other groups.
     #[must_use]
     pub fn groups_of(self, name: &str, groups: &[&str]) -> Self {
