@@ -66,14 +66,13 @@ pub(crate) fn push_id(out: &mut Vec<u8>, id: Uuid) {
 /// Appends a word that needs no quoting: what would, becomes `_`.
 #[inline]
 pub(crate) fn push_word(out: &mut Vec<u8>, word: &str) {
-    let plain = |byte: u8| {
-        if byte <= b' ' || b",\"".contains(&byte) {
-            b'_'
-        } else {
-            byte
+    let start = out.len();
+    out.extend_from_slice(word.as_bytes());
+    for byte in &mut out[start..] {
+        if *byte <= b' ' || matches!(byte, b',' | b'"') {
+            *byte = b'_';
         }
-    };
-    out.extend(word.bytes().map(plain));
+    }
 }
 
 #[cfg(test)]

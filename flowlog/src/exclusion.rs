@@ -67,7 +67,7 @@ impl fmt::Display for NotRecorded {
 /// Whether a frame is recorded: `None` if it is, otherwise why not.
 #[inline]
 #[must_use]
-pub fn recordable(headers: &Headers) -> Option<NotRecorded> {
+pub fn not_recorded(headers: &Headers) -> Option<NotRecorded> {
     let ip = match &headers.net {
         Net::Ip(ip) => ip,
         Net::Arp(_) => return Some(NotRecorded::Arp),
@@ -85,7 +85,9 @@ pub fn recordable(headers: &Headers) -> Option<NotRecorded> {
     }
     let without_header = matches!(ip.l4, L4::Opaque) && ip.fragment.is_none();
     match ip.protocol {
-        protocol::ICMP | protocol::TCP | protocol::UDP if without_header => Some(NotRecorded::Malformed),
+        protocol::ICMP | protocol::TCP | protocol::UDP if without_header => {
+            Some(NotRecorded::Malformed)
+        }
         protocol::ICMP | protocol::TCP | protocol::UDP => None,
         _ => Some(NotRecorded::OtherProtocol),
     }
@@ -111,11 +113,11 @@ mod tests {
     #[test]
     fn tcp_udp_and_icmp_over_ipv4_are_recorded_and_broadcast_too() {
         for protocol in [1, 6, 17] {
-            assert_eq!(recordable(&ip("10.0.0.1", "10.0.0.2", protocol)), None);
+            assert_eq!(not_recorded(&ip("10.0.0.1", "10.0.0.2", protocol)), None);
         }
         let mut broadcast = ip("0.0.0.0", "255.255.255.255", 17);
         broadcast.eth.dst = Mac::BROADCAST;
-        assert_eq!(recordable(&broadcast), None);
+        assert_eq!(not_recorded(&broadcast), None);
     }
 
     #[test]
@@ -136,9 +138,9 @@ mod tests {
             (other(0x88cc), N::NonIp),
         ];
         for (headers, kind) in cases {
-            assert_eq!(recordable(&headers), Some(kind), "{headers:?}");
+            assert_eq!(not_recorded(&headers), Some(kind), "{headers:?}");
         }
-        assert_eq!(recordable(&ip("10.0.0.1", "169.254.170.1", 6)), None);
+        assert_eq!(not_recorded(&ip("10.0.0.1", "169.254.170.1", 6)), None);
     }
 
     #[test]
@@ -170,7 +172,10 @@ mod tests {
             protocol,
             hop_limit: 64,
             fragment: None,
-            l4: L4::Opaque,
+            l4: L4::Ports {
+                src_port: 1,
+                dst_port: 2,
+            },
             l4_offset: 34,
             end: 64,
         });
@@ -178,5 +183,25 @@ mod tests {
             net,
             ..other(ethertype::IPV4)
         }
+    }
+
+    #[test]
+    fn a_header_cut_short_leaves_no_tuple_but_a_fragment_has_its_datagrams() {
+        let mut headers = ip("10.0.0.1", "10.0.0.2", 6);
+        let packet::Net::Ip(ip) = &mut headers.net else {
+            unreachable!()
+        };
+        ip.l4 = L4::Opaque;
+        assert_eq!(not_recorded(&headers), Some(NotRecorded::Malformed));
+        let packet::Net::Ip(ip) = &mut headers.net else {
+            unreachable!()
+        };
+        ip.fragment = Some(packet::Fragment {
+            id: 1,
+            offset: 8,
+            len: 8,
+            more: false,
+        });
+        assert_eq!(not_recorded(&headers), None);
     }
 }

@@ -1,5 +1,5 @@
 //! The columns of the log. A further field is one entry in the table below: its name, what kind of
-//! value it has, and how it is written.
+//! value it has, whose it is (the record's, its port's, its flow's) and how it is written.
 
 use crate::{
     Pending, Record,
@@ -24,7 +24,7 @@ pub enum Kind {
 }
 
 macro_rules! fields {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $kind:ident, |$record:ident, $out:ident| $write:expr;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $kind:ident, $of:ident |$subject:ident, $out:ident| $write:expr;)+) => {
         /// A column of the log.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Field { $($(#[$doc])* $name,)+ }
@@ -45,52 +45,73 @@ macro_rules! fields {
                 match self { $(Self::$name => Kind::$kind,)+ }
             }
 
+            /// Whether all records of a port have the same value, which is then written once.
+            pub(crate) const fn is_of_port(self) -> bool {
+                match self { $(Self::$name => fields!(@is_of_port $of),)+ }
+            }
+
             /// Appends the record's value as text; nothing where the record has none.
             #[inline]
             pub fn write(self, record: &Record, out: &mut Vec<u8>) {
-                match self { $(Self::$name => { let ($record, $out) = (record, out); $write; })+ }
+                match self { $(Self::$name => fields!(@write $of, record, out, |$subject, $out| $write),)+ }
             }
+        }
+    };
+    (@is_of_port port) => { true };
+    (@is_of_port $of:ident) => { false };
+    (@write record, $record:ident, $to:ident, |$subject:ident, $out:ident| $write:expr) => {{
+        let ($subject, $out) = ($record, $to);
+        $write;
+    }};
+    (@write port, $record:ident, $to:ident, |$subject:ident, $out:ident| $write:expr) => {{
+        let ($subject, $out) = (&*$record.port, $to);
+        $write;
+    }};
+    (@write flow, $record:ident, $to:ident, |$subject:ident, $out:ident| $write:expr) => {
+        if let Some($subject) = &$record.flow {
+            let $out = $to;
+            $write;
         }
     };
 }
 
 fields! {
     /// UNIX seconds of the first packet.
-    TimestampStart = "timestamp_start", Number, |r, out| push_number(out, r.first_ns / NS_PER_S);
+    TimestampStart = "timestamp_start", Number, record |r, out| push_number(out, r.first_ns / NS_PER_S);
     /// UNIX seconds of the last packet.
-    TimestampEnd = "timestamp_end", Number, |r, out| push_number(out, r.last_ns / NS_PER_S);
+    TimestampEnd = "timestamp_end", Number, record |r, out| push_number(out, r.last_ns / NS_PER_S);
     /// The port's id.
-    InterfaceId = "interface_id", Id, |r, out| push_id(out, r.port.interface_id);
+    InterfaceId = "interface_id", Id, port |p, out| push_id(out, p.interface_id);
     /// The id of the instance that owns the port.
-    VmId = "vm_id", Id, |r, out| push_id(out, r.port.vm_id);
+    VmId = "vm_id", Id, port |p, out| push_id(out, p.vm_id);
     /// The port's subnet.
-    SubnetId = "subnet_id", Id, |r, out| push_id(out, r.port.subnet_id);
+    SubnetId = "subnet_id", Id, port |p, out| push_id(out, p.subnet_id);
     /// The port's VPC.
-    VpcId = "vpc_id", Id, |r, out| push_id(out, r.port.vpc_id);
+    VpcId = "vpc_id", Id, port |p, out| push_id(out, p.vpc_id);
     /// The region.
-    Region = "region", Word, |r, out| push_word(out, &r.port.region);
+    Region = "region", Word, port |p, out| push_word(out, &p.region);
     /// IANA protocol number: 1 ICMP, 6 TCP, 17 UDP.
-    Protocol = "protocol", Number, |r, out| if let Some(f) = &r.flow { push_number(out, f.tuple.protocol.into()) };
+    Protocol = "protocol", Number, flow |f, out| push_number(out, f.tuple.protocol.into());
     /// Source address.
-    SrcAddr = "src_addr", Address, |r, out| if let Some(f) = &r.flow { push_address(out, f.tuple.src) };
+    SrcAddr = "src_addr", Address, flow |f, out| push_address(out, f.tuple.src);
     /// Destination address.
-    DstAddr = "dst_addr", Address, |r, out| if let Some(f) = &r.flow { push_address(out, f.tuple.dst) };
+    DstAddr = "dst_addr", Address, flow |f, out| push_address(out, f.tuple.dst);
     /// Source port, 0 for ICMP.
-    SrcPort = "src_port", Number, |r, out| if let Some(f) = &r.flow { push_number(out, f.tuple.src_port.into()) };
+    SrcPort = "src_port", Number, flow |f, out| push_number(out, f.tuple.src_port.into());
     /// Destination port, 0 for ICMP.
-    DstPort = "dst_port", Number, |r, out| if let Some(f) = &r.flow { push_number(out, f.tuple.dst_port.into()) };
+    DstPort = "dst_port", Number, flow |f, out| push_number(out, f.tuple.dst_port.into());
     /// FIN 1, SYN 2, RST 4, and ACK 16 where it came with SYN; 0 but for TCP.
-    TcpFlag = "tcp_flag", Number, |r, out| if let Some(f) = &r.flow { push_number(out, f.flags_seed.into()) };
+    TcpFlag = "tcp_flag", Number, flow |f, out| push_number(out, f.flags_seed.into());
     /// Wire packets.
-    Packets = "packets", Number, |r, out| if let Some(f) = &r.flow { push_number(out, f.packets) };
+    Packets = "packets", Number, flow |f, out| push_number(out, f.packets);
     /// Sum of IPv4 total lengths.
-    Bytes = "bytes", Number, |r, out| if let Some(f) = &r.flow { push_number(out, f.bytes) };
+    Bytes = "bytes", Number, flow |f, out| push_number(out, f.bytes);
     /// `ingress`, `egress` or `unknown`, seen from the instance.
-    Direction = "direction", Word, |r, out| if let Some(f) = &r.flow { push_word(out, f.direction.as_str()) };
+    Direction = "direction", Word, flow |f, out| push_word(out, f.direction.as_str());
     /// `ACCEPT` or `DROP`.
-    Filter = "filter", Word, |r, out| if let Some(f) = &r.flow { push_word(out, f.verdict.as_str()) };
+    Filter = "filter", Word, flow |f, out| push_word(out, f.verdict.as_str());
     /// `OK` or `SKIPDATA`.
-    Status = "status", Word, |r, out| push_word(out, r.status.as_str());
+    Status = "status", Word, record |r, out| push_word(out, r.status.as_str());
 }
 
 /// Why a list of fields is refused.

@@ -33,7 +33,7 @@ mod window;
 
 pub use collector::{Closed, Collector, DeliveryError, LoggerStatus, State, TAIL_RECORDS_MAX};
 pub use encode::{Encoder, Format, FormatError};
-pub use exclusion::{NotRecorded, recordable};
+pub use exclusion::{NotRecorded, not_recorded};
 pub use field::{Field, FieldError, Kind};
 pub use interval::Limits;
 pub use layout::{

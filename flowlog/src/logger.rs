@@ -69,8 +69,9 @@ pub struct LoggerSpec {
     pub resource: Resource,
     /// Which verdicts.
     pub filter: Filter,
-    /// Collect TCP SYN and SYN|ACK, UDP and ICMP of the original direction, and every DROP; see
-    /// [`setup_apart`] for what the switch adds.
+    /// Collect TCP packets with SYN (and no established ones), UDP and ICMP of the original
+    /// direction, and every DROP. A tally is collected whole or not at all, so that this is exact
+    /// where the switch hands setup and the rest over apart, see [`setup_apart`].
     pub connection_setup_only: bool,
     /// Aggregation interval, [`INTERVAL_S_MIN`] to [`INTERVAL_S_MAX`]; taken into these limits.
     pub interval_s: u32,

@@ -2,6 +2,7 @@
 
 use crate::{Field, Kind};
 use std::{
+    fmt,
     io::{self, BufRead, Read as _},
     net::IpAddr,
     sync::Arc,
@@ -24,6 +25,19 @@ pub enum Value {
     Address(IpAddr),
     /// A word.
     Word(Box<str>),
+}
+
+/// As the file has it.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.pad(""),
+            Self::Number(number) => number.fmt(f),
+            Self::Id(id) => id.fmt(f),
+            Self::Address(address) => address.fmt(f),
+            Self::Word(word) => f.pad(word),
+        }
+    }
 }
 
 /// A row: a value for each field of the file's header.

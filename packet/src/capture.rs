@@ -14,24 +14,39 @@ use crate::{Defect, Gso, GsoKind, Headers, Ip, L4, Offload, protocol};
 /// to be cut up, where it is TCP.
 #[must_use]
 pub fn captured_offload(frame: &[u8], mtu: u16) -> Offload {
-    let Ok(headers) = Headers::parse(frame, Offload::default()) else { return Offload::default() };
-    let Some(ip) = headers.ip().filter(|_| readable(&headers)) else { return Offload::default() };
+    let Ok(headers) = Headers::parse(frame, Offload::default()) else {
+        return Offload::default();
+    };
+    let Some(ip) = headers.ip().filter(|_| readable(&headers)) else {
+        return Offload::default();
+    };
     let long = headers.wire.bytes > u32::from(mtu);
     let gso = match ip.l4 {
         L4::Tcp(tcp) if long && ip.fragment.is_none() => {
             let repeated = headers.wire.bytes.saturating_sub(tcp.payload_len);
-            let kind = if ip.src.is_ipv4() { GsoKind::Tcp4 } else { GsoKind::Tcp6 };
+            let kind = if ip.src.is_ipv4() {
+                GsoKind::Tcp4
+            } else {
+                GsoKind::Tcp6
+            };
             let size = u16::try_from(u32::from(mtu).saturating_sub(repeated)).unwrap_or(0);
             (size > 0).then_some(Gso { kind, size })
         }
         _ => None,
     };
     let needs_checksum = has_partial_checksum(frame, ip);
-    Offload { needs_checksum, data_valid: false, gso }
+    Offload {
+        needs_checksum,
+        data_valid: false,
+        gso,
+    }
 }
 
 fn readable(headers: &Headers) -> bool {
-    !matches!(headers.defect, Some(Defect::IpLength | Defect::IpHeaderLength | Defect::Version))
+    !matches!(
+        headers.defect,
+        Some(Defect::IpLength | Defect::IpHeaderLength | Defect::Version)
+    )
 }
 
 fn has_partial_checksum(frame: &[u8], ip: &Ip) -> bool {
@@ -41,7 +56,9 @@ fn has_partial_checksum(frame: &[u8], ip: &Ip) -> bool {
         _ => return false,
     };
     let start = usize::from(ip.l4_offset);
-    let Some(&[high, low]) = frame.get(start + place..).and_then(<[u8]>::first_chunk) else { return false };
+    let Some(&[high, low]) = frame.get(start + place..).and_then(<[u8]>::first_chunk) else {
+        return false;
+    };
     let len = (ip.end as usize).saturating_sub(start);
     let pseudo = Sum::new().pseudo_header(ip.src, ip.dst, ip.protocol, len);
     u16::from_be_bytes([high, low]) == pseudo.partial()
@@ -54,7 +71,10 @@ mod tests {
 
     fn frame(text: &str) -> Vec<u8> {
         let spec: PacketSpec = text.parse().unwrap();
-        spec.build("02:00:00:00:00:01".parse().unwrap(), "02:00:00:00:00:02".parse().unwrap())
+        spec.build(
+            "02:00:00:00:00:01".parse().unwrap(),
+            "02:00:00:00:00:02".parse().unwrap(),
+        )
     }
 
     #[test]
@@ -77,7 +97,13 @@ mod tests {
     fn a_segment_longer_than_the_mtu_counts_as_the_packets_it_was() {
         let sent = frame("tcp 10.0.0.1:1 > 10.0.0.2:2 ack len=4380");
         let offload = captured_offload(&sent, 1500);
-        assert_eq!(offload.gso, Some(Gso { kind: GsoKind::Tcp4, size: 1460 }));
+        assert_eq!(
+            offload.gso,
+            Some(Gso {
+                kind: GsoKind::Tcp4,
+                size: 1460
+            })
+        );
         assert_eq!(Headers::parse(&sent, offload).unwrap().wire.packets, 3);
     }
 }

@@ -27,12 +27,12 @@ pub mod text;
 mod tuple;
 mod verdict;
 
+pub use capture::captured_offload;
 pub(crate) use headers::IP_PACKET_MAX;
 pub use headers::{
     Arp, Defect, EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX, Ethernet, Fragment, Headers, Icmp, Ip,
     L4, Net, Runt, Tcp, Vlan, Wire, ethertype, protocol, tcp_flags,
 };
-pub use capture::captured_offload;
 pub use mac::{Mac, MacSyntax};
 pub use neighbour::{ND_OPTIONS_MAX, Neighbour, is_neighbour, neighbour};
 pub use offload::{Gso, GsoKind, Offload, VNET_HDR_LEN};

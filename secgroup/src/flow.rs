@@ -45,11 +45,18 @@ impl FlowService {
     #[must_use]
     pub const fn of(l4: &L4) -> Self {
         match l4 {
-            L4::Tcp(tcp) => Self::Ports { src: tcp.src_port, dst: tcp.dst_port },
-            L4::Udp { src_port, dst_port } | L4::Ports { src_port, dst_port } => {
-                Self::Ports { src: *src_port, dst: *dst_port }
-            }
-            L4::Icmp(icmp) => Self::Icmp { kind: icmp.kind, code: icmp.code },
+            L4::Tcp(tcp) => Self::Ports {
+                src: tcp.src_port,
+                dst: tcp.dst_port,
+            },
+            L4::Udp { src_port, dst_port } | L4::Ports { src_port, dst_port } => Self::Ports {
+                src: *src_port,
+                dst: *dst_port,
+            },
+            L4::Icmp(icmp) => Self::Icmp {
+                kind: icmp.kind,
+                code: icmp.code,
+            },
             L4::Opaque => Self::None,
         }
     }
@@ -65,6 +72,12 @@ impl Flow {
             Direction::Ingress | Direction::Unknown => (ip.src, headers.eth.src),
         };
         let service = FlowService::of(&ip.l4);
-        Self { vpc, protocol: ip.protocol, service, remote, remote_mac }
+        Self {
+            vpc,
+            protocol: ip.protocol,
+            service,
+            remote,
+            remote_mac,
+        }
     }
 }

@@ -61,7 +61,12 @@ impl Group {
             [Ethertype::Ipv4, Ethertype::Ipv6]
                 .map(|family| any_rule(Direction::Ingress, family, Remote::Group(id), id)),
         );
-        Self { id, name: Self::DEFAULT_NAME.to_owned(), rules, stateful: true }
+        Self {
+            id,
+            name: Self::DEFAULT_NAME.to_owned(),
+            rules,
+            stateful: true,
+        }
     }
 
     /// Leaves the first of each set of rules that allow the same, and says which went.
@@ -73,7 +78,11 @@ impl Group {
             let text = rule.to_string();
             match first.get(&text) {
                 Some(kept) => {
-                    merged.push(Merged { kept: *kept, dropped: rule.id, rule: text });
+                    merged.push(Merged {
+                        kept: *kept,
+                        dropped: rule.id,
+                        rule: text,
+                    });
                     false
                 }
                 None => first.insert(text, rule.id).is_none(),

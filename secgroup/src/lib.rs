@@ -11,8 +11,8 @@
 
 pub mod conntrack;
 mod flow;
-mod guard;
 mod group;
+mod guard;
 pub mod limits;
 mod members;
 mod model;
@@ -22,8 +22,8 @@ mod rule;
 mod rule_table;
 
 pub use flow::{Flow, FlowService};
-pub use guard::{Essential, Guard, Sender, untracked};
 pub use group::{AddressGroup, Group, Merged};
+pub use guard::{Essential, Guard, Sender, untracked};
 pub use limits::Limit;
 pub use members::Members;
 pub use model::{Model, ModelError};

@@ -1,7 +1,7 @@
 //! How much of everything there may be. Generous for a laboratory, small enough to bound memory;
 //! what passes a limit is refused with the limit's name.
 
-use crate::ModelError;
+use crate::{ModelError, PortId};
 
 /// Groups of a configuration. Neutron's default quota is 10 per project.
 pub const GROUPS_MAX: usize = 10_000;
@@ -17,6 +17,8 @@ pub const GROUPS_PER_PORT_MAX: usize = 64;
 pub const PAIRS_PER_PORT_MAX: usize = 100;
 /// Fixed addresses of one port.
 pub const FIXED_IPS_PER_PORT_MAX: usize = 64;
+/// Prefixes that the rules of one port name, an address group counted once per rule.
+pub const PREFIXES_PER_POLICY_MAX: usize = 1_000_000;
 /// Stored words of one compiled policy (16 bytes each, so 256 MiB): many rules whose port ranges
 /// or prefixes overlap in many ways need space beyond their number.
 pub const POLICY_CHUNKS_MAX: usize = 16 << 20;
@@ -72,6 +74,17 @@ impl Limit {
     /// # Errors
     /// [`ModelError::TooMany`] above the limit.
     pub fn check(self, count: usize) -> Result<(), ModelError> {
-        if count > self.value() { Err(ModelError::TooMany { limit: self, count }) } else { Ok(()) }
+        self.check_at(None, count)
+    }
+
+    pub(crate) fn check_at(self, port: Option<PortId>, count: usize) -> Result<(), ModelError> {
+        if count <= self.value() {
+            return Ok(());
+        }
+        Err(ModelError::TooMany {
+            limit: self,
+            count,
+            port,
+        })
     }
 }

@@ -60,7 +60,9 @@ impl Members {
     /// Takes a port's addresses out again. `port` must say what it said when it joined; what was
     /// never joined is left alone.
     pub fn leave(&mut self, port: &PortSpec) {
-        let Some(families) = self.vpcs.get_mut(usize::from(port.vpc)) else { return };
+        let Some(families) = self.vpcs.get_mut(usize::from(port.vpc)) else {
+            return;
+        };
         for (mac, prefix) in port.couples() {
             let family = &mut families[index(prefix.addr())];
             for group in &port.groups {
@@ -73,7 +75,9 @@ impl Members {
     /// address's, for members who may use any address.
     #[inline]
     pub fn groups_of(&self, vpc: u16, address: IpAddr, mac: Mac, mut found: impl FnMut(Uuid)) {
-        let Some(families) = self.vpcs.get(usize::from(vpc)) else { return };
+        let Some(families) = self.vpcs.get(usize::from(vpc)) else {
+            return;
+        };
         let family = &families[index(address)];
         let bits = bits(address);
         for (length, _) in &family.lengths {
@@ -127,7 +131,9 @@ impl Groups {
 
     /// Whether the group was there.
     fn remove(&mut self, group: Uuid) -> bool {
-        let Ok(at) = self.0.binary_search_by_key(&group, |(g, _)| *g) else { return false };
+        let Ok(at) = self.0.binary_search_by_key(&group, |(g, _)| *g) else {
+            return false;
+        };
         self.0[at].1 -= 1;
         if self.0[at].1 == 0 {
             self.0.remove(at);
@@ -141,7 +147,9 @@ fn remove<K: std::hash::Hash + Eq>(
     key: &K,
     group: Uuid,
 ) -> bool {
-    let Some(groups) = table.get_mut(key) else { return false };
+    let Some(groups) = table.get_mut(key) else {
+        return false;
+    };
     let was_there = groups.remove(group);
     if groups.0.is_empty() {
         table.remove(key);
@@ -150,7 +158,10 @@ fn remove<K: std::hash::Hash + Eq>(
 }
 
 fn key(prefix: IpNet) -> (u128, u8) {
-    (network(bits(prefix.addr()), prefix.prefix_len()), prefix.prefix_len())
+    (
+        network(bits(prefix.addr()), prefix.prefix_len()),
+        prefix.prefix_len(),
+    )
 }
 
 #[inline]

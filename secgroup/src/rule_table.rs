@@ -16,7 +16,11 @@ impl RuleRef {
     /// `None` where the number does not fit 24 bits.
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {
-        if number <= Self::MAX { Some(Self(number)) } else { None }
+        if number <= Self::MAX {
+            Some(Self(number))
+        } else {
+            None
+        }
     }
 
     /// The number.
@@ -47,7 +51,10 @@ pub struct RuleTable {
 
 /// All 2²⁴ − 1 numbers are given away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{} different rules were seen since the start, no number is left; restart the daemon", RuleRef::MAX)]
+#[error(
+    "{} different rules were seen since the start, no number is left; restart the daemon",
+    RuleRef::MAX
+)]
 pub struct RuleTableFull;
 
 impl RuleTable {

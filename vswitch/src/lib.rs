@@ -1,6 +1,15 @@
-//! To be written.
+//! A userspace virtual switch for one Linux host, with stateful Security Groups and an inline flow log.
+//!
+//! ```text
+//!   config ──▶ run ──▶ switch ◀── io (tap, pcap)
+//!                │        └────▶ flowlog (log thread)
+//!                └── control ◀── cli
+//! ```
+//! Read [`switch`] first: it is what a frame goes through. Everything else feeds it or shows it.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod io;
 pub mod lab;
+pub mod run;
 pub mod switch;

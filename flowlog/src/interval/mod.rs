@@ -14,7 +14,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
-use table::{Counts, Key, Merged, Table};
+use table::{Address, Counts, Key, Merged, Table};
 
 /// The clock inside an interval: ticks since its start.
 const TICKS_PER_S: u64 = 1_000_000 / TICK_US;
@@ -227,7 +227,7 @@ impl Sorted {
             .chain(only_skipped.map(|port| self.without_flow(port)))
     }
 
-    fn record<A: Copy + Into<IpAddr>>(&self, key: &Key<A>, counts: &Counts) -> Record {
+    fn record<A: Address>(&self, key: &Key<A>, counts: &Counts) -> Record {
         let logging = &self.ports[usize::from(key.port)];
         let start_ns = self.start_ns();
         Record {

@@ -49,8 +49,7 @@ impl Directory {
 
 impl Store for Directory {
     fn prepare(&self) -> Result<(), StoreError> {
-        fs::create_dir_all(&self.root)
-            .map_err(|error| StoreError::system("create the directory", &self.root, error))?;
+        make_folders(&self.root)?;
         self.remove_leftover()
     }
 
@@ -97,7 +96,7 @@ impl Draft for Aside {
             .map_err(|error| StoreError::system("sync", &self.path, error))?;
         let target = self.root.join(name);
         let folder = target.parent().unwrap_or(&self.root);
-        make_folders(&self.root, folder)?;
+        make_folders(folder)?;
         rename_to_free_name(&self.path, &target)?;
         self.published = true;
         sync_folder(folder)?;
@@ -128,15 +127,19 @@ fn rename_to_free_name(from: &Path, to: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Creates the folders between `root` and `folder`, each made durable in the one above.
-fn make_folders(root: &Path, folder: &Path) -> Result<(), StoreError> {
-    if folder.is_dir() || folder == root {
+/// Creates a folder and those above it that are missing, each made durable in the one above.
+fn make_folders(folder: &Path) -> Result<(), StoreError> {
+    if folder.is_dir() {
         return Ok(());
     }
-    let above = folder.parent().unwrap_or(root);
-    make_folders(root, above)?;
+    let above = match folder.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    make_folders(above)?;
     match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+        // Another logger may have been faster.
+        Err(error) if !folder.is_dir() => {
             Err(StoreError::system("create the folder", folder, error))
         }
         _ => sync_folder(above),
@@ -217,7 +220,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with(&format!("cannot create the directory {}", file.display()))
+                .starts_with(&format!("cannot create the folder {}", file.display()))
         );
     }
 

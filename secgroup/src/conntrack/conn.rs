@@ -31,8 +31,7 @@ impl Way {
 pub struct Key<A> {
     /// Addresses, the lower end first.
     pub addr: [A; 2],
-    /// Layer 4 ports. For ICMP echo and its like: (identifier, 1 + request type) at the end that asks,
-    /// (identifier, 0)… see [`Key::new`].
+    /// Layer 4 ports, or what stands for them: see [`ends`](super::ends).
     pub l4: [u16; 2],
     /// Switch ports.
     pub port: [PortId; 2],

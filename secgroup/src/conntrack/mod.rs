@@ -7,6 +7,10 @@
 //!
 //! The key holds addresses, layer 4 ports **and both switch ports**: the same tuple sent to another
 //! MAC, or twice through a firewall guest, is another entry. Both directions share one entry.
+//!
+//! The table only stores; [`open`] and [`advance`] say what a packet makes of a connection, as pure
+//! steps: what they return is written back, or not. Limits: a table's capacity, at most 2^26; the
+//! ranges of [`Timeouts`]. What is [`Invalid`] changes nothing.
 
 mod arena;
 mod conn;

@@ -117,6 +117,18 @@ fn a_sweep_in_slices_sees_each_live_slot_once() {
 }
 
 #[test]
+fn a_slot_freed_in_an_early_chunk_is_found_when_the_others_are_full() {
+    let mut table = V4::new(150_000, 3);
+    for n in 0..150_000 {
+        put(&mut table, n).unwrap();
+    }
+    let slot = get(&table, 7).unwrap();
+    table.remove(slot);
+    assert_eq!(put(&mut table, 150_000), Some(slot));
+    assert_eq!(table.arena_len(), 150_000);
+}
+
+#[test]
 fn memory_of_a_peak_can_be_given_back_and_taken_again() {
     let mut table = V4::new(150_000, 3);
     for cycle in 0..2 {

@@ -147,7 +147,6 @@ fn ignore(state: State, window: &TcpWindow, way: Way, segment: Segment, tcp: &Tc
         Segment::SynAck if other.is(SYN_AGAIN) => {
             other.end = tcp.ack;
             other.acked = tcp.ack.wrapping_sub(1);
-            other.set_scale(0);
             other.flags = SEEN;
             *me = Peer::by_syn(tcp);
             after.agree_on_scales();
@@ -233,5 +232,3 @@ const fn pass(state: State, window: TcpWindow) -> Advance {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod transfer_tests;

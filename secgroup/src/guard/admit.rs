@@ -25,7 +25,11 @@ impl Guard {
         shape::link(&h.eth, &self.permitted_ethertypes)?;
         let Net::Ip(ip) = &h.net else {
             shape::headers(h)?;
-            return if let Net::Arp(arp) = &h.net { self.admit_arp(h, arp) } else { Ok(()) };
+            return if let Net::Arp(arp) = &h.net {
+                self.admit_arp(h, arp)
+            } else {
+                Ok(())
+            };
         };
         // Whatever else is wrong with it: a guest advertises no routes.
         nd::refuse_advertisement(ip)?;
@@ -72,7 +76,15 @@ impl Guard {
         }
         let is_probe = arp.sender_ip.is_unspecified() && arp.operation == ARP_REQUEST;
         // A probe (RFC 5227) asks for the address that it is about to use.
-        let claimed = if is_probe { arp.target_ip } else { arp.sender_ip };
-        if self.couples.owns(mac, claimed) { Ok(()) } else { Err(Reason::SpoofArp) }
+        let claimed = if is_probe {
+            arp.target_ip
+        } else {
+            arp.sender_ip
+        };
+        if self.couples.owns(mac, claimed) {
+            Ok(())
+        } else {
+            Err(Reason::SpoofArp)
+        }
     }
 }

@@ -31,13 +31,19 @@ impl Couples {
         }
         // A link-local address comes with IPv6 itself. One that does not follow from the MAC
         // (RFC 7217) needs a pair.
-        let has_ipv6 = port.couples().any(|(_, p)| Ethertype::of(p.addr()) == Ethertype::Ipv6);
+        let has_ipv6 = port
+            .couples()
+            .any(|(_, p)| Ethertype::of(p.addr()) == Ethertype::Ipv6);
         if has_ipv6 {
             exact.push((port.mac, port.mac.link_local().into()));
         }
         exact.sort_unstable();
         exact.dedup();
-        Self { exact: exact.into(), prefixes: prefixes.into(), macs: macs.into() }
+        Self {
+            exact: exact.into(),
+            prefixes: prefixes.into(),
+            macs: macs.into(),
+        }
     }
 
     /// Whether the port may use the address with this MAC.
@@ -45,13 +51,19 @@ impl Couples {
     pub(super) fn owns(&self, mac: Mac, address: impl Into<IpAddr>) -> bool {
         let address = address.into();
         self.exact.binary_search(&(mac, address)).is_ok()
-            || self.prefixes.iter().any(|(m, prefix)| *m == mac && prefix.contains(&address))
+            || self
+                .prefixes
+                .iter()
+                .any(|(m, prefix)| *m == mac && prefix.contains(&address))
     }
 
     /// Whether the port may use the address with any MAC.
     pub(super) fn owns_address(&self, address: IpAddr) -> bool {
         self.exact.iter().any(|(_, exact)| *exact == address)
-            || self.prefixes.iter().any(|(_, prefix)| prefix.contains(&address))
+            || self
+                .prefixes
+                .iter()
+                .any(|(_, prefix)| prefix.contains(&address))
     }
 
     #[inline]

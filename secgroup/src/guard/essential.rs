@@ -67,5 +67,9 @@ fn said(ip: &Ip) -> Essential {
         Some(icmp) => matches!(icmp.kind, 131 | 132 | 133 | 135 | 136 | 143),
         None => dhcp(ip) == Some(Dhcp::ToServer),
     };
-    if essential { Essential::Pass } else { Essential::No }
+    if essential {
+        Essential::Pass
+    } else {
+        Essential::No
+    }
 }

@@ -116,7 +116,9 @@ enum Dhcp {
 
 #[inline]
 fn dhcp(ip: &Ip) -> Option<Dhcp> {
-    let L4::Udp { src_port, dst_port } = ip.l4 else { return None };
+    let L4::Udp { src_port, dst_port } = ip.l4 else {
+        return None;
+    };
     match (ip.src, src_port, dst_port) {
         (IpAddr::V4(_), 68, 67) | (IpAddr::V6(_), 546, 547) => Some(Dhcp::ToServer),
         (IpAddr::V4(_), 67, 68) | (IpAddr::V6(_), 547, 546) => Some(Dhcp::ToClient),

@@ -23,14 +23,20 @@ pub(super) fn is_neighbour_or_listener(ip: &Ip) -> bool {
 
 /// Source, target and link-layer address must all be the port's.
 pub(super) fn admit(couples: &Couples, mac: Mac, frame: &[u8], ip: &Ip) -> Result<(), Reason> {
-    let Some(icmp) = icmpv6(ip) else { return Ok(()) };
+    let Some(icmp) = icmpv6(ip) else {
+        return Ok(());
+    };
     let nameless = ip.src == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     if !nameless && !couples.owns(mac, ip.src) {
         return Err(Reason::SpoofIp);
     }
     if matches!(icmp.kind, 131 | 143) {
         let allowed = !nameless || is_link_multicast(ip.dst) && couples.owns(mac, mac.link_local());
-        return if allowed { Ok(()) } else { Err(Reason::SpoofIp) };
+        return if allowed {
+            Ok(())
+        } else {
+            Err(Reason::SpoofIp)
+        };
     }
     let claim = neighbour(frame, ip).map_err(|_| Reason::Malformed)?;
     let target_is_own = claim.target.is_some_and(|target| couples.owns(mac, target));

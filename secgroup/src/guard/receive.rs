@@ -23,7 +23,12 @@ impl Guard {
         let Net::Ip(ip) = &h.net else { return Ok(()) };
         shape::neighbour(ip)?;
         shape::addresses(ip, self.broadcast)?;
-        let for_us = || is_group_address(ip.dst, self.broadcast) || self.couples.owns_address(ip.dst);
-        if self.strict_rx && !for_us() { Err(Reason::SpoofIp) } else { Ok(()) }
+        let for_us =
+            || is_group_address(ip.dst, self.broadcast) || self.couples.owns_address(ip.dst);
+        if self.strict_rx && !for_us() {
+            Err(Reason::SpoofIp)
+        } else {
+            Ok(())
+        }
     }
 }

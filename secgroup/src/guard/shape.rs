@@ -3,7 +3,9 @@
 //! The sender's guard asks first. The receiver's asks again, for senders that are not filtered.
 
 use super::is_group_address;
-use packet::{Defect, Ethernet, Fragment, Headers, Icmp, Ip, L4, Mac, Reason, Vlan, ethertype, protocol};
+use packet::{
+    Defect, Ethernet, Fragment, Headers, Icmp, Ip, L4, Mac, Reason, Vlan, ethertype, protocol,
+};
 use std::net::Ipv4Addr;
 
 /// Below this an "ethertype" is an 802.3 length (IEEE 802.3, section 3.2.6).
@@ -25,6 +27,8 @@ pub(super) fn link(eth: &Ethernet, permitted: &[u16]) -> Result<(), Reason> {
     }
     match eth.ethertype {
         ethertype::IPV4 | ethertype::IPV6 | ethertype::ARP | ethertype::RARP => Ok(()),
+        // A tag that is cut short.
+        ethertype::VLAN => Err(Reason::Malformed),
         // LLC and SNAP, which can carry IP: no list permits them.
         length if length < ETHERTYPE_MIN => Err(Reason::L2Reserved),
         other if permitted.contains(&other) => Ok(()),
@@ -56,14 +60,24 @@ pub(super) fn addresses(ip: &Ip, broadcast: Option<Ipv4Addr>) -> Result<(), Reas
         || is_group_address(ip.src, broadcast)
         // TCP is between two (RFC 9293, section 3.9.2.3).
         || ip.protocol == protocol::TCP && is_group_address(ip.dst, broadcast);
-    if nonsense { Err(Reason::Malformed) } else { Ok(()) }
+    if nonsense {
+        Err(Reason::Malformed)
+    } else {
+        Ok(())
+    }
 }
 
 /// Neighbour discovery comes from the same link (hop limit 255, RFC 4861 section 6.1) and whole
 /// (RFC 6980): a fragmented one could hide what it claims.
 #[inline]
 pub(super) fn neighbour(ip: &Ip) -> Result<(), Reason> {
-    let Some(Icmp { kind: kind @ 133..=137, .. }) = icmpv6(ip) else { return Ok(()) };
+    let Some(Icmp {
+        kind: kind @ 133..=137,
+        ..
+    }) = icmpv6(ip)
+    else {
+        return Ok(());
+    };
     match ip.fragment {
         Some(Fragment { .. }) if kind == 134 => Err(Reason::RaGuard),
         Some(Fragment { .. }) => Err(Reason::SpoofNd),

@@ -21,7 +21,11 @@ impl Model {
         self.check_ids(&mut errors);
         self.check_remotes(&groups, &mut errors);
         for list in &self.address_groups {
-            errors.extend(Limit::PrefixesPerAddressGroup.check(list.prefixes.len()).err());
+            errors.extend(
+                Limit::PrefixesPerAddressGroup
+                    .check(list.prefixes.len())
+                    .err(),
+            );
         }
         for port in ports {
             check_addresses(port, &mut errors);
@@ -34,14 +38,23 @@ impl Model {
     /// (OpenStack Networking API, `stateful`).
     #[must_use]
     pub fn check_change(&self, running: &Self, ports: &[PortSpec]) -> Vec<ModelError> {
-        let before: Groups<'_> = running.groups.iter().map(|group| (group.id, group)).collect();
+        let before: Groups<'_> = running
+            .groups
+            .iter()
+            .map(|group| (group.id, group))
+            .collect();
         let changed = self.groups.iter().filter(|group| {
-            before.get(&group.id).is_some_and(|before| before.stateful != group.stateful)
+            before
+                .get(&group.id)
+                .is_some_and(|before| before.stateful != group.stateful)
         });
         changed
             .filter_map(|group| {
                 let user = ports.iter().find(|port| port.groups.contains(&group.id))?;
-                Some(ModelError::StatefulChanged { group: group.name.clone(), port: user.port })
+                Some(ModelError::StatefulChanged {
+                    group: group.name.clone(),
+                    port: user.port,
+                })
             })
             .collect()
     }
@@ -49,23 +62,41 @@ impl Model {
     fn check_ids(&self, errors: &mut Vec<ModelError>) {
         let groups = self.groups.iter().map(|group| group.id);
         let lists = self.address_groups.iter().map(|list| list.id);
-        let rules = self.groups.iter().flat_map(|group| &group.rules).map(|rule| rule.id);
+        let rules = self
+            .groups
+            .iter()
+            .flat_map(|group| &group.rules)
+            .map(|rule| rule.id);
         let mut seen = HashSet::new();
-        let twice = groups.chain(lists).chain(rules).filter(|id| !seen.insert(*id));
+        let twice = groups
+            .chain(lists)
+            .chain(rules)
+            .filter(|id| !seen.insert(*id));
         errors.extend(twice.map(ModelError::DuplicateId));
     }
 
     fn check_remotes(&self, groups: &Groups<'_>, errors: &mut Vec<ModelError>) {
         let lists: HashSet<Uuid> = self.address_groups.iter().map(|list| list.id).collect();
-        let rules = self.groups.iter().flat_map(|g| g.rules.iter().map(move |rule| (g, rule)));
+        let rules = self
+            .groups
+            .iter()
+            .flat_map(|g| g.rules.iter().map(move |rule| (g, rule)));
         for (group, rule) in rules {
             let (group, text) = (|| group.name.clone(), || rule.to_string());
             match rule.remote {
                 Remote::Group(id) if !groups.contains_key(&id) => {
-                    errors.push(ModelError::UnknownRemoteGroup { group: group(), rule: text(), id });
+                    errors.push(ModelError::UnknownRemoteGroup {
+                        group: group(),
+                        rule: text(),
+                        id,
+                    });
                 }
                 Remote::AddressGroup(id) if !lists.contains(&id) => {
-                    errors.push(ModelError::UnknownAddressGroup { group: group(), rule: text(), id });
+                    errors.push(ModelError::UnknownAddressGroup {
+                        group: group(),
+                        rule: text(),
+                        id,
+                    });
                 }
                 Remote::Any | Remote::Prefix(_) | Remote::Group(_) | Remote::AddressGroup(_) => {}
             }
@@ -75,10 +106,23 @@ impl Model {
 
 fn check_addresses(spec: &PortSpec, errors: &mut Vec<ModelError>) {
     let port = spec.port;
-    errors.extend(Limit::FixedIpsPerPort.check(spec.fixed_ips.len()).err());
-    errors.extend(Limit::PairsPerPort.check(spec.allowed_address_pairs.len()).err());
-    let pair_macs = spec.allowed_address_pairs.iter().filter_map(|pair| pair.mac);
-    let illegal = std::iter::once(spec.mac).chain(pair_macs).filter(|mac| !mac.is_legal_source());
+    errors.extend(
+        Limit::FixedIpsPerPort
+            .check_at(Some(port), spec.fixed_ips.len())
+            .err(),
+    );
+    errors.extend(
+        Limit::PairsPerPort
+            .check_at(Some(port), spec.allowed_address_pairs.len())
+            .err(),
+    );
+    let pair_macs = spec
+        .allowed_address_pairs
+        .iter()
+        .filter_map(|pair| pair.mac);
+    let illegal = std::iter::once(spec.mac)
+        .chain(pair_macs)
+        .filter(|mac| !mac.is_legal_source());
     errors.extend(illegal.map(|mac| ModelError::IllegalMac { port, mac }));
     let illegal = spec.fixed_ips.iter().filter(|ip| {
         let broadcast = **ip == Ipv4Addr::BROADCAST || spec.broadcast.is_some_and(|b| **ip == b);
@@ -87,7 +131,10 @@ fn check_addresses(spec: &PortSpec, errors: &mut Vec<ModelError>) {
     errors.extend(illegal.map(|ip| ModelError::IllegalAddress { port, address: *ip }));
     for pair in &spec.allowed_address_pairs {
         if holds_multicast(pair.prefix) {
-            errors.push(ModelError::MulticastPair { port, prefix: pair.prefix });
+            errors.push(ModelError::MulticastPair {
+                port,
+                prefix: pair.prefix,
+            });
         }
     }
 }
@@ -101,7 +148,11 @@ fn holds_multicast(prefix: IpNet) -> bool {
 
 fn check_groups(spec: &PortSpec, groups: &Groups<'_>, errors: &mut Vec<ModelError>) {
     let port = spec.port;
-    errors.extend(Limit::GroupsPerPort.check(spec.groups.len()).err());
+    errors.extend(
+        Limit::GroupsPerPort
+            .check_at(Some(port), spec.groups.len())
+            .err(),
+    );
     if spec.is_unfiltered() && !(spec.groups.is_empty() && spec.allowed_address_pairs.is_empty()) {
         errors.push(ModelError::PortSecurityOff { port });
     }
@@ -110,11 +161,18 @@ fn check_groups(spec: &PortSpec, groups: &Groups<'_>, errors: &mut Vec<ModelErro
 
     let known: Vec<_> = spec.groups.iter().filter_map(|id| groups.get(id)).collect();
     let rules = known.iter().map(|group| group.rules.len()).sum();
-    errors.extend(Limit::RulesPerPolicy.check(rules).err());
+    errors.extend(Limit::RulesPerPolicy.check_at(Some(port), rules).err());
     let name = |stateful| {
-        known.iter().find(|group| group.stateful == stateful).map(|group| group.name.clone())
+        known
+            .iter()
+            .find(|group| group.stateful == stateful)
+            .map(|group| group.name.clone())
     };
     if let (Some(stateful), Some(stateless)) = (name(true), name(false)) {
-        errors.push(ModelError::MixedGroups { port, stateful, stateless });
+        errors.push(ModelError::MixedGroups {
+            port,
+            stateful,
+            stateless,
+        });
     }
 }

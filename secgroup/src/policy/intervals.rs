@@ -53,7 +53,10 @@ impl<P: Point> Intervals<P> {
             active.change(rule, begins);
         }
         row_ids.push(rows.add(&active.row)?);
-        Ok(Self { starts: starts.into(), rows: row_ids.into() })
+        Ok(Self {
+            starts: starts.into(),
+            rows: row_ids.into(),
+        })
     }
 
     /// The rules that cover a point.

@@ -14,12 +14,13 @@
 
 mod intervals;
 mod matcher;
+mod remotes;
 mod rows;
+mod services;
 
 use crate::limits::Limit;
 use crate::{
-    AddressGroup, Ethertype, Flow, Group, Members, ModelError, RuleIdentity, RuleRef,
-    RuleTable,
+    AddressGroup, Ethertype, Flow, Group, Members, ModelError, RuleIdentity, RuleRef, RuleTable,
 };
 use matcher::Matcher;
 use packet::Direction;
@@ -49,7 +50,10 @@ impl Policy {
         let mut ordered = Vec::with_capacity(count);
         for group in groups {
             for rule in &group.rules {
-                let identity = RuleIdentity { rule: rule.id, group: group.id };
+                let identity = RuleIdentity {
+                    rule: rule.id,
+                    group: group.id,
+                };
                 ordered.push((rule.id, group.id, rule, rules.intern(identity)?));
             }
         }
@@ -61,19 +65,31 @@ impl Policy {
             Matcher::compile(&of_this.collect::<Vec<_>>(), address_groups)
         };
         let both = |direction| -> Result<[Matcher; 2], ModelError> {
-            Ok([matcher(direction, Ethertype::Ipv4)?, matcher(direction, Ethertype::Ipv6)?])
+            Ok([
+                matcher(direction, Ethertype::Ipv4)?,
+                matcher(direction, Ethertype::Ipv6)?,
+            ])
         };
         let stateful = groups.iter().all(|group| group.stateful);
         if !stateful && groups.iter().any(|group| group.stateful) {
             return Err(ModelError::MixedPolicy);
         }
-        Ok(Self { ingress: both(Direction::Ingress)?, egress: both(Direction::Egress)?, stateful })
+        Ok(Self {
+            ingress: both(Direction::Ingress)?,
+            egress: both(Direction::Egress)?,
+            stateful,
+        })
     }
 
     /// The rule that allows a flow, if there is one: always the same of several.
     #[inline]
     #[must_use]
-    pub fn classify(&self, direction: Direction, flow: &Flow, members: &Members) -> Option<RuleRef> {
+    pub fn classify(
+        &self,
+        direction: Direction,
+        flow: &Flow,
+        members: &Members,
+    ) -> Option<RuleRef> {
         let matchers = match direction {
             Direction::Ingress => &self.ingress,
             Direction::Egress => &self.egress,

@@ -15,7 +15,7 @@ pub(super) struct Chunk {
 }
 
 /// One set of rules in [`Rows`].
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RowId(u32);
 
 impl RowId {
@@ -70,7 +70,11 @@ pub(super) struct RowsBuilder {
 impl RowsBuilder {
     pub(super) fn new() -> Self {
         let known = HashMap::from_iter([(Box::default(), RowId::EMPTY)]);
-        Self { chunks: Vec::new(), ends: vec![0], known }
+        Self {
+            chunks: Vec::new(),
+            ends: vec![0],
+            known,
+        }
     }
 
     /// Stores a row.
@@ -78,8 +82,14 @@ impl RowsBuilder {
     /// # Errors
     /// [`ModelError::PolicyTooLarge`] above [`POLICY_CHUNKS_MAX`].
     pub(super) fn add(&mut self, draft: &RowDraft) -> Result<RowId, ModelError> {
-        let row: Box<[Chunk]> =
-            draft.0.iter().map(|(index, bits)| Chunk { index: *index, bits: *bits }).collect();
+        let row: Box<[Chunk]> = draft
+            .0
+            .iter()
+            .map(|(index, bits)| Chunk {
+                index: *index,
+                bits: *bits,
+            })
+            .collect();
         if let Some(known) = self.known.get(&row) {
             return Ok(*known);
         }
@@ -94,7 +104,10 @@ impl RowsBuilder {
     }
 
     pub(super) fn build(self) -> Rows {
-        Rows { chunks: self.chunks.into(), ends: self.ends.into() }
+        Rows {
+            chunks: self.chunks.into(),
+            ends: self.ends.into(),
+        }
     }
 }
 
@@ -107,6 +120,9 @@ pub(super) fn first_common(
     holds: impl Fn(u32) -> bool,
 ) -> Option<u32> {
     while let ([l, left_rest @ ..], [r, right_rest @ ..]) = (left, right) {
+        if l.index.max(r.index) > limit / 64 {
+            return None;
+        }
         if l.index < r.index {
             left = skip(left_rest, r.index);
         } else if r.index < l.index {
@@ -141,4 +157,54 @@ fn skip(row: &[Chunk], index: u32) -> &[Chunk] {
     let end = (start + step).min(row.len());
     let offset = row[start..end].partition_point(|chunk| chunk.index < index);
     &row[start + offset..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn stored(rules: &BTreeSet<u32>) -> (Rows, RowId) {
+        let mut draft = RowDraft::default();
+        rules.iter().for_each(|rule| draft.insert(*rule));
+        let mut builder = RowsBuilder::new();
+        let id = builder.add(&draft).unwrap();
+        (builder.build(), id)
+    }
+
+    proptest! {
+        /// Sparse and dense rows, so that one is crossed in long steps by the other.
+        #[test]
+        fn the_first_common_rule_is_the_least_of_the_intersection(
+            sparse in prop::collection::btree_set(0..20_000_u32, 0..12),
+            dense in prop::collection::btree_set(0..20_000_u32, 0..800),
+            limit in 0..25_000_u32,
+            odd_only in any::<bool>(),
+        ) {
+            let ((left, l), (right, r)) = (stored(&sparse), stored(&dense));
+            let holds = |rule: u32| !odd_only || rule % 2 == 1;
+            let expected = sparse.intersection(&dense).copied().find(|rule| *rule < limit && holds(*rule));
+            prop_assert_eq!(first_common(left.get(l), right.get(r), limit, holds), expected);
+            prop_assert_eq!(first_common(right.get(r), left.get(l), limit, holds), expected);
+            let own = dense.iter().copied().find(|rule| *rule < limit && holds(*rule));
+            prop_assert_eq!(first_common(right.get(r), right.get(r), limit, holds), own);
+        }
+    }
+
+    #[test]
+    fn equal_rows_are_stored_once_and_a_removed_rule_is_gone() {
+        let mut builder = RowsBuilder::new();
+        let mut draft = RowDraft::default();
+        let empty = builder.add(&draft).unwrap();
+        draft.insert(70);
+        let one = builder.add(&draft).unwrap();
+        draft.insert(3);
+        draft.remove(3);
+        let again = builder.add(&draft).unwrap();
+        draft.remove(70);
+        assert_eq!((again, builder.add(&draft).unwrap()), (one, empty));
+        let rows = builder.build();
+        assert_eq!((rows.get(empty).len(), rows.get(one).len()), (0, 1));
+    }
 }

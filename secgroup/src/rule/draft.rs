@@ -80,9 +80,10 @@ impl Rule {
 
 /// The protocol as a number of the rule's family: ICMP is 58 in IPv6, however it was written.
 fn protocol(draft: &RuleDraft) -> Result<Option<u8>, RuleError> {
-    let Some(text) = &draft.protocol else { return Ok(None) };
-    let number =
-        protocol_number(text).ok_or_else(|| RuleError::UnknownProtocol(text.clone()))?;
+    let Some(text) = &draft.protocol else {
+        return Ok(None);
+    };
+    let number = protocol_number(text).ok_or_else(|| RuleError::UnknownProtocol(text.clone()))?;
     match (number, draft.ethertype) {
         (Some(protocol::ICMP), Ethertype::Ipv6) => Ok(Some(protocol::ICMPV6)),
         (Some(number), Ethertype::Ipv4) if is_ipv6_only(number) => Err(RuleError::Ipv6Only(number)),
@@ -114,29 +115,42 @@ fn icmp_service(kind_and_code: (Option<i64>, Option<i64>)) -> Result<Service, Ru
     match kind_and_code {
         (None, None) => Ok(Service::Any),
         (None, Some(_)) => Err(RuleError::CodeWithoutType),
-        (Some(kind), code) => {
-            Ok(Service::Icmp { kind: byte(kind)?, code: code.map(byte).transpose()? })
-        }
+        (Some(kind), code) => Ok(Service::Icmp {
+            kind: byte(kind)?,
+            code: code.map(byte).transpose()?,
+        }),
     }
 }
 
 fn port_service(range: (Option<i64>, Option<i64>)) -> Result<Service, RuleError> {
-    let (Some(first), Some(last)) = range else { return Err(RuleError::HalfPortRange) };
+    let (Some(first), Some(last)) = range else {
+        return Err(RuleError::HalfPortRange);
+    };
     let (min, max) = (port(first)?, port(last)?);
     match (min, max) {
         // All ports is no restriction, so that both spellings are one rule.
         (1, u16::MAX) => Ok(Service::Any),
-        _ if min > max => Err(RuleError::ReversedPortRange { min: first, max: last }),
+        _ if min > max => Err(RuleError::ReversedPortRange {
+            min: first,
+            max: last,
+        }),
         _ => Ok(Service::Ports { min, max }),
     }
 }
 
 fn port(value: i64) -> Result<u16, RuleError> {
-    u16::try_from(value).ok().filter(|port| *port > 0).ok_or(RuleError::Port(value))
+    u16::try_from(value)
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or(RuleError::Port(value))
 }
 
 fn remote(draft: &RuleDraft) -> Result<Remote, RuleError> {
-    match (&draft.remote_ip_prefix, draft.remote_group, draft.remote_address_group) {
+    match (
+        &draft.remote_ip_prefix,
+        draft.remote_group,
+        draft.remote_address_group,
+    ) {
         (None, None, None) => Ok(Remote::Any),
         (Some(text), None, None) => prefix(text, draft.ethertype),
         (None, Some(group), None) => Ok(Remote::Group(group)),

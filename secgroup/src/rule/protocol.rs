@@ -39,7 +39,9 @@ pub fn protocol_number(text: &str) -> Option<Option<u8>> {
     if ANY.contains(&text.as_str()) {
         return Some(None);
     }
-    let named = NAMES.iter().find(|(_, names)| names.contains(&text.as_str()));
+    let named = NAMES
+        .iter()
+        .find(|(_, names)| names.contains(&text.as_str()));
     let number = match named {
         Some((number, _)) => *number,
         None if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok()?,
@@ -51,7 +53,10 @@ pub fn protocol_number(text: &str) -> Option<Option<u8>> {
 /// The canonical name of a protocol, where it has one.
 #[must_use]
 pub fn protocol_name(number: u8) -> Option<&'static str> {
-    NAMES.iter().find(|(n, _)| *n == number).map(|(_, names)| names[0])
+    NAMES
+        .iter()
+        .find(|(n, _)| *n == number)
+        .map(|(_, names)| names[0])
 }
 
 /// Protocols whose rules may name ports.

@@ -82,12 +82,19 @@ impl fmt::Display for Rule {
             Service::Ports { min, max } if min == max => write!(f, " {min}")?,
             Service::Ports { min, max } => write!(f, " {min}-{max}")?,
             Service::Icmp { kind, code: None } => write!(f, " type {kind}")?,
-            Service::Icmp { kind, code: Some(code) } => write!(f, " type {kind} code {code}")?,
+            Service::Icmp {
+                kind,
+                code: Some(code),
+            } => write!(f, " type {kind} code {code}")?,
         }
         if let Some((min, max)) = self.source_ports {
             write!(f, " sport {min}-{max}")?;
         }
-        let preposition = if self.direction == Direction::Egress { "to" } else { "from" };
+        let preposition = if self.direction == Direction::Egress {
+            "to"
+        } else {
+            "from"
+        };
         write!(f, " {preposition} {}", self.remote)
     }
 }

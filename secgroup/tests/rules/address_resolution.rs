@@ -10,11 +10,23 @@ const REPLY: u8 = 2;
 
 fn body(operation: u8, sender: (Mac, Ipv4Addr), target: Ipv4Addr) -> Vec<u8> {
     let fixed = [0, 1, 8, 0, 6, 4, 0, operation];
-    [&fixed[..], &sender.0.0, &sender.1.octets(), &[0; 6], &target.octets()].concat()
+    [
+        &fixed[..],
+        &sender.0.0,
+        &sender.1.octets(),
+        &[0; 6],
+        &target.octets(),
+    ]
+    .concat()
 }
 
 fn arp(operation: u8, src: Mac, sender: (Mac, Ipv4Addr), target: Ipv4Addr) -> Vec<u8> {
-    ethernet(Mac::BROADCAST, src, ethertype::ARP, &body(operation, sender, target))
+    ethernet(
+        Mac::BROADCAST,
+        src,
+        ethertype::ARP,
+        &body(operation, sender, target),
+    )
 }
 
 fn from_a(operation: u8, address: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
@@ -26,7 +38,11 @@ fn from_a(operation: u8, address: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
 fn a_guest_speaks_arp_for_its_own_address() {
     for operation in [REQUEST, REPLY] {
         assert_eq!(admit(&guest(A), &from_a(operation, v4(A), v4(B))), Ok(()));
-        assert_eq!(admit(&guest(A), &from_a(operation, v4(A), v4(A))), Ok(()), "announcement");
+        assert_eq!(
+            admit(&guest(A), &from_a(operation, v4(A), v4(A))),
+            Ok(()),
+            "announcement"
+        );
     }
 }
 
@@ -45,19 +61,40 @@ fn arp_that_speaks_for_another_is_refused() {
 /// P14.
 #[test]
 fn arp_for_the_address_of_a_pair_passes_with_the_mac_of_the_pair() {
-    let pairs = vec![pair("10.0.0.50/32", None), pair("10.0.0.51/32", Some(mac(2)))];
-    let a = PortSpec { allowed_address_pairs: pairs, ..guest(A) };
+    let pairs = vec![
+        pair("10.0.0.50/32", None),
+        pair("10.0.0.51/32", Some(mac(2))),
+    ];
+    let a = PortSpec {
+        allowed_address_pairs: pairs,
+        ..guest(A)
+    };
     assert_eq!(admit(&a, &from_a(REPLY, v4(50), v4(B))), Ok(()));
-    assert_eq!(admit(&a, &from_a(REPLY, v4(51), v4(B))), Err(Reason::SpoofArp));
-    assert_eq!(admit(&a, &arp(REPLY, mac(2), (mac(2), v4(51)), v4(B))), Ok(()));
+    assert_eq!(
+        admit(&a, &from_a(REPLY, v4(51), v4(B))),
+        Err(Reason::SpoofArp)
+    );
+    assert_eq!(
+        admit(&a, &arp(REPLY, mac(2), (mac(2), v4(51)), v4(B))),
+        Ok(())
+    );
 }
 
 #[test]
 fn a_probe_passes_for_an_owned_address_only() {
-    assert_eq!(admit(&guest(A), &from_a(REQUEST, Ipv4Addr::UNSPECIFIED, v4(A))), Ok(()));
+    assert_eq!(
+        admit(&guest(A), &from_a(REQUEST, Ipv4Addr::UNSPECIFIED, v4(A))),
+        Ok(())
+    );
     let refused = Err(Reason::SpoofArp);
-    assert_eq!(admit(&guest(A), &from_a(REQUEST, Ipv4Addr::UNSPECIFIED, v4(B))), refused);
-    assert_eq!(admit(&guest(A), &from_a(REPLY, Ipv4Addr::UNSPECIFIED, v4(A))), refused);
+    assert_eq!(
+        admit(&guest(A), &from_a(REQUEST, Ipv4Addr::UNSPECIFIED, v4(B))),
+        refused
+    );
+    assert_eq!(
+        admit(&guest(A), &from_a(REPLY, Ipv4Addr::UNSPECIFIED, v4(A))),
+        refused
+    );
 }
 
 /// P17.
@@ -74,7 +111,10 @@ fn rarp_announces_the_own_mac_only() {
 /// P22.
 #[test]
 fn a_trusted_port_may_say_any_arp() {
-    let uplink = PortSpec { uplink: true, ..guest(1) };
+    let uplink = PortSpec {
+        uplink: true,
+        ..guest(1)
+    };
     assert_eq!(admit(&uplink, &from_a(REPLY, v4(B), v4(C))), Ok(()));
 }
 
@@ -91,7 +131,8 @@ fn arp_needs_no_rule() {
     let frame = from_a(REQUEST, v4(A), v4(1));
     for direction in [Direction::Egress, Direction::Ingress] {
         let sender = Sender { trusted: false };
-        let answer = Guard::new(&guest(A)).essential(direction, &super::support::parse(&frame), sender);
+        let answer =
+            Guard::new(&guest(A)).essential(direction, &super::support::parse(&frame), sender);
         assert_eq!(answer, Essential::Pass);
     }
 }

@@ -22,7 +22,10 @@ fn a_new_group_lets_out_everything_of_both_families_and_nothing_in() {
     let rules = Group::default_egress_rules(id("new"));
     let texts: Vec<_> = rules.iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["egress IPv4 any to any", "egress IPv6 any to any"]);
-    let group = Group { rules, ..group("new", &[]) };
+    let group = Group {
+        rules,
+        ..group("new", &[])
+    };
     let mut world = World::default();
     assert!(world.lets_out(&[&group], udp(9, v4(A))));
     assert!(world.lets_out(&[&group], udp(9, v6(A.into()))));
@@ -53,7 +56,10 @@ fn a_rule_of_one_family_says_nothing_of_the_other() {
 #[test]
 fn a_policy_is_stateful_unless_its_groups_are_not_and_never_both() {
     let stateful = group("s", &[]);
-    let stateless = Group { stateful: false, ..group("t", &[]) };
+    let stateless = Group {
+        stateful: false,
+        ..group("t", &[])
+    };
     let compile = |groups: &[&Group]| Policy::compile(groups, &[], &mut RuleTable::default());
     assert!(compile(&[&stateful]).unwrap().is_stateful());
     assert!(!compile(&[&stateless]).unwrap().is_stateful());

@@ -9,7 +9,10 @@ const GUEST: Sender = Sender { trusted: false };
 const TRUSTED: Sender = Sender { trusted: true };
 
 fn discover(src_mac: Mac, src: Ipv4Addr) -> Vec<u8> {
-    to_mac(ipv4(src_mac, src, Ipv4Addr::BROADCAST, 17, &udp_body(68, 67)), Mac::BROADCAST)
+    to_mac(
+        ipv4(src_mac, src, Ipv4Addr::BROADCAST, 17, &udp_body(68, 67)),
+        Mac::BROADCAST,
+    )
 }
 
 fn offer(src: Ipv4Addr, dst: Ipv4Addr) -> Vec<u8> {
@@ -26,23 +29,35 @@ fn a_guest_without_an_address_may_ask_for_one() {
     for src in [Ipv4Addr::UNSPECIFIED, v4(A)] {
         let frame = discover(mac(A), src);
         assert_eq!(admit(&guest(A), &frame), Ok(()));
-        assert_eq!(essential(&guest(A), Direction::Egress, &frame, GUEST), Essential::Pass);
+        assert_eq!(
+            essential(&guest(A), Direction::Egress, &frame, GUEST),
+            Essential::Pass
+        );
     }
     let own = mac(A).link_local();
     let servers = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
     let solicit = ipv6(mac(A), own, servers, (17, 1), &udp_body(546, 547));
     assert_eq!(admit(&guest(A), &solicit), Ok(()));
-    assert_eq!(essential(&guest(A), Direction::Egress, &solicit, GUEST), Essential::Pass);
+    assert_eq!(
+        essential(&guest(A), Direction::Egress, &solicit, GUEST),
+        Essential::Pass
+    );
 }
 
 /// P05.
 #[test]
 fn asking_for_an_address_excuses_no_foreign_source() {
-    assert_eq!(admit(&guest(A), &discover(mac(A), v4(99))), Err(Reason::SpoofIp));
+    assert_eq!(
+        admit(&guest(A), &discover(mac(A), v4(99))),
+        Err(Reason::SpoofIp)
+    );
     let other_ports = ipv4(mac(A), Ipv4Addr::UNSPECIFIED, v4(B), 17, &udp_body(68, 68));
     assert_eq!(admit(&guest(A), &other_ports), Err(Reason::SpoofIp));
     let pairs = vec![super::support::pair("10.0.0.50/32", Some(mac(2)))];
-    let a = PortSpec { allowed_address_pairs: pairs, ..guest(A) };
+    let a = PortSpec {
+        allowed_address_pairs: pairs,
+        ..guest(A)
+    };
     let by_pair_mac = discover(mac(2), Ipv4Addr::UNSPECIFIED);
     assert_eq!(admit(&a, &by_pair_mac), Err(Reason::SpoofIp));
 }
@@ -54,22 +69,37 @@ fn a_guest_is_no_dhcp_server_whatever_its_rules() {
         let frame = ipv4(mac(A), v4(A), dst, 17, &udp_body(67, 68));
         assert_eq!(admit(&guest(A), &frame), Err(Reason::DhcpServer));
     }
-    let v6 = ipv6(mac(A), v6(A.into()), v6(B.into()), (17, 64), &udp_body(547, 546));
+    let v6 = ipv6(
+        mac(A),
+        v6(A.into()),
+        v6(B.into()),
+        (17, 64),
+        &udp_body(547, 546),
+    );
     assert_eq!(admit(&guest(A), &v6), Err(Reason::DhcpServer));
 }
 
 #[test]
 fn a_declared_server_may_answer_but_needs_a_rule_to() {
-    let server = PortSpec { dhcp_servers: vec![v4(C).into()], ..guest(C) };
+    let server = PortSpec {
+        dhcp_servers: vec![v4(C).into()],
+        ..guest(C)
+    };
     let frame = offer(v4(C), v4(B));
     assert_eq!(admit(&server, &frame), Ok(()));
-    assert_eq!(essential(&server, Direction::Egress, &frame, GUEST), Essential::No);
+    assert_eq!(
+        essential(&server, Direction::Egress, &frame, GUEST),
+        Essential::No
+    );
 }
 
 /// D01, D05.
 #[test]
 fn answers_are_taken_from_the_gateway_a_declared_server_or_a_trusted_port() {
-    let b = PortSpec { dhcp_servers: vec![v4(C).into()], ..guest(B) };
+    let b = PortSpec {
+        dhcp_servers: vec![v4(C).into()],
+        ..guest(B)
+    };
     let heard = |src, sender| essential(&b, Direction::Ingress, &offer(src, v4(B)), sender);
     assert_eq!(heard(v4(1), GUEST), Essential::Pass, "gateway");
     assert_eq!(heard(v4(C), GUEST), Essential::Pass, "declared");
@@ -80,13 +110,19 @@ fn answers_are_taken_from_the_gateway_a_declared_server_or_a_trusted_port() {
 #[test]
 fn a_question_to_a_server_needs_a_rule_at_the_server() {
     let frame = discover(mac(A), Ipv4Addr::UNSPECIFIED);
-    assert_eq!(essential(&guest(C), Direction::Ingress, &frame, GUEST), Essential::No);
+    assert_eq!(
+        essential(&guest(C), Direction::Ingress, &frame, GUEST),
+        Essential::No
+    );
 }
 
 #[test]
 fn other_udp_is_no_essential() {
     let frame = ipv4(mac(A), v4(A), v4(B), 17, &udp_body(40_000, 53));
     for direction in [Direction::Egress, Direction::Ingress] {
-        assert_eq!(essential(&guest(A), direction, &frame, TRUSTED), Essential::No);
+        assert_eq!(
+            essential(&guest(A), direction, &frame, TRUSTED),
+            Essential::No
+        );
     }
 }

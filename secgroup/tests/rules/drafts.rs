@@ -26,7 +26,11 @@ fn icmp_in_an_ipv6_rule_is_58_however_it_is_written() {
         rule(|d| (d.ethertype, d.protocol) = (Ethertype::Ipv6, Some(name.to_owned()))).unwrap()
     };
     let rules = ["icmp", "ICMPv6", "ipv6-icmp", "1", "58"].map(of);
-    assert!(rules.iter().all(|rule| rule.protocol == Some(58) && *rule == rules[0]));
+    assert!(
+        rules
+            .iter()
+            .all(|rule| rule.protocol == Some(58) && *rule == rules[0])
+    );
 }
 
 #[test]
@@ -50,8 +54,18 @@ fn a_protocol_is_a_known_name_or_a_number_of_eight_bits() {
 /// M13.
 #[test]
 fn an_ipv4_rule_takes_neither_an_ipv6_protocol_nor_an_ipv6_prefix() {
-    for name in ["ipv6-route", "43", "ipv6-icmp", "ipv6-frag", "ipv6-opts", "ipv6-nonxt"] {
-        assert!(matches!(rule(protocol(name)), Err(RuleError::Ipv6Only(_))), "{name}");
+    for name in [
+        "ipv6-route",
+        "43",
+        "ipv6-icmp",
+        "ipv6-frag",
+        "ipv6-opts",
+        "ipv6-nonxt",
+    ] {
+        assert!(
+            matches!(rule(protocol(name)), Err(RuleError::Ipv6Only(_))),
+            "{name}"
+        );
     }
     let error = rule(|d| d.remote_ip_prefix = Some("2001:db8::/32".into())).unwrap_err();
     assert!(matches!(error, RuleError::PrefixFamily { .. }));
@@ -69,16 +83,40 @@ fn ports_are_for_protocols_that_have_them_and_need_both_ends() {
         let service = ports(Some(name), Some(80), Some(81)).unwrap().service;
         assert_eq!(service, Service::Ports { min: 80, max: 81 }, "{name}");
     }
-    assert_eq!(ports(None, Some(1), Some(2)), Err(RuleError::PortsWithoutProtocol));
-    assert_eq!(ports(Some("any"), Some(1), Some(2)), Err(RuleError::PortsWithoutProtocol));
-    assert_eq!(ports(Some("112"), Some(1), Some(2)), Err(RuleError::NoPorts(112)));
-    assert_eq!(ports(Some("tcp"), Some(80), None), Err(RuleError::HalfPortRange));
-    assert_eq!(ports(Some("tcp"), None, Some(80)), Err(RuleError::HalfPortRange));
-    assert_eq!(ports(Some("tcp"), Some(0), Some(80)), Err(RuleError::Port(0)));
-    assert_eq!(ports(Some("tcp"), Some(1), Some(65_536)), Err(RuleError::Port(65_536)));
+    assert_eq!(
+        ports(None, Some(1), Some(2)),
+        Err(RuleError::PortsWithoutProtocol)
+    );
+    assert_eq!(
+        ports(Some("any"), Some(1), Some(2)),
+        Err(RuleError::PortsWithoutProtocol)
+    );
+    assert_eq!(
+        ports(Some("112"), Some(1), Some(2)),
+        Err(RuleError::NoPorts(112))
+    );
+    assert_eq!(
+        ports(Some("tcp"), Some(80), None),
+        Err(RuleError::HalfPortRange)
+    );
+    assert_eq!(
+        ports(Some("tcp"), None, Some(80)),
+        Err(RuleError::HalfPortRange)
+    );
+    assert_eq!(
+        ports(Some("tcp"), Some(0), Some(80)),
+        Err(RuleError::Port(0))
+    );
+    assert_eq!(
+        ports(Some("tcp"), Some(1), Some(65_536)),
+        Err(RuleError::Port(65_536))
+    );
     let reversed = RuleError::ReversedPortRange { min: 81, max: 80 };
     assert_eq!(ports(Some("tcp"), Some(81), Some(80)), Err(reversed));
-    assert_eq!(ports(Some("tcp"), Some(1), Some(65_535)).unwrap().service, Service::Any);
+    assert_eq!(
+        ports(Some("tcp"), Some(1), Some(65_535)).unwrap().service,
+        Service::Any
+    );
 }
 
 /// M12.
@@ -91,8 +129,20 @@ fn icmp_type_and_code_0_are_values_and_a_code_needs_a_type() {
         })
     };
     let service = |kind, code| icmp(kind, code).unwrap().service;
-    assert_eq!(service(Some(0), Some(0)), Service::Icmp { kind: 0, code: Some(0) });
-    assert_eq!(service(Some(8), None), Service::Icmp { kind: 8, code: None });
+    assert_eq!(
+        service(Some(0), Some(0)),
+        Service::Icmp {
+            kind: 0,
+            code: Some(0)
+        }
+    );
+    assert_eq!(
+        service(Some(8), None),
+        Service::Icmp {
+            kind: 8,
+            code: None
+        }
+    );
     assert_eq!(service(None, None), Service::Any);
     assert_eq!(icmp(None, Some(0)), Err(RuleError::CodeWithoutType));
     assert_eq!(icmp(Some(256), None), Err(RuleError::IcmpRange(256)));
@@ -105,7 +155,13 @@ fn icmp_type_and_code_may_stand_in_the_port_fields_but_not_in_both() {
         d.protocol = Some("icmp".into());
         (d.port_range_min, d.port_range_max) = (Some(3), Some(4));
     });
-    assert_eq!(neutron.unwrap().service, Service::Icmp { kind: 3, code: Some(4) });
+    assert_eq!(
+        neutron.unwrap().service,
+        Service::Icmp {
+            kind: 3,
+            code: Some(4)
+        }
+    );
     let twice = rule(|d| {
         d.protocol = Some("icmp".into());
         (d.port_range_min, d.icmp_type) = (Some(3), Some(3));
@@ -117,9 +173,19 @@ fn icmp_type_and_code_may_stand_in_the_port_fields_but_not_in_both() {
 
 #[test]
 fn a_prefix_has_its_host_bits_masked_and_one_of_length_0_is_everybody() {
-    let remote = |text: &str| rule(|d| d.remote_ip_prefix = Some(text.into())).unwrap().remote;
-    assert_eq!(remote("10.0.0.77/24"), Remote::Prefix("10.0.0.0/24".parse().unwrap()));
-    assert_eq!(remote("10.0.0.77"), Remote::Prefix("10.0.0.77/32".parse().unwrap()));
+    let remote = |text: &str| {
+        rule(|d| d.remote_ip_prefix = Some(text.into()))
+            .unwrap()
+            .remote
+    };
+    assert_eq!(
+        remote("10.0.0.77/24"),
+        Remote::Prefix("10.0.0.0/24".parse().unwrap())
+    );
+    assert_eq!(
+        remote("10.0.0.77"),
+        Remote::Prefix("10.0.0.77/32".parse().unwrap())
+    );
     assert_eq!(remote("1.2.3.4/0"), Remote::Any);
     for wrong in ["10.0.0.0/33", "10.0.0", "host", "10.0.0.0/255.0.0.0", ""] {
         let error = rule(|d| d.remote_ip_prefix = Some(wrong.into())).unwrap_err();
@@ -152,7 +218,10 @@ fn rules_that_allow_the_same_in_another_spelling_are_merged() {
     let merged = group.merge_duplicates();
     assert_eq!(group.rules.len(), 3);
     assert_eq!(merged.len(), 2);
-    assert_eq!((merged[0].kept, merged[0].dropped), (group.rules[0].id, id("explicit")));
+    assert_eq!(
+        (merged[0].kept, merged[0].dropped),
+        (group.rules[0].id, id("explicit"))
+    );
     assert_eq!(merged[0].rule, "ingress IPv4 tcp 80 from 10.0.0.0/24");
 }
 
@@ -171,8 +240,16 @@ fn the_text_of_a_rule_round_trips() {
     ] {
         assert_eq!(Rule::parse(text, group).unwrap().to_string(), text);
     }
-    for wrong in ["", "ingress", "ingress IPv4 tcp 80 to any", "ingress IPv4 tcp 80 from any more"] {
-        assert_eq!(Rule::parse(wrong, group), Err(RuleError::Text(wrong.to_owned())));
+    for wrong in [
+        "",
+        "ingress",
+        "ingress IPv4 tcp 80 to any",
+        "ingress IPv4 tcp 80 from any more",
+    ] {
+        assert_eq!(
+            Rule::parse(wrong, group),
+            Err(RuleError::Text(wrong.to_owned()))
+        );
     }
 }
 
@@ -180,7 +257,12 @@ fn the_text_of_a_rule_round_trips() {
 fn a_derived_id_depends_on_group_and_content_and_on_nothing_else() {
     let text = "ingress IPv4 tcp 80 from 10.0.0.0/8";
     let rule = Rule::parse(text, id("g")).unwrap();
-    assert_eq!(rule.id, Rule::parse("ingress ipv4 6 80-80 from 10.1.2.3/8", id("g")).unwrap().id);
+    assert_eq!(
+        rule.id,
+        Rule::parse("ingress ipv4 6 80-80 from 10.1.2.3/8", id("g"))
+            .unwrap()
+            .id
+    );
     assert_ne!(rule.id, Rule::parse(text, id("h")).unwrap().id);
     let name = format!("vswitch:rule:{}:{text}", id("g"));
     assert_eq!(rule.id, id(&name));

@@ -1,5 +1,9 @@
 //! Behaviour of rules, groups and anti-spoofing, without a switch. Names in comments such as
 //! `R06` are the cases of the behaviour catalogue that a test stands for.
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a helper cannot build is a failed test"
+)]
 
 mod address_resolution;
 mod defaults;

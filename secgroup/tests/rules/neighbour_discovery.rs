@@ -31,7 +31,11 @@ fn solicit(src: Ipv6Addr, target: Ipv6Addr, link_layer: Option<Mac>) -> Vec<u8> 
 }
 
 fn advertise(target: Ipv6Addr, link_layer: Option<Mac>) -> Vec<u8> {
-    frame(mac(A), v6(A.into()), &message(136, Some(target), link_layer))
+    frame(
+        mac(A),
+        v6(A.into()),
+        &message(136, Some(target), link_layer),
+    )
 }
 
 fn own() -> Ipv6Addr {
@@ -42,7 +46,10 @@ fn own() -> Ipv6Addr {
 #[test]
 fn a_guest_asks_for_any_neighbour_from_its_own_addresses() {
     for src in [v6(A.into()), own()] {
-        assert_eq!(admit(&guest(A), &solicit(src, v6(B.into()), Some(mac(A)))), Ok(()));
+        assert_eq!(
+            admit(&guest(A), &solicit(src, v6(B.into()), Some(mac(A)))),
+            Ok(())
+        );
         assert_eq!(admit(&guest(A), &solicit(src, v6(B.into()), None)), Ok(()));
     }
     let foreign = solicit(v6(C.into()), v6(B.into()), Some(mac(A)));
@@ -54,26 +61,54 @@ fn a_guest_asks_for_any_neighbour_from_its_own_addresses() {
 /// N02, N03.
 #[test]
 fn duplicate_address_detection_passes_for_an_owned_target_only() {
-    assert_eq!(admit(&guest(A), &solicit(NOBODY, v6(A.into()), None)), Ok(()));
+    assert_eq!(
+        admit(&guest(A), &solicit(NOBODY, v6(A.into()), None)),
+        Ok(())
+    );
     assert_eq!(admit(&guest(A), &solicit(NOBODY, own(), None)), Ok(()));
     let refused = Err(Reason::SpoofNd);
-    assert_eq!(admit(&guest(A), &solicit(NOBODY, v6(B.into()), None)), refused);
-    assert_eq!(admit(&guest(A), &solicit(NOBODY, own(), Some(mac(A)))), refused);
+    assert_eq!(
+        admit(&guest(A), &solicit(NOBODY, v6(B.into()), None)),
+        refused
+    );
+    assert_eq!(
+        admit(&guest(A), &solicit(NOBODY, own(), Some(mac(A)))),
+        refused
+    );
 }
 
 /// N04, N05, N07.
 #[test]
 fn a_guest_advertises_its_own_addresses_with_its_own_mac() {
-    assert_eq!(admit(&guest(A), &advertise(v6(A.into()), Some(mac(A)))), Ok(()));
+    assert_eq!(
+        admit(&guest(A), &advertise(v6(A.into()), Some(mac(A)))),
+        Ok(())
+    );
     assert_eq!(admit(&guest(A), &advertise(v6(A.into()), None)), Ok(()));
     let refused = Err(Reason::SpoofNd);
-    assert_eq!(admit(&guest(A), &advertise(v6(B.into()), Some(mac(A)))), refused);
-    assert_eq!(admit(&guest(A), &advertise(v6(A.into()), Some(mac(B)))), refused);
-    let foreign_mac = frame(mac(66), v6(A.into()), &message(136, Some(v6(A.into())), None));
+    assert_eq!(
+        admit(&guest(A), &advertise(v6(B.into()), Some(mac(A)))),
+        refused
+    );
+    assert_eq!(
+        admit(&guest(A), &advertise(v6(A.into()), Some(mac(B)))),
+        refused
+    );
+    let foreign_mac = frame(
+        mac(66),
+        v6(A.into()),
+        &message(136, Some(v6(A.into())), None),
+    );
     assert_eq!(admit(&guest(A), &foreign_mac), Err(Reason::SpoofMac));
     let pairs = vec![pair("2001:db8:9::/64", None)];
-    let paired = PortSpec { allowed_address_pairs: pairs, ..guest(A) };
-    assert_eq!(admit(&paired, &advertise("2001:db8:9::7".parse().unwrap(), None)), Ok(()));
+    let paired = PortSpec {
+        allowed_address_pairs: pairs,
+        ..guest(A)
+    };
+    assert_eq!(
+        admit(&paired, &advertise("2001:db8:9::7".parse().unwrap(), None)),
+        Ok(())
+    );
 }
 
 /// N09.
@@ -81,7 +116,10 @@ fn a_guest_advertises_its_own_addresses_with_its_own_mac() {
 fn a_router_advertisement_comes_from_trusted_ports_only() {
     let ra = frame(mac(A), own(), &message(134, None, Some(mac(A))));
     assert_eq!(admit(&guest(A), &ra), Err(Reason::RaGuard));
-    let uplink = PortSpec { uplink: true, ..guest(A) };
+    let uplink = PortSpec {
+        uplink: true,
+        ..guest(A)
+    };
     assert_eq!(admit(&uplink, &ra), Ok(()));
     let heard = |trusted| {
         let sender = Sender { trusted };
@@ -123,7 +161,10 @@ fn a_guest_solicits_routers_with_and_without_an_address() {
     let rs = |src, option| frame(mac(A), src, &message(133, None, option));
     assert_eq!(admit(&guest(A), &rs(own(), Some(mac(A)))), Ok(()));
     assert_eq!(admit(&guest(A), &rs(NOBODY, None)), Ok(()));
-    assert_eq!(admit(&guest(A), &rs(own(), Some(mac(B)))), Err(Reason::SpoofNd));
+    assert_eq!(
+        admit(&guest(A), &rs(own(), Some(mac(B)))),
+        Err(Reason::SpoofNd)
+    );
 }
 
 /// N11.
@@ -139,7 +180,13 @@ fn listener_reports_pass_and_queries_need_a_rule() {
         assert_eq!(admit(&guest(A), &report), Ok(()));
         assert_eq!(egress(&report), Essential::Pass);
     }
-    let query = ipv6(mac(A), own(), ALL_NODES, (ICMPV6, 1), &[130, 0, 0, 0, 0, 0, 0, 0]);
+    let query = ipv6(
+        mac(A),
+        own(),
+        ALL_NODES,
+        (ICMPV6, 1),
+        &[130, 0, 0, 0, 0, 0, 0, 0],
+    );
     assert_eq!(admit(&guest(A), &query), Ok(()));
     assert_eq!(egress(&query), Essential::No);
     let unicast = ipv6(mac(A), NOBODY, v6(B.into()), (ICMPV6, 1), &body);
@@ -159,7 +206,10 @@ fn neighbour_discovery_from_another_link_is_malformed_at_both_ends() {
 
 #[test]
 fn a_port_without_ipv6_says_nothing_in_it() {
-    let v4_only = PortSpec { fixed_ips: vec![super::support::v4(A).into()], ..guest(A) };
+    let v4_only = PortSpec {
+        fixed_ips: vec![super::support::v4(A).into()],
+        ..guest(A)
+    };
     let solicitation = solicit(NOBODY, own(), None);
     assert_eq!(admit(&v4_only, &solicitation), Err(Reason::SpoofNd));
     let rs = frame(mac(A), NOBODY, &message(133, None, None));
@@ -170,7 +220,10 @@ fn a_port_without_ipv6_says_nothing_in_it() {
 fn an_option_of_length_0_is_malformed() {
     let mut body = message(136, Some(v6(A.into())), None);
     body.extend([2, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(admit(&guest(A), &frame(mac(A), v6(A.into()), &body)), Err(Reason::Malformed));
+    assert_eq!(
+        admit(&guest(A), &frame(mac(A), v6(A.into()), &body)),
+        Err(Reason::Malformed)
+    );
 }
 
 #[test]
@@ -179,13 +232,20 @@ fn which_icmpv6_needs_no_rule_and_none_of_it_is_tracked() {
         let body = [kind, 0, 0, 0, 0, 0, 0, 0];
         let headers = parse(&ipv6(mac(A), own(), v6(B.into()), (ICMPV6, 255), &body));
         let sender = Sender { trusted: false };
-        (Guard::new(&guest(A)).essential(direction, &headers, sender), untracked(&headers))
+        (
+            Guard::new(&guest(A)).essential(direction, &headers, sender),
+            untracked(&headers),
+        )
     };
     let of = |direction| -> Vec<u8> {
-        (0..=255).filter(|kind| essential(direction, *kind).0 == Essential::Pass).collect()
+        (0..=255)
+            .filter(|kind| essential(direction, *kind).0 == Essential::Pass)
+            .collect()
     };
     assert_eq!(of(Direction::Egress), [131, 132, 133, 135, 136, 143]);
     assert_eq!(of(Direction::Ingress), [130, 135, 136]);
-    let untracked: Vec<u8> = (0..=255).filter(|kind| essential(Direction::Egress, *kind).1).collect();
+    let untracked: Vec<u8> = (0..=255)
+        .filter(|kind| essential(Direction::Egress, *kind).1)
+        .collect();
     assert_eq!(untracked, [130, 131, 132, 133, 134, 135, 136, 137, 143]);
 }

@@ -26,12 +26,17 @@ impl Oracle<'_> {
 
     fn matches(&self, rule: &Rule, flow: &Flow) -> bool {
         Ethertype::of(flow.remote) == rule.ethertype
-            && rule.protocol.is_none_or(|protocol| protocol == flow.protocol)
+            && rule
+                .protocol
+                .is_none_or(|protocol| protocol == flow.protocol)
             && serves(rule, flow.service)
             && match &rule.remote {
                 Remote::Any => true,
                 Remote::Prefix(prefix) => prefix.contains(&flow.remote),
-                Remote::Group(group) => self.members.iter().any(|port| is_member(port, *group, flow)),
+                Remote::Group(group) => self
+                    .members
+                    .iter()
+                    .any(|port| is_member(port, *group, flow)),
                 Remote::AddressGroup(id) => {
                     let mut lists = self.lists.iter().filter(|list| list.id == *id);
                     lists.any(|list| list.prefixes.iter().any(|p| p.contains(&flow.remote)))
@@ -49,7 +54,9 @@ fn serves(rule: &Rule, service: FlowService) -> bool {
     source
         && match (rule.service, service) {
             (Service::Any, _) => true,
-            (Service::Ports { min, max }, FlowService::Ports { dst, .. }) => min <= dst && dst <= max,
+            (Service::Ports { min, max }, FlowService::Ports { dst, .. }) => {
+                min <= dst && dst <= max
+            }
             (Service::Icmp { kind: k, code: c }, FlowService::Icmp { kind, code }) => {
                 k == kind && c.is_none_or(|c| c == code)
             }
@@ -61,7 +68,8 @@ fn is_member(port: &PortSpec, group: Uuid, flow: &Flow) -> bool {
     let fixed = port.fixed_ips.contains(&flow.remote);
     let paired = port.allowed_address_pairs.iter().any(|pair| {
         let mac = pair.mac.unwrap_or(port.mac);
-        pair.prefix.contains(&flow.remote) && (pair.prefix.prefix_len() > 0 || mac == flow.remote_mac)
+        pair.prefix.contains(&flow.remote)
+            && (pair.prefix.prefix_len() > 0 || mac == flow.remote_mac)
     });
     port.vpc == flow.vpc && port.groups.contains(&group) && (fixed || paired)
 }

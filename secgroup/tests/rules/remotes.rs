@@ -1,18 +1,32 @@
 //! Remote groups and address groups.
 
-use super::support::{A, B, C, World, address_group, group, guest, icmp, id, mac, member, pair, tcp, udp, v4, v6};
+use super::support::{
+    A, B, C, World, address_group, group, guest, icmp, id, mac, member, pair, tcp, udp, v4, v6,
+};
 use packet::Direction;
 use secgroup::{Flow, PortSpec};
 
 fn from_rg(service: &str) -> secgroup::Group {
-    group("B's", &[&format!("ingress IPv4 {service} from group {}", id("RG"))])
+    group(
+        "B's",
+        &[&format!("ingress IPv4 {service} from group {}", id("RG"))],
+    )
 }
 
 /// G01, G02.
 #[test]
 fn what_two_groups_allow_stays_until_both_are_gone() {
-    let g1 = group("G1", &["ingress IPv4 tcp 22 from any", "ingress IPv4 udp 9 from any"]);
-    let g2 = group("G2", &["ingress IPv4 icmp from any", "ingress IPv4 udp 9 from any"]);
+    let g1 = group(
+        "G1",
+        &[
+            "ingress IPv4 tcp 22 from any",
+            "ingress IPv4 udp 9 from any",
+        ],
+    );
+    let g2 = group(
+        "G2",
+        &["ingress IPv4 icmp from any", "ingress IPv4 udp 9 from any"],
+    );
     let mut world = World::default();
     let mut asked = |groups: &[&secgroup::Group]| {
         [tcp(22, v4(A)), icmp(8, 0, v4(A)), udp(9, v4(A))].map(|flow| world.lets_in(groups, flow))
@@ -40,7 +54,8 @@ fn a_remote_group_is_its_members_and_nobody_else() {
 fn a_remote_group_without_members_matches_nothing() {
     let mut world = World::default();
     let rules = from_rg("any");
-    let asks = |world: &mut World| [v4(A), v4(C), v4(99)].map(|ip| world.lets_in(&[&rules], udp(9, ip)));
+    let asks =
+        |world: &mut World| [v4(A), v4(C), v4(99)].map(|ip| world.lets_in(&[&rules], udp(9, ip)));
     assert_eq!(asks(&mut world), [false; 3]);
     let a = member(A, &["RG"]);
     world.members.join(&a);
@@ -66,21 +81,41 @@ fn a_member_matches_with_every_address_it_has() {
 /// G09.
 #[test]
 fn a_member_matches_with_the_addresses_of_its_pairs() {
-    let pairs = vec![pair("10.9.9.9/32", None), pair("10.8.0.0/16", Some(mac(77)))];
-    let a = PortSpec { allowed_address_pairs: pairs, ..member(A, &["RG"]) };
+    let pairs = vec![
+        pair("10.9.9.9/32", None),
+        pair("10.8.0.0/16", Some(mac(77))),
+    ];
+    let a = PortSpec {
+        allowed_address_pairs: pairs,
+        ..member(A, &["RG"])
+    };
     let mut world = World::with_members(&[a]);
-    for (address, passes) in [("10.9.9.9", true), ("10.8.255.1", true), ("10.9.9.8", false)] {
+    for (address, passes) in [
+        ("10.9.9.9", true),
+        ("10.8.255.1", true),
+        ("10.9.9.8", false),
+    ] {
         let address: std::net::IpAddr = address.parse().unwrap();
-        assert_eq!(world.lets_in(&[&from_rg("any")], udp(9, address)), passes, "{address}");
+        assert_eq!(
+            world.lets_in(&[&from_rg("any")], udp(9, address)),
+            passes,
+            "{address}"
+        );
     }
 }
 
 #[test]
 fn a_pair_of_length_0_speaks_for_the_frames_of_its_own_mac_only() {
     let pairs = vec![pair("0.0.0.0/0", None)];
-    let a = PortSpec { allowed_address_pairs: pairs, ..member(A, &["RG"]) };
+    let a = PortSpec {
+        allowed_address_pairs: pairs,
+        ..member(A, &["RG"])
+    };
     let mut world = World::with_members(std::slice::from_ref(&a));
-    let stranger = |remote_mac| Flow { remote_mac, ..udp(9, v4(99)) };
+    let stranger = |remote_mac| Flow {
+        remote_mac,
+        ..udp(9, v4(99))
+    };
     assert!(world.lets_in(&[&from_rg("any")], stranger(mac(A))));
     assert!(!world.lets_in(&[&from_rg("any")], stranger(mac(C))));
     world.members.leave(&a);
@@ -106,7 +141,10 @@ fn a_leave_without_a_join_changes_nothing() {
     let mut world = World::with_members(&[member(A, &["RG"])]);
     world.members.leave(&member(B, &["RG"]));
     world.members.leave(&member(A, &["other"]));
-    world.members.leave(&PortSpec { vpc: 9, ..member(A, &["RG"]) });
+    world.members.leave(&PortSpec {
+        vpc: 9,
+        ..member(A, &["RG"])
+    });
     assert!(world.lets_in(&[&from_rg("any")], udp(9, v4(A))));
 }
 
@@ -115,7 +153,10 @@ fn a_leave_without_a_join_changes_nothing() {
 fn each_of_two_rules_with_the_same_remote_can_go_alone() {
     let mut world = World::with_members(&[member(A, &["RG"])]);
     world.lists = vec![address_group("AG", &["10.0.0.10/32"])];
-    let by_list = group("list", &[&format!("ingress IPv4 tcp from address-group {}", id("AG"))]);
+    let by_list = group(
+        "list",
+        &[&format!("ingress IPv4 tcp from address-group {}", id("AG"))],
+    );
     let by_group = from_rg("tcp");
     assert!(world.lets_in(&[&by_list, &by_group], tcp(80, v4(A))));
     assert!(world.lets_in(&[&by_list], tcp(80, v4(A))));
@@ -129,26 +170,58 @@ fn each_of_two_rules_with_the_same_remote_can_go_alone() {
 #[test]
 fn an_address_group_changes_for_all_who_name_it() {
     let rules = ["B1", "B2"].map(|name| {
-        group(name, &[&format!("ingress IPv4 any from address-group {}", id("AG"))])
+        group(
+            name,
+            &[&format!("ingress IPv4 any from address-group {}", id("AG"))],
+        )
     });
-    let mut world = World { lists: vec![address_group("AG", &["10.0.0.10/32"])], ..World::default() };
-    assert!(rules.iter().all(|group| !world.lets_in(&[group], udp(9, v4(C)))));
-    world.lists = vec![address_group("AG", &["10.0.0.0/24", "10.0.0.12/32", "2001:db8::/64"])];
-    assert!(rules.iter().all(|group| world.lets_in(&[group], udp(9, v4(C)))));
-    assert!(rules.iter().all(|group| !world.lets_in(&[group], udp(9, v6(C.into())))));
+    let mut world = World {
+        lists: vec![address_group("AG", &["10.0.0.10/32"])],
+        ..World::default()
+    };
+    assert!(
+        rules
+            .iter()
+            .all(|group| !world.lets_in(&[group], udp(9, v4(C))))
+    );
+    world.lists = vec![address_group(
+        "AG",
+        &["10.0.0.0/24", "10.0.0.12/32", "2001:db8::/64"],
+    )];
+    assert!(
+        rules
+            .iter()
+            .all(|group| world.lets_in(&[group], udp(9, v4(C))))
+    );
+    assert!(
+        rules
+            .iter()
+            .all(|group| !world.lets_in(&[group], udp(9, v6(C.into()))))
+    );
 }
 
 /// G17.
 #[test]
 fn an_address_means_nothing_in_another_vpc() {
-    let elsewhere = PortSpec { vpc: 1, ..member(C, &["RG"]) };
+    let elsewhere = PortSpec {
+        vpc: 1,
+        ..member(C, &["RG"])
+    };
     let world = World::with_members(&[elsewhere]);
     let policy = { World::default() }.compile(&[&from_rg("any")]);
     let passes = |vpc| {
-        let flow = Flow { vpc, ..udp(9, v4(C)) };
-        policy.classify(Direction::Ingress, &flow, &world.members).is_some()
+        let flow = Flow {
+            vpc,
+            ..udp(9, v4(C))
+        };
+        policy
+            .classify(Direction::Ingress, &flow, &world.members)
+            .is_some()
     };
-    assert_eq!([passes(0), passes(1), passes(2), passes(u16::MAX)], [false, true, false, false]);
+    assert_eq!(
+        [passes(0), passes(1), passes(2), passes(u16::MAX)],
+        [false, true, false, false]
+    );
 }
 
 /// G20.

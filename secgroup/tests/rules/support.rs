@@ -50,22 +50,43 @@ pub(crate) fn guest(last: u8) -> PortSpec {
 
 /// A guest that is in these groups.
 pub(crate) fn member(last: u8, groups: &[&str]) -> PortSpec {
-    PortSpec { groups: groups.iter().map(|name| id(name)).collect(), ..guest(last) }
+    PortSpec {
+        groups: groups.iter().map(|name| id(name)).collect(),
+        ..guest(last)
+    }
 }
 
 pub(crate) fn pair(prefix: &str, mac: Option<Mac>) -> Pair {
-    Pair { prefix: prefix.parse().unwrap(), mac }
+    Pair {
+        prefix: prefix.parse().unwrap(),
+        mac,
+    }
 }
 
 /// A stateful group with exactly these rules.
 pub(crate) fn group(name: &str, rules: &[&str]) -> Group {
-    let rules = rules.iter().map(|text| Rule::parse(text, id(name)).unwrap()).collect();
-    Group { id: id(name), name: name.to_owned(), rules, stateful: true }
+    let rules = rules
+        .iter()
+        .map(|text| Rule::parse(text, id(name)).unwrap())
+        .collect();
+    Group {
+        id: id(name),
+        name: name.to_owned(),
+        rules,
+        stateful: true,
+    }
 }
 
 pub(crate) fn address_group(name: &str, prefixes: &[&str]) -> AddressGroup {
-    let prefixes = prefixes.iter().map(|text| text.parse::<IpNet>().unwrap().trunc()).collect();
-    AddressGroup { id: id(name), name: name.to_owned(), prefixes }
+    let prefixes = prefixes
+        .iter()
+        .map(|text| text.parse::<IpNet>().unwrap().trunc())
+        .collect();
+    AddressGroup {
+        id: id(name),
+        name: name.to_owned(),
+        prefixes,
+    }
 }
 
 /// Some groups compiled together, with members and lists beside them.
@@ -90,31 +111,53 @@ impl World {
     /// Compiles and asks, for one ingress flow.
     pub(crate) fn lets_in(&mut self, groups: &[&Group], flow: Flow) -> bool {
         let policy = self.compile(groups);
-        policy.classify(Direction::Ingress, &flow, &self.members).is_some()
+        policy
+            .classify(Direction::Ingress, &flow, &self.members)
+            .is_some()
     }
 
     pub(crate) fn lets_out(&mut self, groups: &[&Group], flow: Flow) -> bool {
         let policy = self.compile(groups);
-        policy.classify(Direction::Egress, &flow, &self.members).is_some()
+        policy
+            .classify(Direction::Egress, &flow, &self.members)
+            .is_some()
     }
 }
 
 /// A flow with `remote` on the other side.
 pub(crate) fn flow(protocol: u8, service: FlowService, remote: impl Into<IpAddr>) -> Flow {
-    Flow { vpc: 0, protocol, service, remote: remote.into(), remote_mac: mac(A) }
+    Flow {
+        vpc: 0,
+        protocol,
+        service,
+        remote: remote.into(),
+        remote_mac: mac(A),
+    }
 }
 
 pub(crate) fn tcp(dst: u16, remote: impl Into<IpAddr>) -> Flow {
-    flow(protocol::TCP, FlowService::Ports { src: 40_000, dst }, remote)
+    flow(
+        protocol::TCP,
+        FlowService::Ports { src: 40_000, dst },
+        remote,
+    )
 }
 
 pub(crate) fn udp(dst: u16, remote: impl Into<IpAddr>) -> Flow {
-    flow(protocol::UDP, FlowService::Ports { src: 40_000, dst }, remote)
+    flow(
+        protocol::UDP,
+        FlowService::Ports { src: 40_000, dst },
+        remote,
+    )
 }
 
 pub(crate) fn icmp(kind: u8, code: u8, remote: impl Into<IpAddr>) -> Flow {
     let remote = remote.into();
-    let protocol = if remote.is_ipv4() { protocol::ICMP } else { protocol::ICMPV6 };
+    let protocol = if remote.is_ipv4() {
+        protocol::ICMP
+    } else {
+        protocol::ICMPV6
+    };
     flow(protocol, FlowService::Icmp { kind, code }, remote)
 }
 
@@ -137,7 +180,13 @@ pub(crate) fn ethernet(dst: Mac, src: Mac, ethertype: u16, payload: &[u8]) -> Ve
 }
 
 /// An IPv4 packet without options, to B's MAC.
-pub(crate) fn ipv4(src_mac: Mac, src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn ipv4(
+    src_mac: Mac,
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    protocol: u8,
+    body: &[u8],
+) -> Vec<u8> {
     let total = u16::try_from(20 + body.len()).unwrap().to_be_bytes();
     let fixed = [0x45, 0, total[0], total[1], 0, 1, 0, 0, 64, protocol, 0, 0];
     let header = [&fixed[..], &src.octets(), &dst.octets(), body].concat();
@@ -165,7 +214,11 @@ pub(crate) fn udp_body(src: u16, dst: u16) -> Vec<u8> {
 /// A bare segment with SYN.
 pub(crate) fn tcp_body(src: u16, dst: u16) -> Vec<u8> {
     let ports = [src.to_be_bytes(), dst.to_be_bytes()].concat();
-    [&ports[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0]].concat()
+    [
+        &ports[..],
+        &[0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0],
+    ]
+    .concat()
 }
 
 /// The same frame with another destination MAC.

@@ -13,19 +13,30 @@ use uuid::Uuid;
 /// What the switch is told.
 #[must_use]
 pub fn switch_config(plan: &Plan) -> SwitchConfig {
-    let ports = plan.ports.iter().enumerate().map(|(index, port)| PortConfig {
-        spec: plan.port_spec(index),
-        id: port.id,
-        name: port.name.clone(),
-        segment: u16::try_from(port.subnet).unwrap_or(u16::MAX),
-        mtu: port.tap.mtu,
-        max_macs: if port.role == Role::Uplink { UPLINK_MACS } else { port.max_macs },
-        conntrack_limit: port.conntrack_limit,
-        flow_limit: port.flow_limit.unwrap_or(FLOW_LIMIT),
-    });
+    let ports = plan
+        .ports
+        .iter()
+        .enumerate()
+        .map(|(index, port)| PortConfig {
+            spec: plan.port_spec(index),
+            id: port.id,
+            name: port.name.clone(),
+            segment: u16::try_from(port.subnet).unwrap_or(u16::MAX),
+            mtu: port.tap.mtu,
+            max_macs: if port.role == Role::Uplink {
+                UPLINK_MACS
+            } else {
+                port.max_macs
+            },
+            conntrack_limit: port.conntrack_limit,
+            flow_limit: port.flow_limit.unwrap_or(FLOW_LIMIT),
+        });
     SwitchConfig {
         ports: ports.collect(),
-        model: Model { groups: plan.groups.clone(), address_groups: plan.address_groups.clone() },
+        model: Model {
+            groups: plan.groups.clone(),
+            address_groups: plan.address_groups.clone(),
+        },
         settings: plan.conntrack.settings.clone(),
         persist_established: plan.conntrack.persist_established,
         window_length_s: flowlog::base_window_s(&plan.loggers),
@@ -57,7 +68,9 @@ pub fn port_info(plan: &Plan, number: PortId, id: Uuid) -> Option<Arc<PortInfo>>
 pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
     let lab_port = |port: &crate::config::Port| {
         let subnet = plan.subnets.get(port.subnet);
-        let gateways = subnet.map(|subnet| subnet.gateway_ips.clone()).unwrap_or_default();
+        let gateways = subnet
+            .map(|subnet| subnet.gateway_ips.clone())
+            .unwrap_or_default();
         let uplink = port.role == Role::Uplink;
         let addresses = if uplink { &gateways } else { &port.fixed_ips };
         LabPort {
@@ -65,7 +78,10 @@ pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
             tap: port.tap.name.clone(),
             netns: port.tap.netns.clone(),
             mac: port.mac,
-            addresses: addresses.iter().filter_map(|&address| in_subnet(plan, port.subnet, address)).collect(),
+            addresses: addresses
+                .iter()
+                .filter_map(|&address| in_subnet(plan, port.subnet, address))
+                .collect(),
             gateways: if uplink { Vec::new() } else { gateways },
             mtu: u32::from(port.tap.mtu),
             uplink,

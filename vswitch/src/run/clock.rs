@@ -13,13 +13,20 @@ impl Clock {
     /// Starts counting.
     #[must_use]
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self {
+            started: Instant::now(),
+        }
     }
 
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { ms: self.started.elapsed().as_millis() as u32, wall_us: wall.as_micros() as u64 }
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            ms: self.started.elapsed().as_millis() as u32,
+            wall_us: wall.as_micros() as u64,
+        }
     }
 }

@@ -38,7 +38,13 @@ impl LogQueue {
     pub(super) fn new() -> (Self, LogReceiver) {
         let (sender, receiver) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        (Self { sender, waiting: Arc::clone(&waiting) }, LogReceiver { receiver, waiting })
+        (
+            Self {
+                sender,
+                waiting: Arc::clone(&waiting),
+            },
+            LogReceiver { receiver, waiting },
+        )
     }
 
     /// Whether chunks may be fetched from the switch.
@@ -72,7 +78,8 @@ pub(crate) struct Names(HashMap<u16, Arc<PortInfo>>);
 
 impl Names {
     pub(crate) fn add(&mut self, ports: impl IntoIterator<Item = Arc<PortInfo>>) {
-        self.0.extend(ports.into_iter().map(|port| (port.port, port)));
+        self.0
+            .extend(ports.into_iter().map(|port| (port.port, port)));
     }
 }
 
@@ -113,7 +120,10 @@ pub(crate) fn take(collector: &mut Collector, names: &Names, chunk: &Chunk) -> V
     }
     match &chunk.closes {
         Some(skipped) => {
-            let skipped: Vec<_> = skipped.iter().map(|&(port, skipped)| (port.0, skipped)).collect();
+            let skipped: Vec<_> = skipped
+                .iter()
+                .map(|&(port, skipped)| (port.0, skipped))
+                .collect();
             collector.close(chunk.window, names, &skipped)
         }
         None => Vec::new(),
@@ -132,7 +142,8 @@ fn observe(collector: &mut Collector, names: &Names, chunk: &Chunk, left: &Left)
             tuple: tuple_of(&left.conn, record.way),
             verdict: record.judged.verdict,
             rule: record.judged.rule.get(),
-            reply: left.conn.state().is_connection() && record.way == secgroup::conntrack::Way::Reply,
+            reply: left.conn.state().is_connection()
+                && record.way == secgroup::conntrack::Way::Reply,
             tally,
         };
         collector.observe(chunk.window, names, &observation);

@@ -13,6 +13,7 @@ mod build;
 mod clock;
 mod log_thread;
 mod replay;
+mod serve;
 mod shared;
 mod tail;
 mod worker;
@@ -20,6 +21,7 @@ mod worker;
 pub use build::{lab_ports, port_info, switch_config};
 pub use clock::Clock;
 pub use replay::{Input, ReplayError, Summary, replay};
+pub use serve::{load, serve};
 pub use shared::Shared;
 pub use tail::Tail;
 
@@ -68,11 +70,17 @@ impl Daemon {
     /// What cannot be had: a TAP, the state directory, a policy beyond its limits. What was made is gone
     /// again then.
     pub fn start(plan: Plan, name: &str) -> Result<Self> {
-        std::fs::create_dir_all(&plan.state_dir)
-            .with_context(|| format!("cannot make the state directory {}", plan.state_dir.display()))?;
-        let names = NameMemory::open(&plan.state_dir).context("cannot open the memory of file names")?;
+        std::fs::create_dir_all(&plan.state_dir).with_context(|| {
+            format!(
+                "cannot make the state directory {}",
+                plan.state_dir.display()
+            )
+        })?;
+        let names =
+            NameMemory::open(&plan.state_dir).context("cannot open the memory of file names")?;
         let mut rules = RuleTable::default();
-        let prepared = Prepared::new(switch_config(&plan), &mut rules).context("the policy cannot be built")?;
+        let prepared = Prepared::new(switch_config(&plan), &mut rules)
+            .context("the policy cannot be built")?;
         let clock = Clock::start();
         let window_s = flowlog::base_window_s(&plan.loggers);
         let switch = Switch::new(clock.now(), seed()?, plan.conntrack.limit, window_s);
@@ -101,7 +109,13 @@ impl Daemon {
         let log_thread = std::thread::Builder::new()
             .name("log".into())
             .spawn(move || log_thread::run(&log_shared, collector, &receiver))?;
-        let mut daemon = Self { shared, workers: Vec::new(), log, log_thread: Some(log_thread), lab };
+        let mut daemon = Self {
+            shared,
+            workers: Vec::new(),
+            log,
+            log_thread: Some(log_thread),
+            lab,
+        };
         for index in 0..queues {
             daemon.spawn_worker(index)?;
         }
@@ -118,7 +132,9 @@ impl Daemon {
     fn spawn_worker(&mut self, index: usize) -> Result<()> {
         let worker = Worker::new(Arc::clone(&self.shared), self.log.clone())?;
         let handle = worker.handle();
-        let thread = std::thread::Builder::new().name(format!("worker{index}")).spawn(move || worker.run())?;
+        let thread = std::thread::Builder::new()
+            .name(format!("worker{index}"))
+            .spawn(move || worker.run())?;
         self.workers.push((handle, thread));
         Ok(())
     }
@@ -134,7 +150,11 @@ impl Daemon {
         }
         let prepared = Prepared::new(switch_config(&plan), &mut self.shared.rules.write())
             .context("the policy cannot be built")?;
-        let is_known = |port: &crate::config::Port| old.ports.iter().any(|known| same_device(&old, known, &plan, port));
+        let is_known = |port: &crate::config::Port| {
+            old.ports
+                .iter()
+                .any(|known| same_device(&old, known, &plan, port))
+        };
         let new: Vec<_> = std::iter::zip(&plan.ports, lab_ports(&plan))
             .filter(|(port, _)| !is_known(port) || self.is_down(port.id))
             .map(|(_, lab_port)| lab_port)
@@ -146,22 +166,39 @@ impl Daemon {
     }
 
     fn is_down(&self, id: Uuid) -> bool {
-        self.shared.switch.lock().ports().any(|port| port.config.id == id && !port.up)
+        self.shared
+            .switch
+            .lock()
+            .ports()
+            .any(|port| port.config.id == id && !port.up)
     }
 
     /// The swap: policy, names, and TAPs to the workers.
-    fn swap_in(&mut self, plan: &Arc<Plan>, prepared: Prepared, taps: Vec<tap::Tap>) -> Result<Changes> {
+    fn swap_in(
+        &mut self,
+        plan: &Arc<Plan>,
+        prepared: Prepared,
+        taps: Vec<tap::Tap>,
+    ) -> Result<Changes> {
         let now = self.shared.clock.now();
         let (numbers, gone, policy_epoch) = {
             let mut switch = self.shared.switch.lock();
             let (_, gone) = switch.apply(now, prepared);
-            let numbers: HashMap<Uuid, PortId> =
-                switch.ports().map(|port| (port.config.id, port.number())).collect();
+            let numbers: HashMap<Uuid, PortId> = switch
+                .ports()
+                .map(|port| (port.config.id, port.number()))
+                .collect();
             (numbers, gone, switch.policy_epoch())
         };
-        let infos: Vec<_> = numbers.iter().filter_map(|(&id, &number)| port_info(plan, number, id)).collect();
+        let infos: Vec<_> = numbers
+            .iter()
+            .filter_map(|(&id, &number)| port_info(plan, number, id))
+            .collect();
         self.log.tell(Message::Names(infos.clone()));
-        self.shared.names.write().extend(infos.into_iter().map(|info| (info.port, info)));
+        self.shared
+            .names
+            .write()
+            .extend(infos.into_iter().map(|info| (info.port, info)));
         *self.shared.plan.write() = Arc::clone(plan);
         for &(number, _) in &gone {
             for (handle, _) in &self.workers {
@@ -172,21 +209,40 @@ impl Daemon {
         for tap in taps {
             self.attach(plan, &numbers, tap)?;
         }
-        Ok(Changes { attached, detached: gone.len(), policy_epoch })
+        Ok(Changes {
+            attached,
+            detached: gone.len(),
+            policy_epoch,
+        })
     }
 
     /// Gives every worker its queue of a TAP.
     fn attach(&self, plan: &Plan, numbers: &HashMap<Uuid, PortId>, tap: tap::Tap) -> Result<()> {
         let is_it = |port: &&crate::config::Port| {
-            let netns = port.tap.netns.as_deref().map(tap::Netns::parse).transpose().ok().flatten();
-            port.tap.name == tap.name() && netns.as_ref().map(tap::Netns::path) == tap.netns().map(tap::Netns::path)
+            let netns = port
+                .tap
+                .netns
+                .as_deref()
+                .map(tap::Netns::parse)
+                .transpose()
+                .ok()
+                .flatten();
+            port.tap.name == tap.name()
+                && netns.as_ref().map(tap::Netns::path) == tap.netns().map(tap::Netns::path)
         };
-        let Some(port) = plan.ports.iter().find(is_it) else { return Ok(()) };
-        let Some(&number) = numbers.get(&port.id) else { return Ok(()) };
+        let Some(port) = plan.ports.iter().find(is_it) else {
+            return Ok(());
+        };
+        let Some(&number) = numbers.get(&port.id) else {
+            return Ok(());
+        };
         self.shared.switch.lock().set_up(number, true);
         for ((handle, _), queue) in self.workers.iter().zip(tap.into_queues()) {
             handle.tell(Command::Detach(number))?;
-            handle.tell(Command::Attach(number, Box::new(TapPort::new(port.name.clone(), queue, true))))?;
+            handle.tell(Command::Attach(
+                number,
+                Box::new(TapPort::new(port.name.clone(), queue, true)),
+            ))?;
         }
         Ok(())
     }
@@ -201,7 +257,11 @@ impl Daemon {
         }
         let mut ended = Ok(());
         for (_, thread) in self.workers.drain(..) {
-            ended = ended.and(thread.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))));
+            ended = ended.and(
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))),
+            );
         }
         let now = self.shared.clock.now();
         let chunks = {
@@ -211,7 +271,8 @@ impl Daemon {
         };
         self.log.push(chunks);
         let window_s = flowlog::base_window_s(&self.shared.plan.read().loggers);
-        self.log.tell(Message::Stop(Window::of(now.wall_us / 1_000_000, window_s)));
+        self.log
+            .tell(Message::Stop(Window::of(now.wall_us / 1_000_000, window_s)));
         if let Some(thread) = self.log_thread.take()
             && thread.join().is_err()
         {
@@ -224,7 +285,10 @@ impl Daemon {
 /// The name that tells configurations apart: the file's, without its extension.
 #[must_use]
 pub fn name_of(config: &Path) -> String {
-    config.file_stem().map_or_else(|| "vswitch".into(), |stem| stem.to_string_lossy().into_owned())
+    config.file_stem().map_or_else(
+        || "vswitch".into(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
 }
 
 /// A setting that a running switch cannot change, if it differs.
@@ -243,8 +307,15 @@ fn fixed_part(old: &Plan, new: &Plan) -> Option<&'static str> {
 }
 
 /// Whether a port keeps its TAP.
-fn same_device(old: &Plan, known: &crate::config::Port, new: &Plan, port: &crate::config::Port) -> bool {
-    let subnet = |plan: &Plan, port: &crate::config::Port| plan.subnets.get(port.subnet).map(|subnet| subnet.id);
+fn same_device(
+    old: &Plan,
+    known: &crate::config::Port,
+    new: &Plan,
+    port: &crate::config::Port,
+) -> bool {
+    let subnet = |plan: &Plan, port: &crate::config::Port| {
+        plan.subnets.get(port.subnet).map(|subnet| subnet.id)
+    };
     known.id == port.id
         && known.tap.name == port.tap.name
         && known.tap.netns == port.tap.netns

@@ -75,9 +75,19 @@ const SWEEP_EVERY_US: u64 = 100_000;
 ///
 /// # Errors
 /// [`ReplayError`]; a policy beyond its limits; a state directory that cannot be used.
-pub fn replay(plan: &Plan, inputs: &[Input], mut seen: impl FnMut(&Closed)) -> anyhow::Result<Summary> {
-    let owners = inputs.iter().map(|input| owner(plan, input)).collect::<Result<Vec<_>, _>>()?;
-    let readers = inputs.iter().map(|input| PcapReader::open(&input.file)).collect::<Result<Vec<_>, _>>()?;
+pub fn replay(
+    plan: &Plan,
+    inputs: &[Input],
+    mut seen: impl FnMut(&Closed),
+) -> anyhow::Result<Summary> {
+    let owners = inputs
+        .iter()
+        .map(|input| owner(plan, input))
+        .collect::<Result<Vec<_>, _>>()?;
+    let readers = inputs
+        .iter()
+        .map(|input| PcapReader::open(&input.file))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut frames = merge(readers).peekable();
     let first_ns = match frames.peek() {
         Some(Ok((_, captured))) => captured.time_ns,
@@ -93,12 +103,22 @@ pub fn replay(plan: &Plan, inputs: &[Input], mut seen: impl FnMut(&Closed)) -> a
 
 /// The place in the plan of the port that a capture was taken at.
 fn owner(plan: &Plan, input: &Input) -> Result<Option<usize>, ReplayError> {
-    let Some(wanted) = &input.port else { return Ok(None) };
-    let place = plan.ports.iter().position(|port| port.name == *wanted || port.id.to_string() == *wanted);
+    let Some(wanted) = &input.port else {
+        return Ok(None);
+    };
+    let place = plan
+        .ports
+        .iter()
+        .position(|port| port.name == *wanted || port.id.to_string() == *wanted);
     place.map(Some).ok_or_else(|| ReplayError::NoSuchPort {
         file: input.file.clone(),
         port: wanted.clone(),
-        known: plan.ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", "),
+        known: plan
+            .ports
+            .iter()
+            .map(|port| port.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
     })
 }
 
@@ -118,21 +138,40 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn new(plan: &'a Plan, first_ns: u64) -> anyhow::Result<Self> {
-        let now = Now { ms: 0, wall_us: first_ns / 1_000 };
+        let now = Now {
+            ms: 0,
+            wall_us: first_ns / 1_000,
+        };
         let window_s = flowlog::base_window_s(&plan.loggers);
         // The seed is fixed: the same captures give the same files.
         let mut switch = Switch::new(now, 0, plan.conntrack.limit, window_s);
         let prepared = Prepared::new(switch_config(plan), &mut RuleTable::default())?;
         switch.apply(now, prepared);
-        std::fs::create_dir_all(&plan.state_dir)
-            .with_context(|| format!("cannot make the state directory {}", plan.state_dir.display()))?;
+        std::fs::create_dir_all(&plan.state_dir).with_context(|| {
+            format!(
+                "cannot make the state directory {}",
+                plan.state_dir.display()
+            )
+        })?;
         let memory = NameMemory::open(&plan.state_dir)?;
         let mut collector = Collector::new(plan.loggers.clone(), memory);
         collector.keep_records(true);
-        let by_id: HashMap<_, _> = switch.ports().map(|port| (port.config.id, port.number())).collect();
-        let numbers: Vec<PortId> = plan.ports.iter().filter_map(|port| by_id.get(&port.id).copied()).collect();
+        let by_id: HashMap<_, _> = switch
+            .ports()
+            .map(|port| (port.config.id, port.number()))
+            .collect();
+        let numbers: Vec<PortId> = plan
+            .ports
+            .iter()
+            .filter_map(|port| by_id.get(&port.id).copied())
+            .collect();
         let mut names = Names::default();
-        names.add(plan.ports.iter().zip(&numbers).filter_map(|(port, &number)| port_info(plan, number, port.id)));
+        names.add(
+            plan.ports
+                .iter()
+                .zip(&numbers)
+                .filter_map(|(port, &number)| port_info(plan, number, port.id)),
+        );
         let macs = owned_macs(plan);
         let summary = Summary {
             frames: 0,
@@ -144,7 +183,19 @@ impl<'a> Replay<'a> {
             audit: Audit { ports: Vec::new() },
         };
         let outbox = Vec::new();
-        Ok(Self { plan, switch, collector, names, numbers, macs, first_ns, last_sweep_us: 0, now, summary, outbox })
+        Ok(Self {
+            plan,
+            switch,
+            collector,
+            names,
+            numbers,
+            macs,
+            first_ns,
+            last_sweep_us: 0,
+            now,
+            summary,
+            outbox,
+        })
     }
 
     fn frame(&mut self, owner: Option<usize>, captured: &Captured, seen: &mut impl FnMut(&Closed)) {
@@ -159,12 +210,23 @@ impl<'a> Replay<'a> {
             (Some(owner), _) => Some(owner),
             (None, by_mac) => by_mac,
         };
-        let mtu = sender.and_then(|place| self.plan.ports.get(place)).map_or(u16::MAX, |port| port.tap.mtu);
+        let mtu = sender
+            .and_then(|place| self.plan.ports.get(place))
+            .map_or(u16::MAX, |port| port.tap.mtu);
         let cut_off = captured.frame.len() < bytes.len();
         let offload = captured_offload(&bytes, mtu);
-        let vnet = build::vnet_header(&bytes, Offload { data_valid: cut_off, ..offload });
+        let vnet = build::vnet_header(
+            &bytes,
+            Offload {
+                data_valid: cut_off,
+                ..offload
+            },
+        );
         let frame = Frame::parse(&vnet, &bytes);
-        match (sender.and_then(|place| self.numbers.get(place).copied()), frame) {
+        match (
+            sender.and_then(|place| self.numbers.get(place).copied()),
+            frame,
+        ) {
             (Some(rx), Ok(frame)) => self.forward(rx, &frame),
             (Some(rx), Err(_)) => self.switch.count_runt(rx),
             (None, Ok(frame)) => self.observe_unknown(&frame),
@@ -178,14 +240,15 @@ impl<'a> Replay<'a> {
         self.switch.forward(self.now, rx, frame, &mut self.outbox);
         for &to in &self.outbox {
             self.summary.delivered += 1;
-            self.switch.settle(to, u64::from(frame.headers.wire.packets), 0);
+            self.switch
+                .settle(to, u64::from(frame.headers.wire.packets), 0);
         }
     }
 
     /// A frame of nobody: one record, `unknown`.
     fn observe_unknown(&mut self, frame: &Frame<'_>) {
         self.summary.unknown += 1;
-        if flowlog::recordable(&frame.headers).is_some() {
+        if flowlog::not_recorded(&frame.headers).is_some() {
             return;
         }
         let Some(ip) = frame.headers.ip() else { return };
@@ -193,10 +256,17 @@ impl<'a> Replay<'a> {
             packet::L4::Tcp(tcp) => tcp.flags,
             _ => 0,
         };
-        let window = Window::of(self.now.wall_us / 1_000_000, flowlog::base_window_s(&self.plan.loggers));
+        let window = Window::of(
+            self.now.wall_us / 1_000_000,
+            flowlog::base_window_s(&self.plan.loggers),
+        );
         let mut tally = Tally::default();
         let since_start_us = self.now.wall_us.saturating_sub(window.start_s * 1_000_000);
-        tally.count(Tick::since_start_us(since_start_us as i64), frame.headers.wire, flags);
+        tally.count(
+            Tick::since_start_us(since_start_us as i64),
+            frame.headers.wire,
+            flags,
+        );
         if flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN {
             tally.count_opened();
         }
@@ -215,7 +285,10 @@ impl<'a> Replay<'a> {
     /// Moves the clock to a frame's time; windows that end on the way are closed.
     fn advance(&mut self, time_ns: u64, seen: &mut impl FnMut(&Closed)) {
         let since_first_ms = time_ns.saturating_sub(self.first_ns) / 1_000_000;
-        self.now = Now { ms: (since_first_ms as u32).max(self.now.ms), wall_us: time_ns / 1_000 };
+        self.now = Now {
+            ms: (since_first_ms as u32).max(self.now.ms),
+            wall_us: time_ns / 1_000,
+        };
         let due = self.now.wall_us.abs_diff(self.last_sweep_us) >= SWEEP_EVERY_US;
         if due || self.switch.until_window_end_us(self.now) == 0 {
             self.last_sweep_us = self.now.wall_us;
@@ -244,7 +317,10 @@ impl<'a> Replay<'a> {
         self.summary.audit = self.switch.audit_finish();
         self.switch.flush(self.now);
         self.hand_over(seen);
-        let window = Window::of(self.now.wall_us / 1_000_000, flowlog::base_window_s(&self.plan.loggers));
+        let window = Window::of(
+            self.now.wall_us / 1_000_000,
+            flowlog::base_window_s(&self.plan.loggers),
+        );
         let closed = self.collector.finish(window, &self.names, &[]);
         self.note(closed, seen);
         self.summary
@@ -256,10 +332,17 @@ fn owned_macs(plan: &Plan) -> HashMap<Mac, usize> {
     let mut macs = HashMap::new();
     for (place, port) in plan.ports.iter().enumerate() {
         macs.entry(port.mac).or_insert(place);
-        for mac in port.allowed_address_pairs.iter().filter_map(|pair| pair.mac) {
+        for mac in port
+            .allowed_address_pairs
+            .iter()
+            .filter_map(|pair| pair.mac)
+        {
             macs.entry(mac).or_insert(place);
         }
-        debug_assert!(port.role == Role::Uplink || port.mac.is_legal_source(), "the checks see to it");
+        debug_assert!(
+            port.role == Role::Uplink || port.mac.is_legal_source(),
+            "the checks see to it"
+        );
     }
     macs
 }

@@ -38,13 +38,15 @@ impl Tail {
 
     pub(super) fn publish(&self, closed: Closed) {
         let closed = Arc::new(closed);
-        self.subscribers.lock().retain(|subscriber| match subscriber.try_send(Arc::clone(&closed)) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                true
+        self.subscribers.lock().retain(|subscriber| {
+            match subscriber.try_send(Arc::clone(&closed)) {
+                Ok(()) => true,
+                Err(TrySendError::Full(_)) => {
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    true
+                }
+                Err(TrySendError::Disconnected(_)) => false,
             }
-            Err(TrySendError::Disconnected(_)) => false,
         });
     }
 }

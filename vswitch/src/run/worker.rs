@@ -41,12 +41,23 @@ const SLEEP_SWEEPING: Duration = Duration::from_millis(1);
 const WAKER: Token = Token(usize::MAX);
 
 /// What a worker is told from outside.
-#[derive(Debug)]
 pub(super) enum Command {
     /// Serve this port.
     Attach(PortId, Box<dyn PortIo>),
     /// Give this port up.
     Detach(PortId),
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Attach(number, _) => f
+                .debug_tuple("Attach")
+                .field(number)
+                .finish_non_exhaustive(),
+            Self::Detach(number) => f.debug_tuple("Detach").field(number).finish(),
+        }
+    }
 }
 
 /// The outside's hold on a worker.
@@ -101,7 +112,9 @@ pub(super) struct Worker {
 
 impl std::fmt::Debug for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Worker").field("ports", &self.ports.len()).finish_non_exhaustive()
+        f.debug_struct("Worker")
+            .field("ports", &self.ports.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,7 +122,11 @@ impl Worker {
     pub(super) fn new(shared: Arc<Shared>, log: LogQueue) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
-        let handle = Handle { commands: Mutex::default(), waker, stop: AtomicBool::new(false) };
+        let handle = Handle {
+            commands: Mutex::default(),
+            waker,
+            stop: AtomicBool::new(false),
+        };
         Ok(Self {
             shared,
             handle: Arc::new(handle),
@@ -168,7 +185,11 @@ impl Worker {
             return;
         }
         let place = self.ports.len();
-        self.ports.push(Served { number, io, ready: true });
+        self.ports.push(Served {
+            number,
+            io,
+            ready: true,
+        });
         let index = usize::from(number.0);
         if self.places.len() <= index {
             self.places.resize(index + 1, None);
@@ -177,7 +198,13 @@ impl Worker {
     }
 
     fn detach(&mut self, number: PortId) {
-        let Some(place) = self.places.get_mut(usize::from(number.0)).and_then(Option::take) else { return };
+        let Some(place) = self
+            .places
+            .get_mut(usize::from(number.0))
+            .and_then(Option::take)
+        else {
+            return;
+        };
         let served = self.ports.swap_remove(place);
         if let Some(fd) = served.io.source() {
             // A descriptor whose device is gone may have left the poll already.
@@ -203,7 +230,7 @@ impl Worker {
             if !self.ports[place].ready {
                 continue;
             }
-            let _batch = shared.gate.read_recursive();
+            let _batch = shared.gate.read();
             match self.turn(place) {
                 Ok(read) => frames += read,
                 Err(error) => gone.push((self.ports[place].number, error)),
@@ -245,7 +272,9 @@ impl Worker {
         self.leases.clear();
         let port = &mut self.ports[place];
         while self.leases.len() < BATCH {
-            let Some(lease) = port.io.rx(&mut self.pool)? else { return Ok(false) };
+            let Some(lease) = port.io.rx(&mut self.pool)? else {
+                return Ok(false);
+            };
             let large = lease.len > LARGE;
             self.leases.push(lease);
             if large {
@@ -280,7 +309,11 @@ impl Worker {
                 None => switch.count_runt(rx),
             }
             let packets = frame.as_ref().map_or(1, |frame| frame.headers.wire.packets);
-            self.judged.push(Judged { lease, packets, to: from..self.outbox.len() });
+            self.judged.push(Judged {
+                lease,
+                packets,
+                to: from..self.outbox.len(),
+            });
         }
     }
 
@@ -289,11 +322,16 @@ impl Worker {
         for judged in &self.judged {
             for &to in &self.outbox[judged.to.clone()] {
                 let Some(place) = self.places.get(usize::from(to.0)).copied().flatten() else {
-                    let lost = Sent { lost: u64::from(judged.packets), ..Sent::default() };
+                    let lost = Sent {
+                        lost: u64::from(judged.packets),
+                        ..Sent::default()
+                    };
                     self.sent.push((to, lost));
                     continue;
                 };
-                self.ports[place].io.send(self.pool.frame(judged.lease, judged.packets));
+                self.ports[place]
+                    .io
+                    .send(self.pool.frame(judged.lease, judged.packets));
                 if !self.touched.contains(&place) {
                     self.touched.push(place);
                 }
@@ -327,7 +365,11 @@ impl Worker {
         let (sweeping, chunks) = {
             let mut switch = self.shared.switch.lock();
             let sweeping = switch.sweep(now);
-            let chunks = if self.log.has_room() { switch.fetch_log() } else { Vec::new() };
+            let chunks = if self.log.has_room() {
+                switch.fetch_log()
+            } else {
+                Vec::new()
+            };
             (sweeping, chunks)
         };
         self.log.push(chunks);
@@ -338,7 +380,11 @@ impl Worker {
         let longest = if sweeping { SLEEP_SWEEPING } else { SLEEP_MAX };
         let now = self.shared.clock.now();
         let due = Duration::from_micros(self.shared.switch.lock().until_window_end_us(now));
-        let timeout = if self.ports.iter().any(|port| port.ready) { Duration::ZERO } else { longest.min(due) };
+        let timeout = if self.ports.iter().any(|port| port.ready) {
+            Duration::ZERO
+        } else {
+            longest.min(due)
+        };
         if let Err(error) = self.poll.poll(events, Some(timeout))
             && error.kind() != io::ErrorKind::Interrupted
         {

@@ -45,18 +45,33 @@ impl Prepared {
     /// # Errors
     /// [`ModelError`] where the model contradicts itself or passes a limit.
     pub fn new(config: SwitchConfig, rules: &mut RuleTable) -> Result<Self, ModelError> {
-        let groups: HashMap<Uuid, &Group> = config.model.groups.iter().map(|group| (group.id, group)).collect();
+        let groups: HashMap<Uuid, &Group> = config
+            .model
+            .groups
+            .iter()
+            .map(|group| (group.id, group))
+            .collect();
         let mut policies = HashMap::new();
         for port in config.ports.iter().filter(|port| filters(port)) {
             let set = group_set(port);
             if !policies.contains_key(&set) {
-                let members: Vec<&Group> = set.iter().filter_map(|id| groups.get(id).copied()).collect();
+                let members: Vec<&Group> = set
+                    .iter()
+                    .filter_map(|id| groups.get(id).copied())
+                    .collect();
                 let policy = Policy::compile(&members, &config.model.address_groups, rules)?;
                 policies.insert(set, Arc::new(policy));
             }
         }
-        let stateful = groups.values().map(|group| (group.id, group.stateful)).collect();
-        Ok(Self { config, policies, stateful })
+        let stateful = groups
+            .values()
+            .map(|group| (group.id, group.stateful))
+            .collect();
+        Ok(Self {
+            config,
+            policies,
+            stateful,
+        })
     }
 }
 
@@ -73,20 +88,47 @@ fn group_set(port: &PortConfig) -> Vec<Uuid> {
 
 impl Switch {
     /// Swaps a configuration in. Tells which ports are new and which are gone, by number and UUID.
-    pub fn apply(&mut self, now: Now, prepared: Prepared) -> (Vec<(PortId, Uuid)>, Vec<(PortId, Uuid)>) {
-        let Prepared { config, policies, stateful } = prepared;
-        let wanted: HashMap<Uuid, &PortConfig> = config.ports.iter().map(|port| (port.id, port)).collect();
-        let stays = |port: &Port| wanted.get(&port.config.id).is_some_and(|new| same_place(&port.config, new));
-        let gone: Vec<(PortId, Uuid)> =
-            self.ports().filter(|port| !stays(port)).map(|port| (port.number(), port.config.id)).collect();
+    pub fn apply(
+        &mut self,
+        now: Now,
+        prepared: Prepared,
+    ) -> (Vec<(PortId, Uuid)>, Vec<(PortId, Uuid)>) {
+        let Prepared {
+            config,
+            policies,
+            stateful,
+        } = prepared;
+        let wanted: HashMap<Uuid, &PortConfig> =
+            config.ports.iter().map(|port| (port.id, port)).collect();
+        let stays = |port: &Port| {
+            wanted
+                .get(&port.config.id)
+                .is_some_and(|new| same_place(&port.config, new))
+        };
+        let gone: Vec<(PortId, Uuid)> = self
+            .ports()
+            .filter(|port| !stays(port))
+            .map(|port| (port.number(), port.config.id))
+            .collect();
         for &(number, _) in &gone {
             self.detach(number);
         }
-        let numbers: HashMap<Uuid, PortId> = self.ports().map(|port| (port.config.id, port.number())).collect();
+        let numbers: HashMap<Uuid, PortId> = self
+            .ports()
+            .map(|port| (port.config.id, port.number()))
+            .collect();
         let mut new = Vec::new();
         for mut port in config.ports {
-            let policy = policies.get(&group_set(&port)).filter(|_| filters(&port)).cloned();
-            let is_stateful = policy.is_some() && port.spec.groups.iter().all(|id| stateful.get(id) != Some(&false));
+            let policy = policies
+                .get(&group_set(&port))
+                .filter(|_| filters(&port))
+                .cloned();
+            let is_stateful = policy.is_some()
+                && port
+                    .spec
+                    .groups
+                    .iter()
+                    .all(|id| stateful.get(id) != Some(&false));
             let connections_max = port.conntrack_limit.unwrap_or_else(|| self.share(&port));
             match numbers.get(&port.id) {
                 Some(&number) => {
@@ -108,7 +150,11 @@ impl Switch {
     }
 
     fn share(&self, port: &PortConfig) -> u32 {
-        if port.spec.uplink { self.connections_max } else { (self.connections_max / CONNTRACK_SHARE).max(1) }
+        if port.spec.uplink {
+            self.connections_max
+        } else {
+            (self.connections_max / CONNTRACK_SHARE).max(1)
+        }
     }
 
     /// A new port gets the next number. `None` where all numbers are used up.
@@ -119,12 +165,21 @@ impl Switch {
         stateful: bool,
         connections_max: u32,
     ) -> Option<(PortId, Uuid)> {
-        let number = PortId(u16::try_from(self.ports.len()).ok().filter(|&number| number < PortId::PSEUDO)?);
+        let number = PortId(
+            u16::try_from(self.ports.len())
+                .ok()
+                .filter(|&number| number < PortId::PSEUDO)?,
+        );
         config.spec.port = number;
         let id = config.id;
         self.members.join(&config.spec);
         let guard = Guard::new(&config.spec);
-        self.fdb.attach(config.segment, number, guard.owned_macs().iter().copied(), policy.is_none());
+        self.fdb.attach(
+            config.segment,
+            number,
+            guard.owned_macs().iter().copied(),
+            policy.is_none(),
+        );
         self.ports.push(Some(Box::new(Port {
             guard,
             policy,
@@ -143,9 +198,21 @@ impl Switch {
     }
 
     /// A port that stays: its addresses, groups and limits may be others.
-    fn change(&mut self, config: PortConfig, policy: Option<Arc<Policy>>, stateful: bool, connections_max: u32) {
+    fn change(
+        &mut self,
+        config: PortConfig,
+        policy: Option<Arc<Policy>>,
+        stateful: bool,
+        connections_max: u32,
+    ) {
         let number = config.spec.port;
-        let Some(port) = self.ports.get_mut(usize::from(number.0)).and_then(Option::as_mut) else { return };
+        let Some(port) = self
+            .ports
+            .get_mut(usize::from(number.0))
+            .and_then(Option::as_mut)
+        else {
+            return;
+        };
         let old = std::mem::replace(&mut port.config, config);
         let changed = old.spec != port.config.spec || port.policy.is_none() != policy.is_none();
         port.policy = policy;
@@ -157,13 +224,20 @@ impl Switch {
             port.guard = Guard::new(&port.config.spec);
             port.learned = 0;
             self.fdb.detach(old.segment, number);
-            self.fdb.attach(port.config.segment, number, port.guard.owned_macs().iter().copied(), port.policy.is_none());
+            self.fdb.attach(
+                port.config.segment,
+                number,
+                port.guard.owned_macs().iter().copied(),
+                port.policy.is_none(),
+            );
         }
     }
 
     /// Removes a port. Nothing reaches its entries any more; the sweep takes them out.
     fn detach(&mut self, number: PortId) {
-        let Some(port) = self.port(number) else { return };
+        let Some(port) = self.port(number) else {
+            return;
+        };
         let (segment, spec) = (port.config.segment, port.config.spec.clone());
         self.members.leave(&spec);
         self.fdb.detach(segment, number);

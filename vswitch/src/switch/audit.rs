@@ -4,10 +4,10 @@
 //! added to the sums at once (one comparison per packet; the hand stands at 0 while nobody audits). So at
 //! the last slice the sums are exact for that moment, without ever stopping for the whole table.
 
+use super::Switch;
 use super::counters::{ByVerdict, PortAudit};
 use super::entry::{Sign, add_to, tallied};
 use super::step::Left;
-use super::Switch;
 use packet::Wire;
 use secgroup::conntrack::{Slot, Way};
 
@@ -41,7 +41,9 @@ impl Switch {
     pub fn audit_begin(&mut self) {
         self.audit.hand = 0;
         self.audit.sums.clear();
-        self.audit.sums.resize(self.ports.len(), ByVerdict::default());
+        self.audit
+            .sums
+            .resize(self.ports.len(), ByVerdict::default());
     }
 
     /// Sums a slice; `true` while there is more.
@@ -67,7 +69,9 @@ impl Switch {
             let in_table = sums.get(usize::from(port.number().0)).unwrap_or(&none);
             PortAudit::new(&port.config.name, &port.counters, in_table, 0)
         });
-        Audit { ports: ports.collect() }
+        Audit {
+            ports: ports.collect(),
+        }
     }
 
     #[inline]
@@ -79,9 +83,17 @@ impl Switch {
     #[cold]
     pub(super) fn audit_adjust(&mut self, slot: Slot, way: Way, wire: Wire) {
         let conn = self.tables.v4.entry(slot).conn;
-        for record in tallied(&conn).into_iter().flatten().filter(|record| record.way == way) {
+        for record in tallied(&conn)
+            .into_iter()
+            .flatten()
+            .filter(|record| record.way == way)
+        {
             if let Some(sum) = self.audit.sums.get_mut(usize::from(record.port.0)) {
-                sum.add(record.direction, record.judged.verdict.is_accept(), u64::from(wire.packets));
+                sum.add(
+                    record.direction,
+                    record.judged.verdict.is_accept(),
+                    u64::from(wire.packets),
+                );
             }
         }
     }

@@ -7,14 +7,21 @@ use super::{Attached, Frame, Now, Outbox, Switch};
 use flowlog::NotRecorded;
 use packet::{Direction, Ip, L4, Tcp, Wire};
 use secgroup::PortId;
-use secgroup::conntrack::{self, Advance, Conn, Key, Side, Slot, State, TcpWindow, Way, timeout_ms};
+use secgroup::conntrack::{self, Advance, Conn, Key, Side, Slot, State, TcpWindow, Way, idle_ms};
 use std::net::IpAddr;
 
 impl Switch {
     /// Counts a step at both ports, in the flow table and in the connection, and hands an accepted frame
     /// to the outbox.
     #[inline]
-    pub(super) fn commit(&mut self, now: Now, rx: PortId, frame: &Frame<'_>, step: &Step, out: &mut Outbox) {
+    pub(super) fn commit(
+        &mut self,
+        now: Now,
+        rx: PortId,
+        frame: &Frame<'_>,
+        step: &Step,
+        out: &mut Outbox,
+    ) {
         let wire = frame.headers.wire;
         let receiver = match step.fate {
             Fate::To(to) => Some(to),
@@ -25,7 +32,7 @@ impl Switch {
             Some(ip) => self.commit_connection(now, rx, receiver, ip, step),
             None => None,
         };
-        match flowlog::recordable(&frame.headers) {
+        match flowlog::not_recorded(&frame.headers) {
             Some(kind) => self.count_not_recorded(rx, receiver, kind, wire, step),
             None => self.record(now, rx, receiver, frame, step, conn),
         }
@@ -48,7 +55,14 @@ impl Switch {
 
     /// The ports' own counters, and what a port without port security teaches the FDB.
     #[inline]
-    fn commit_ports(&mut self, now: Now, rx: PortId, receiver: Option<PortId>, frame: &Frame<'_>, step: &Step) {
+    fn commit_ports(
+        &mut self,
+        now: Now,
+        rx: PortId,
+        receiver: Option<PortId>,
+        frame: &Frame<'_>,
+        step: &Step,
+    ) {
         let packets = u64::from(frame.headers.wire.packets);
         if let Some(egress) = step.egress
             && let Some(sender) = self.port_mut(rx)
@@ -73,8 +87,14 @@ impl Switch {
 
     fn learn(&mut self, now: Now, rx: PortId, frame: &Frame<'_>) {
         let src = frame.headers.eth.src;
-        let Some(sender) = self.port(rx).filter(|_| src.is_legal_source()) else { return };
-        let (segment, learned, limit) = (sender.config.segment, sender.learned, sender.config.max_macs);
+        let Some(sender) = self.port(rx).filter(|_| src.is_legal_source()) else {
+            return;
+        };
+        let (segment, learned, limit) = (
+            sender.config.segment,
+            sender.learned,
+            sender.config.max_macs,
+        );
         match self.fdb.learn(segment, src, rx, now.ms, learned, limit) {
             Learned::Known | Learned::Full | Learned::Static => {}
             Learned::New => self.change_learned(rx, 1),
@@ -103,11 +123,29 @@ impl Switch {
     ) -> Option<(Slot, Way)> {
         match (step.tracked, ip.src, ip.dst) {
             (Tracked::No, ..) => None,
-            (Tracked::Known { slot, way, sides, advance }, IpAddr::V4(_), _) => {
+            (
+                Tracked::Known {
+                    slot,
+                    way,
+                    sides,
+                    advance,
+                },
+                IpAddr::V4(_),
+                _,
+            ) => {
                 self.touch::<[u8; 4]>(now, slot, sides, step.is_accept().then_some(advance));
                 Some((slot, way))
             }
-            (Tracked::Known { slot, way, sides, advance }, IpAddr::V6(_), _) => {
+            (
+                Tracked::Known {
+                    slot,
+                    way,
+                    sides,
+                    advance,
+                },
+                IpAddr::V6(_),
+                _,
+            ) => {
                 self.touch::<[u8; 16]>(now, slot, sides, step.is_accept().then_some(advance));
                 Some((slot, way))
             }
@@ -123,7 +161,13 @@ impl Switch {
 
     /// A packet of a known connection: its judgement if that is new, its state if the packet passed.
     #[inline]
-    fn touch<A: Address>(&mut self, now: Now, slot: Slot, sides: [Side; 2], advance: Option<Advance>) {
+    fn touch<A: Address>(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        sides: [Side; 2],
+        advance: Option<Advance>,
+    ) {
         if A::table(&self.tables).entry(slot).conn.policy_epoch != self.policy_epoch {
             self.judged_again::<A>(slot, sides);
         }
@@ -133,7 +177,12 @@ impl Switch {
         let conn = &mut table.entry_mut(slot).conn;
         conn.set_state(advance.state);
         if advance.refreshes {
-            conn.deadline_ms = now.ms.wrapping_add(timeout_ms(advance.state, conn.protocol, &timeouts));
+            conn.deadline_ms = now.ms.wrapping_add(idle_ms(
+                advance.state,
+                conn.protocol,
+                &advance.window,
+                &timeouts,
+            ));
         }
         *table.window_mut(slot) = advance.window;
     }
@@ -159,7 +208,15 @@ impl Switch {
         (src, dst): (A, A),
         step: &Step,
     ) -> Option<(Slot, Way)> {
-        let Tracked::Opens { hash, replaces, state, window } = step.tracked else { return None };
+        let Tracked::Opens {
+            hash,
+            replaces,
+            state,
+            window,
+        } = step.tracked
+        else {
+            return None;
+        };
         if let Some(slot) = replaces {
             A::table_mut(&mut self.tables).move_hand_past(slot);
             self.drop_entry::<A>(slot);
@@ -167,14 +224,20 @@ impl Switch {
         let ends = conntrack::ends(ip)?;
         let (key, swapped) = Key::new((src, ends.0, rx), (dst, ends.1, to));
         let mut conn = Conn::new(key, ip.protocol, swapped, state);
-        conn.sides = [step.egress, step.ingress].map(|judged| judged.map_or(Side::NONE, Judged::side));
+        conn.sides =
+            [step.egress, step.ingress].map(|judged| judged.map_or(Side::NONE, Judged::side));
         if step.egress.is_none() {
             // A copy of a flood: the sender's side was judged and counted once, before.
             conn.policy_epoch = 0;
         } else {
             conn.policy_epoch = self.policy_epoch;
         }
-        conn.deadline_ms = now.ms.wrapping_add(timeout_ms(state, ip.protocol, &self.settings.timeouts));
+        conn.deadline_ms = now.ms.wrapping_add(idle_ms(
+            state,
+            ip.protocol,
+            &window,
+            &self.settings.timeouts,
+        ));
         conn.set_window(self.window_mod8());
         let slot = self.insert::<A>(hash, conn, window)?;
         self.connections += 1;
@@ -193,11 +256,22 @@ impl Switch {
     }
 
     #[cold]
-    fn count_not_recorded(&mut self, rx: PortId, receiver: Option<PortId>, kind: NotRecorded, wire: Wire, step: &Step) {
+    fn count_not_recorded(
+        &mut self,
+        rx: PortId,
+        receiver: Option<PortId>,
+        kind: NotRecorded,
+        wire: Wire,
+        step: &Step,
+    ) {
         let packets = u64::from(wire.packets);
         for (port, direction, judged) in sides_of(rx, receiver, step) {
             if let Some(port) = self.port_mut(port) {
-                port.counters.not_recorded[kind as usize].add(direction, judged.verdict.is_accept(), packets);
+                port.counters.not_recorded[kind as usize].add(
+                    direction,
+                    judged.verdict.is_accept(),
+                    packets,
+                );
             }
         }
     }
@@ -227,7 +301,15 @@ impl Switch {
             return;
         }
         for (port, direction, judged) in sides_of(rx, receiver, step) {
-            self.count_one_side(now, rx, (port, direction, judged), ip, step.fragment, wire, flags);
+            self.count_one_side(
+                now,
+                rx,
+                (port, direction, judged),
+                ip,
+                step.fragment,
+                wire,
+                flags,
+            );
         }
     }
 
@@ -260,18 +342,25 @@ impl Switch {
         wire: Wire,
         flags: u8,
     ) {
-        let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else { return };
+        let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else {
+            return;
+        };
         let tuple = ip.tuple();
         let (src_port, dst_port) = match fragment {
             FragmentStep::Follows { ports } | FragmentStep::Overlaps { ports } => ports,
             FragmentStep::None | FragmentStep::First => (tuple.src_port, tuple.dst_port),
         };
         let nobody = pseudo(judged.verdict);
-        let (from, to) = if direction == Direction::Egress { (port, nobody) } else { (nobody, port) };
+        let (from, to) = if direction == Direction::Egress {
+            (port, nobody)
+        } else {
+            (nobody, port)
+        };
         let (key, swapped) = Key::new((src.octets(), src_port, from), (dst.octets(), dst_port, to));
         let hash = self.tables.v4.hash(&key, ip.protocol);
         let found = self.tables.v4.find(hash, &key, ip.protocol);
-        let Some(slot) = found.or_else(|| self.open_counter(rx, hash, key, ip.protocol, swapped)) else {
+        let Some(slot) = found.or_else(|| self.open_counter(rx, hash, key, ip.protocol, swapped))
+        else {
             if let Some(port) = self.port_mut(port) {
                 port.skip(false, direction, judged.verdict.is_accept(), wire);
             }
@@ -289,13 +378,22 @@ impl Switch {
     /// An entry that only counts, charged to the port that sent the packet: a flood of tuples uses up the
     /// flooding guest's share and nobody else's.
     #[cold]
-    fn open_counter(&mut self, rx: PortId, hash: u64, key: Key<[u8; 4]>, protocol: u8, swapped: bool) -> Option<Slot> {
+    fn open_counter(
+        &mut self,
+        rx: PortId,
+        hash: u64,
+        key: Key<[u8; 4]>,
+        protocol: u8,
+        swapped: bool,
+    ) -> Option<Slot> {
         let sender = self.port_mut(rx)?;
         if sender.added[0] >= sender.config.flow_limit {
             return None;
         }
         if self.counters >= self.counters_max {
-            let victim = self.tables.v4.victim(EVICTION_BUDGET, |entry| entry.conn.state() == State::Counted)?;
+            let victim = self.tables.v4.victim(EVICTION_BUDGET, |entry| {
+                entry.conn.state() == State::Counted
+            })?;
             self.drop_entry::<[u8; 4]>(victim);
         }
         let mut conn = Conn::new(key, protocol, swapped, State::Counted);
@@ -333,11 +431,18 @@ impl Switch {
         for record in tallied(&left.conn).into_iter().flatten() {
             let tally = &left.with[record.way as usize];
             let accepted = record.judged.verdict.is_accept();
-            let Some(port) = self.port_mut(record.port).filter(|_| !tally.is_empty()) else { continue };
+            let Some(port) = self.port_mut(record.port).filter(|_| !tally.is_empty()) else {
+                continue;
+            };
             if logged {
-                port.counters.logged.add(record.direction, accepted, u64::from(tally.packets));
+                port.counters
+                    .logged
+                    .add(record.direction, accepted, u64::from(tally.packets));
             } else {
-                let wire = Wire { packets: tally.packets, bytes: tally.bytes };
+                let wire = Wire {
+                    packets: tally.packets,
+                    bytes: tally.bytes,
+                };
                 port.skip(older, record.direction, accepted, wire);
             }
         }
@@ -353,7 +458,9 @@ impl Switch {
             return true;
         }
         let originator = conn.key.port[conn.originator()];
-        let Some(port) = self.port_mut(originator) else { return true };
+        let Some(port) = self.port_mut(originator) else {
+            return true;
+        };
         let added = &mut port.added[usize::from(older)];
         *added = added.saturating_add(1);
         *added <= port.config.flow_limit
@@ -367,7 +474,9 @@ impl Switch {
 
     /// An unanswered connection that may give way to a new one.
     pub(super) fn victim<A: Address>(&self, budget: usize) -> Option<Slot> {
-        A::table(&self.tables).candidate(budget, |entry| super::connection::may_give_way(entry.conn.state()))
+        A::table(&self.tables).candidate(budget, |entry| {
+            super::connection::may_give_way(entry.conn.state())
+        })
     }
 }
 
@@ -381,7 +490,10 @@ fn sides_of(
     step: &Step,
 ) -> impl Iterator<Item = (PortId, Direction, Judged)> + use<> {
     let egress = step.egress.map(|judged| (rx, Direction::Egress, judged));
-    let ingress = step.ingress.zip(receiver).map(|(judged, to)| (to, Direction::Ingress, judged));
+    let ingress = step
+        .ingress
+        .zip(receiver)
+        .map(|(judged, to)| (to, Direction::Ingress, judged));
     egress.into_iter().chain(ingress)
 }
 

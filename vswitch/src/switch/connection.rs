@@ -4,7 +4,9 @@ use super::entry::Address;
 use super::step::{Fate, Judged, Step, Tracked, verdicts};
 use super::watch::{Observer, Stage};
 use super::{Frame, Now, Port, Switch};
-use packet::{Basis, Direction, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict, protocol};
+use packet::{
+    Basis, Direction, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict, protocol,
+};
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, Way};
 use secgroup::{Essential, Flow, FlowService, Members, PortId, Sender};
 use std::net::IpAddr;
@@ -41,13 +43,23 @@ impl Switch {
             return self.refused_by_receiver(sender, receiver, frame, reason);
         }
         if frame.headers.bad_checksum {
-            return Self::invalid(sender, receiver, conntrack::Invalid("checksum is wrong"), watch);
+            return Self::invalid(
+                sender,
+                receiver,
+                conntrack::Invalid("checksum is wrong"),
+                watch,
+            );
         }
         if packet::is_error(ip) {
             return self.related(now, sender, receiver, frame, ip, watch);
         }
-        let Some(ends) = conntrack::ends(ip) else { return Step::refused(sender, receiver, Reason::Malformed) };
-        let (key, swapped) = Key::new((src, ends.0, sender.number()), (dst, ends.1, receiver.number()));
+        let Some(ends) = conntrack::ends(ip) else {
+            return Step::refused(sender, receiver, Reason::Malformed);
+        };
+        let (key, swapped) = Key::new(
+            (src, ends.0, sender.number()),
+            (dst, ends.1, receiver.number()),
+        );
         let table = A::table(&self.tables);
         let hash = table.hash(&key, ip.protocol);
         let found = table.find(hash, &key, ip.protocol);
@@ -56,7 +68,15 @@ impl Switch {
                 let way = table.entry(slot).conn.way(swapped);
                 self.follow::<A>(now, (sender, receiver), frame, ip, (hash, slot, way), watch)
             }
-            expired => self.open(now, (sender, receiver), frame, ip, (hash, expired), A::VICTIM, watch),
+            expired => self.open(
+                now,
+                (sender, receiver),
+                frame,
+                ip,
+                (hash, expired),
+                A::VICTIM,
+                watch,
+            ),
         }
     }
 
@@ -74,18 +94,50 @@ impl Switch {
         let table = A::table(&self.tables);
         let conn = &table.entry(slot).conn;
         let stale = conn.policy_epoch != self.policy_epoch;
-        watch.see(|| Stage::Connection { state: conn.state(), way, judged_again: stale });
-        let advance = match conntrack::advance(conn.state(), table.window(slot), way, ip, now.ms, &self.settings) {
+        watch.see(|| Stage::Connection {
+            state: conn.state(),
+            way,
+            judged_again: stale,
+        });
+        let advance = match conntrack::advance(
+            conn.state(),
+            table.window(slot),
+            way,
+            ip,
+            now.ms,
+            &self.settings,
+        ) {
             Ok(advance) if advance.reopens => {
-                return self.open(now, (sender, receiver), frame, ip, (hash, Some(slot)), A::VICTIM, watch);
+                return self.open(
+                    now,
+                    (sender, receiver),
+                    frame,
+                    ip,
+                    (hash, Some(slot)),
+                    A::VICTIM,
+                    watch,
+                );
             }
             Ok(advance) => advance,
             Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
         };
-        let sides = if stale { self.judge_again(conn) } else { conn.sides };
+        let sides = if stale {
+            self.judge_again(conn)
+        } else {
+            conn.sides
+        };
         let (egress, ingress) = verdicts(sides, way);
-        let mut step = Step { egress, ingress, ..Step::new(Fate::Nowhere) };
-        step.tracked = Tracked::Known { slot, way, sides, advance };
+        let mut step = Step {
+            egress,
+            ingress,
+            ..Step::new(Fate::Nowhere)
+        };
+        step.tracked = Tracked::Known {
+            slot,
+            way,
+            sides,
+            advance,
+        };
         if way == Way::Reply && !(sender.is_stateful_or_open() && receiver.is_stateful_or_open()) {
             self.judge_stateless(&mut step, sender, receiver, frame);
         }
@@ -115,25 +167,46 @@ impl Switch {
         let mut replaces = replaces;
         if replaces.is_none() && self.connections >= self.connections_max {
             replaces = victim(self, EVICTION_BUDGET);
-            watch.see(|| Stage::TableFull { evicts: replaces.is_some() });
+            watch.see(|| Stage::TableFull {
+                evicts: replaces.is_some(),
+            });
         }
         let table_has_room = replaces.is_some() || self.connections < self.connections_max;
         if sender.connections >= sender.connections_max || !table_has_room {
-            return Step { egress: Some(Judged::refused(Reason::CtFull)), ..Step::new(Fate::Nowhere) };
+            return Step {
+                egress: Some(Judged::refused(Reason::CtFull)),
+                ..Step::new(Fate::Nowhere)
+            };
         }
-        step.tracked = Tracked::Opens { hash, replaces, state, window };
+        step.tracked = Tracked::Opens {
+            hash,
+            replaces,
+            state,
+            window,
+        };
         step
     }
 
     #[cold]
-    fn invalid(sender: &Port, receiver: &Port, why: conntrack::Invalid, watch: &mut impl Observer) -> Step {
+    fn invalid(
+        sender: &Port,
+        receiver: &Port,
+        why: conntrack::Invalid,
+        watch: &mut impl Observer,
+    ) -> Step {
         watch.see(|| Stage::Invalid { why });
         Step::refused(sender, receiver, Reason::CtInvalid)
     }
 
     /// The sender's side as its rules have it, the receiver's refused for `reason`.
     #[cold]
-    fn refused_by_receiver(&self, sender: &Port, receiver: &Port, frame: &Frame<'_>, reason: Reason) -> Step {
+    fn refused_by_receiver(
+        &self,
+        sender: &Port,
+        receiver: &Port,
+        frame: &Frame<'_>,
+        reason: Reason,
+    ) -> Step {
         let mut step = Self::judge_alone(&self.members, sender, Some(receiver), frame);
         if step.egress.is_some_and(|judged| judged.verdict.is_accept()) {
             step.ingress = Some(Judged::refused(reason));
@@ -170,13 +243,22 @@ impl Switch {
             }
             _ => None,
         };
-        let Some((egress, ingress)) = judged else { return Self::invalid(sender, receiver, unknown, watch) };
+        let Some((egress, ingress)) = judged else {
+            return Self::invalid(sender, receiver, unknown, watch);
+        };
         watch.see(|| Stage::Related);
         let related = |judged: Judged| match judged.verdict {
             Verdict::Accept(Basis::Unfiltered) | Verdict::Drop(_) => judged,
-            Verdict::Accept(_) => Judged { verdict: Verdict::Accept(Basis::Related), rule: judged.rule },
+            Verdict::Accept(_) => Judged {
+                verdict: Verdict::Accept(Basis::Related),
+                rule: judged.rule,
+            },
         };
-        Step { egress: egress.map(related), ingress: ingress.map(related), ..Step::new(Fate::Nowhere) }
+        Step {
+            egress: egress.map(related),
+            ingress: ingress.map(related),
+            ..Step::new(Fate::Nowhere)
+        }
     }
 
     /// How a packet **against** the quoted one is judged in the quoted one's connection.
@@ -189,7 +271,10 @@ impl Switch {
         (src, dst): (A, A),
     ) -> Option<(Option<Judged>, Option<Judged>)> {
         let ends = conntrack::ends(&quoted_ip(quoted))?;
-        let (key, swapped) = Key::new((src, ends.0, receiver.number()), (dst, ends.1, sender.number()));
+        let (key, swapped) = Key::new(
+            (src, ends.0, receiver.number()),
+            (dst, ends.1, sender.number()),
+        );
         let table = A::table(&self.tables);
         let protocol = quoted.tuple.protocol;
         let slot = table.find(table.hash(&key, protocol), &key, protocol)?;
@@ -197,7 +282,11 @@ impl Switch {
         if conn.is_expired(now.ms) {
             return None;
         }
-        let sides = if conn.policy_epoch == self.policy_epoch { conn.sides } else { self.judge_again(conn) };
+        let sides = if conn.policy_epoch == self.policy_epoch {
+            conn.sides
+        } else {
+            self.judge_again(conn)
+        };
         Some(verdicts(sides, conn.way(swapped).opposite()))
     }
 
@@ -213,27 +302,47 @@ impl Switch {
         let end = |index: usize| (conn.key.addr[index].ip(), conn.key.port[index]);
         let service = service_of(conn);
         let side = |direction, mine: (IpAddr, PortId), other: (IpAddr, PortId)| {
-            let Some(port) = self.port(mine.1) else { return Judged::refused(Reason::Revoked).side() };
+            let Some(port) = self.port(mine.1) else {
+                return Judged::refused(Reason::Revoked).side();
+            };
             let mac = self.port(other.1).map_or(Mac::ZERO, Port::mac);
-            let flow = Flow { vpc: port.config.spec.vpc, protocol: conn.protocol, service, remote: other.0, remote_mac: mac };
+            let flow = Flow {
+                vpc: port.config.spec.vpc,
+                protocol: conn.protocol,
+                service,
+                remote: other.0,
+                remote_mac: mac,
+            };
             match port.judge_flow(&self.members, direction, &flow) {
                 judged if judged.verdict.is_accept() => judged.side(),
                 _ => Judged::refused(Reason::Revoked).side(),
             }
         };
-        [side(Direction::Egress, end(from), end(to)), side(Direction::Ingress, end(to), end(from))]
+        [
+            side(Direction::Egress, end(from), end(to)),
+            side(Direction::Ingress, end(to), end(from)),
+        ]
     }
 
     /// A reply at a port with stateless groups needs a rule of its own.
     #[cold]
     fn judge_stateless(&self, step: &mut Step, sender: &Port, receiver: &Port, frame: &Frame<'_>) {
         let alone = Self::judge_alone(&self.members, sender, Some(receiver), frame);
-        if !sender.is_stateful_or_open() && step.egress.is_some_and(|judged| judged.verdict.is_accept()) {
+        if !sender.is_stateful_or_open()
+            && step.egress.is_some_and(|judged| judged.verdict.is_accept())
+        {
             step.egress = alone.egress;
         }
         let sent = step.egress.is_some_and(|judged| judged.verdict.is_accept());
         if sent && !receiver.is_stateful_or_open() {
-            step.ingress = receiver.side(&self.members, Direction::Ingress, frame, sender.is_trusted()).into();
+            step.ingress = receiver
+                .side(
+                    &self.members,
+                    Direction::Ingress,
+                    frame,
+                    sender.is_trusted(),
+                )
+                .into();
         } else if !sent {
             step.ingress = None;
         }
@@ -241,9 +350,17 @@ impl Switch {
 
     /// A packet that is nobody's connection: essentials, broadcast, multicast, unfiltered and stateless
     /// ports. Each side by itself.
-    pub(super) fn judge_alone(members: &Members, sender: &Port, receiver: Option<&Port>, frame: &Frame<'_>) -> Step {
+    pub(super) fn judge_alone(
+        members: &Members,
+        sender: &Port,
+        receiver: Option<&Port>,
+        frame: &Frame<'_>,
+    ) -> Step {
         let egress = sender.side(members, Direction::Egress, frame, sender.is_trusted());
-        let mut step = Step { egress: Some(egress), ..Step::new(Fate::Nowhere) };
+        let mut step = Step {
+            egress: Some(egress),
+            ..Step::new(Fate::Nowhere)
+        };
         if let Some(receiver) = receiver.filter(|_| egress.verdict.is_accept()) {
             step.ingress = Some(match receiver.accepts_frame(frame) {
                 Ok(()) => receiver.side(members, Direction::Ingress, frame, sender.is_trusted()),
@@ -273,23 +390,41 @@ impl Port {
         if frame.largest_packet() > u32::from(self.config.mtu) {
             return Err(Reason::Mtu);
         }
-        if self.filters() { self.guard.receives(&frame.headers) } else { Ok(()) }
+        if self.filters() {
+            self.guard.receives(&frame.headers)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether an IPv4 packet goes to the broadcast address of the port's subnet.
     #[inline]
     fn is_broadcast(&self, headers: &Headers) -> bool {
-        let (Some(broadcast), Some(ip)) = (self.config.spec.broadcast, headers.ip()) else { return false };
+        let (Some(broadcast), Some(ip)) = (self.config.spec.broadcast, headers.ip()) else {
+            return false;
+        };
         ip.dst == IpAddr::V4(broadcast)
     }
 
     /// One side of a packet without state: what passes without a rule, then the rules.
-    fn side(&self, members: &Members, direction: Direction, frame: &Frame<'_>, from_trusted: bool) -> Judged {
+    fn side(
+        &self,
+        members: &Members,
+        direction: Direction,
+        frame: &Frame<'_>,
+        from_trusted: bool,
+    ) -> Judged {
         if !self.filters() {
             return Judged::plain(Verdict::Accept(Basis::Unfiltered));
         }
         let headers = &frame.headers;
-        match self.guard.essential(direction, headers, Sender { trusted: from_trusted }) {
+        match self.guard.essential(
+            direction,
+            headers,
+            Sender {
+                trusted: from_trusted,
+            },
+        ) {
             Essential::Pass => return Judged::plain(Verdict::Accept(Basis::Essential)),
             Essential::Refuse(reason) => return Judged::refused(reason),
             Essential::No => {}
@@ -297,28 +432,51 @@ impl Port {
         if headers.defect.is_some() {
             return Judged::refused(Reason::Malformed);
         }
-        let Some(ip) = headers.ip() else { return Judged::plain(Verdict::Accept(Basis::Essential)) };
+        let Some(ip) = headers.ip() else {
+            return Judged::plain(Verdict::Accept(Basis::Essential));
+        };
         let (remote, remote_mac) = match direction {
             Direction::Egress => (ip.dst, headers.eth.dst),
             Direction::Ingress | Direction::Unknown => (ip.src, headers.eth.src),
         };
         let service = match ip.l4 {
-            L4::Tcp(Tcp { src_port: src, dst_port: dst, .. })
-            | L4::Udp { src_port: src, dst_port: dst }
-            | L4::Ports { src_port: src, dst_port: dst } => FlowService::Ports { src, dst },
+            L4::Tcp(Tcp {
+                src_port: src,
+                dst_port: dst,
+                ..
+            })
+            | L4::Udp {
+                src_port: src,
+                dst_port: dst,
+            }
+            | L4::Ports {
+                src_port: src,
+                dst_port: dst,
+            } => FlowService::Ports { src, dst },
             L4::Icmp(Icmp { kind, code, .. }) => FlowService::Icmp { kind, code },
             L4::Opaque => FlowService::None,
         };
-        let flow = Flow { vpc: self.config.spec.vpc, protocol: ip.protocol, service, remote, remote_mac };
+        let flow = Flow {
+            vpc: self.config.spec.vpc,
+            protocol: ip.protocol,
+            service,
+            remote,
+            remote_mac,
+        };
         self.judge_flow(members, direction, &flow)
     }
 
     /// What the port's rules say.
     #[inline]
     fn judge_flow(&self, members: &Members, direction: Direction, flow: &Flow) -> Judged {
-        let Some(policy) = &self.policy else { return Judged::plain(Verdict::Accept(Basis::Unfiltered)) };
+        let Some(policy) = &self.policy else {
+            return Judged::plain(Verdict::Accept(Basis::Unfiltered));
+        };
         match policy.classify(direction, flow, members) {
-            Some(rule) => Judged { verdict: Verdict::Accept(Basis::Rule), rule },
+            Some(rule) => Judged {
+                verdict: Verdict::Accept(Basis::Rule),
+                rule,
+            },
             None => Judged::refused(Reason::DefaultDeny),
         }
     }
@@ -329,7 +487,10 @@ fn service_of<A: Address>(conn: &Conn<A>) -> FlowService {
     let (from, to) = (conn.originator(), 1 - conn.originator());
     match conn.protocol {
         protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDPLITE => {
-            FlowService::Ports { src: conn.key.l4[from], dst: conn.key.l4[to] }
+            FlowService::Ports {
+                src: conn.key.l4[from],
+                dst: conn.key.l4[to],
+            }
         }
         protocol::ICMP | protocol::ICMPV6 => match conntrack::asked(conn.key.l4) {
             Some((kind, _)) => FlowService::Icmp { kind, code: 0 },
@@ -341,21 +502,45 @@ fn service_of<A: Address>(conn: &Conn<A>) -> FlowService {
 
 /// The quoted packet as far as a connection's key needs it.
 fn quoted_ip(quoted: &packet::Quoted) -> Ip {
-    let FiveTuple { protocol, src, dst, src_port, dst_port } = quoted.tuple;
+    let FiveTuple {
+        protocol,
+        src,
+        dst,
+        src_port,
+        dst_port,
+    } = quoted.tuple;
     let l4 = match quoted.icmp {
         Some(icmp) => L4::Icmp(icmp),
         None if src_port == 0 && dst_port == 0 => L4::Opaque,
         None => L4::Ports { src_port, dst_port },
     };
-    Ip { src, dst, protocol, hop_limit: 0, fragment: None, l4, l4_offset: 0, end: 0 }
+    Ip {
+        src,
+        dst,
+        protocol,
+        hop_limit: 0,
+        fragment: None,
+        l4,
+        l4_offset: 0,
+        end: 0,
+    }
 }
 
 /// DHCP and DHCPv6, which pass by the essentials and beside connection tracking: a DISCOVER from
 /// 0.0.0.0 to broadcast makes no sane entry.
 #[inline]
 fn is_dhcp(headers: &Headers) -> bool {
-    let Some(Ip { l4: L4::Udp { src_port, dst_port }, .. }) = headers.ip() else { return false };
-    matches!((src_port, dst_port), (67, 68) | (68, 67) | (546, 547) | (547, 546))
+    let Some(Ip {
+        l4: L4::Udp { src_port, dst_port },
+        ..
+    }) = headers.ip()
+    else {
+        return false;
+    };
+    matches!(
+        (src_port, dst_port),
+        (67, 68) | (68, 67) | (546, 547) | (547, 546)
+    )
 }
 
 /// The states in which a connection may give way to a new one.

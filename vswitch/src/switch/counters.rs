@@ -102,7 +102,9 @@ impl PortCounters {
     }
 
     fn not_recorded(&self) -> ByVerdict {
-        self.not_recorded.iter().fold(ByVerdict::default(), |sum, kind| sum.plus(kind))
+        self.not_recorded
+            .iter()
+            .fold(ByVerdict::default(), |sum, kind| sum.plus(kind))
     }
 }
 
@@ -155,8 +157,14 @@ impl PortAudit {
         let rest = counters.not_recorded().plus(&counters.skipped);
         Self {
             port: port.to_owned(),
-            rx: Balance { counted: counters.rx, recorded: records.both(egress) + rest.both(egress) + held },
-            offered: Balance { counted: counters.offered, recorded: records.both(ingress) + rest.both(ingress) },
+            rx: Balance {
+                counted: counters.rx,
+                recorded: records.both(egress) + rest.both(egress) + held,
+            },
+            offered: Balance {
+                counted: counters.offered,
+                recorded: records.both(ingress) + rest.both(ingress),
+            },
             delivered: Balance {
                 counted: counters.delivered + counters.tx_lost,
                 recorded: records.accepted(ingress) + rest.accepted(ingress),
@@ -167,7 +175,8 @@ impl PortAudit {
                 records.accepted(ingress),
                 records.refused(ingress),
             ],
-            not_recorded: counters.not_recorded().both(egress) + counters.not_recorded().both(ingress),
+            not_recorded: counters.not_recorded().both(egress)
+                + counters.not_recorded().both(ingress),
             skipped: counters.skipped.both(egress) + counters.skipped.both(ingress),
             held,
             tx_lost: counters.tx_lost,

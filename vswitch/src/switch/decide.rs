@@ -20,18 +20,27 @@ impl Switch {
         copy: Option<PortId>,
         watch: &mut impl Observer,
     ) -> Step {
-        let Some(sender) = self.port(rx) else { return Step::new(Fate::Nowhere) };
+        let Some(sender) = self.port(rx) else {
+            return Step::new(Fate::Nowhere);
+        };
         let headers = &frame.headers;
 
         let destination = match copy {
             Some(to) => Destination::One(to),
             None => {
-                watch.see(|| Stage::Received { port: sender, headers });
+                watch.see(|| Stage::Received {
+                    port: sender,
+                    headers,
+                });
                 if let Err(reason) = sender.guard.admit(frame.bytes, headers) {
-                    return Step { egress: Some(Judged::refused(reason)), ..Step::new(Fate::Nowhere) };
+                    return Step {
+                        egress: Some(Judged::refused(reason)),
+                        ..Step::new(Fate::Nowhere)
+                    };
                 }
                 watch.see(|| Stage::Admitted { port: sender });
-                self.fdb.destination(sender.config.segment, headers.eth.dst, rx)
+                self.fdb
+                    .destination(sender.config.segment, headers.eth.dst, rx)
             }
         };
         watch.see(|| Stage::Destined { destination });
@@ -45,15 +54,27 @@ impl Switch {
             (Some(ip), _) if self.is_later_fragment(sender, receiver, ip) => {
                 self.follow_first(now, sender, receiver, ip, watch)
             }
-            (Some(ip), Some(receiver)) if self.is_tracked(sender, receiver, headers) => match (ip.src, ip.dst) {
-                (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                    self.track(now, (sender, receiver), frame, ip, (src.octets(), dst.octets()), watch)
+            (Some(ip), Some(receiver)) if self.is_tracked(sender, receiver, headers) => {
+                match (ip.src, ip.dst) {
+                    (IpAddr::V4(src), IpAddr::V4(dst)) => self.track(
+                        now,
+                        (sender, receiver),
+                        frame,
+                        ip,
+                        (src.octets(), dst.octets()),
+                        watch,
+                    ),
+                    (IpAddr::V6(src), IpAddr::V6(dst)) => self.track(
+                        now,
+                        (sender, receiver),
+                        frame,
+                        ip,
+                        (src.octets(), dst.octets()),
+                        watch,
+                    ),
+                    _ => Step::refused(sender, receiver, Reason::Malformed),
                 }
-                (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                    self.track(now, (sender, receiver), frame, ip, (src.octets(), dst.octets()), watch)
-                }
-                _ => Step::refused(sender, receiver, Reason::Malformed),
-            },
+            }
             _ => Self::judge_alone(&self.members, sender, receiver, frame),
         };
         self.begin_fragments(sender, receiver, headers, &mut step);
@@ -61,7 +82,11 @@ impl Switch {
         if copy.is_some() {
             step.egress = None;
         }
-        watch.see(|| Stage::Decided { sender, receiver, step });
+        watch.see(|| Stage::Decided {
+            sender,
+            receiver,
+            step,
+        });
         step
     }
 }

@@ -9,8 +9,8 @@ use super::commit::Leave;
 use super::step::{Judged, verdicts};
 use super::{Attached, ByVerdict, Switch};
 use packet::{Direction, FiveTuple, Verdict};
-use secgroup::conntrack::{Conn, Entry, Slot, State, Table, Way};
 use secgroup::PortId;
+use secgroup::conntrack::{Conn, Entry, Slot, State, Table, Way};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -112,14 +112,26 @@ pub fn tallied(conn: &Conn<[u8; 4]>) -> [Option<Tallied>; 4] {
         let (sender, receiver) = (conn.key.port[from], conn.key.port[1 - from]);
         let (egress, ingress) = if conn.state() == State::Counted {
             let judged = Judged::of(conn.sides[way as usize]);
-            (judged.filter(|_| sender.is_real()), judged.filter(|_| receiver.is_real()))
+            (
+                judged.filter(|_| sender.is_real()),
+                judged.filter(|_| receiver.is_real()),
+            )
         } else {
             verdicts(conn.sides, way)
         };
         let place = 2 * way as usize;
-        records[place] = egress.map(|judged| Tallied { port: sender, direction: Direction::Egress, way, judged });
-        records[place + 1] =
-            ingress.map(|judged| Tallied { port: receiver, direction: Direction::Ingress, way, judged });
+        records[place] = egress.map(|judged| Tallied {
+            port: sender,
+            direction: Direction::Egress,
+            way,
+            judged,
+        });
+        records[place + 1] = ingress.map(|judged| Tallied {
+            port: receiver,
+            direction: Direction::Ingress,
+            way,
+            judged,
+        });
     }
     records
 }
@@ -149,7 +161,9 @@ pub(super) fn add_to(sums: &mut [ByVerdict], entry: &Entry<[u8; 4], Attached>, s
         if let Some(sum) = sums.get_mut(usize::from(record.port.0)) {
             match sign {
                 Sign::Plus => sum.add(record.direction, record.judged.verdict.is_accept(), packets),
-                Sign::Minus => sum.sub(record.direction, record.judged.verdict.is_accept(), packets),
+                Sign::Minus => {
+                    sum.sub(record.direction, record.judged.verdict.is_accept(), packets)
+                }
             }
         }
     }

@@ -52,12 +52,27 @@ struct Member {
 
 impl Fdb {
     /// Adds a port to its segment with its static MACs.
-    pub(super) fn attach(&mut self, segment: Segment, port: PortId, macs: impl IntoIterator<Item = Mac>, takes_unknown: bool) {
+    pub(super) fn attach(
+        &mut self,
+        segment: Segment,
+        port: PortId,
+        macs: impl IntoIterator<Item = Mac>,
+        takes_unknown: bool,
+    ) {
         let members = self.members.entry(segment).or_default();
-        members.push(Member { port, takes_unknown });
+        members.push(Member {
+            port,
+            takes_unknown,
+        });
         members.sort_by_key(|member| member.port);
         for mac in macs {
-            self.places.insert((segment, mac), Place { port, heard_ms: None });
+            self.places.insert(
+                (segment, mac),
+                Place {
+                    port,
+                    heard_ms: None,
+                },
+            );
         }
     }
 
@@ -95,7 +110,12 @@ impl Fdb {
     }
 
     /// The ports that get a copy of a flood from `rx`.
-    pub(super) fn copies(&self, segment: Segment, rx: PortId, unknown_only: bool) -> impl Iterator<Item = PortId> + '_ {
+    pub(super) fn copies(
+        &self,
+        segment: Segment,
+        rx: PortId,
+        unknown_only: bool,
+    ) -> impl Iterator<Item = PortId> + '_ {
         let members = self.members.get(&segment).map_or(&[][..], Vec::as_slice);
         members
             .iter()
@@ -104,9 +124,20 @@ impl Fdb {
     }
 
     /// Notes that `mac` was heard at `port`. Static entries do not move.
-    pub(super) fn learn(&mut self, segment: Segment, mac: Mac, port: PortId, now_ms: u32, learned: usize, limit: usize) -> Learned {
+    pub(super) fn learn(
+        &mut self,
+        segment: Segment,
+        mac: Mac,
+        port: PortId,
+        now_ms: u32,
+        learned: usize,
+        limit: usize,
+    ) -> Learned {
         match self.places.get_mut(&(segment, mac)) {
-            Some(Place { heard_ms: None, port: owner }) if *owner != port => Learned::Static,
+            Some(Place {
+                heard_ms: None,
+                port: owner,
+            }) if *owner != port => Learned::Static,
             Some(Place { heard_ms: None, .. }) => Learned::Known,
             Some(place) if place.port == port => {
                 place.heard_ms = Some(now_ms);
@@ -115,11 +146,20 @@ impl Fdb {
             _ if learned >= limit => Learned::Full,
             Some(place) => {
                 let from = place.port;
-                *place = Place { port, heard_ms: Some(now_ms) };
+                *place = Place {
+                    port,
+                    heard_ms: Some(now_ms),
+                };
                 Learned::Moved { from }
             }
             None => {
-                self.places.insert((segment, mac), Place { port, heard_ms: Some(now_ms) });
+                self.places.insert(
+                    (segment, mac),
+                    Place {
+                        port,
+                        heard_ms: Some(now_ms),
+                    },
+                );
                 Learned::New
             }
         }
@@ -128,7 +168,9 @@ impl Fdb {
     /// Forgets what was not heard for [`AGEING_S`]; tells the port of each.
     pub(super) fn age(&mut self, now_ms: u32, mut forgotten: impl FnMut(PortId)) {
         self.places.retain(|_, place| {
-            let stale = place.heard_ms.is_some_and(|heard| now_ms.wrapping_sub(heard) > AGEING_S * 1000);
+            let stale = place
+                .heard_ms
+                .is_some_and(|heard| now_ms.wrapping_sub(heard) > AGEING_S * 1000);
             if stale {
                 forgotten(place.port);
             }
@@ -138,7 +180,9 @@ impl Fdb {
 
     /// All entries, in no order.
     pub(super) fn entries(&self) -> impl Iterator<Item = (Segment, Mac, Place)> + '_ {
-        self.places.iter().map(|(&(segment, mac), &place)| (segment, mac, place))
+        self.places
+            .iter()
+            .map(|(&(segment, mac), &place)| (segment, mac, place))
     }
 }
 
@@ -209,7 +253,10 @@ mod tests {
     fn learning_is_limited_moves_and_ages() {
         let mut fdb = fdb();
         assert_eq!(fdb.learn(1, B, P2, 0, 0, 1), Learned::New);
-        assert_eq!(fdb.learn(1, Mac([2, 9, 9, 9, 9, 9]), P2, 0, 1, 1), Learned::Full);
+        assert_eq!(
+            fdb.learn(1, Mac([2, 9, 9, 9, 9, 9]), P2, 0, 1, 1),
+            Learned::Full
+        );
         assert_eq!(fdb.learn(1, B, P3, 10, 0, 1), Learned::Moved { from: P2 });
         let mut gone = Vec::new();
         fdb.age(10 + AGEING_S * 1000, |port| gone.push(port));

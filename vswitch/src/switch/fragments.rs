@@ -31,9 +31,20 @@ pub(super) struct DatagramKey {
 }
 
 impl DatagramKey {
-    pub(super) fn new(sender: PortId, receiver: Option<PortId>, ip: &Ip, fragment: Fragment) -> Self {
+    pub(super) fn new(
+        sender: PortId,
+        receiver: Option<PortId>,
+        ip: &Ip,
+        fragment: Fragment,
+    ) -> Self {
         let ports = [sender, receiver.unwrap_or(EVERYBODY)];
-        Self { ports, src: ip.src, dst: ip.dst, protocol: ip.protocol, id: fragment.id }
+        Self {
+            ports,
+            src: ip.src,
+            dst: ip.dst,
+            protocol: ip.protocol,
+            id: fragment.id,
+        }
     }
 }
 
@@ -62,7 +73,9 @@ impl Datagram {
         let known = &self.stretches[..self.used];
         if known.iter().any(|&(start, end)| from < end && start < to) {
             Lies::Over
-        } else if self.used == STRETCHES && !known.iter().any(|&(start, end)| end == from || start == to) {
+        } else if self.used == STRETCHES
+            && !known.iter().any(|&(start, end)| end == from || start == to)
+        {
             Lies::TooScattered
         } else {
             Lies::Beside
@@ -107,13 +120,21 @@ impl Fragments {
 }
 
 fn span(fragment: Fragment) -> (u16, u16) {
-    (fragment.offset, fragment.offset.saturating_add(fragment.len))
+    (
+        fragment.offset,
+        fragment.offset.saturating_add(fragment.len),
+    )
 }
 
 impl Switch {
     /// Whether a packet must take its verdict from the first fragment of its datagram.
     #[inline]
-    pub(super) fn is_later_fragment(&self, sender: &Port, receiver: Option<&Port>, ip: &Ip) -> bool {
+    pub(super) fn is_later_fragment(
+        &self,
+        sender: &Port,
+        receiver: Option<&Port>,
+        ip: &Ip,
+    ) -> bool {
         ip.fragment.is_some_and(|fragment| fragment.offset > 0)
             && (sender.filters() || receiver.is_some_and(Port::filters))
     }
@@ -130,9 +151,14 @@ impl Switch {
     ) -> Step {
         let refused = |reason| match receiver {
             Some(receiver) => Step::refused(sender, receiver, reason),
-            None => Step { egress: Some(Judged::refused(reason)), ..Step::new(Fate::Nowhere) },
+            None => Step {
+                egress: Some(Judged::refused(reason)),
+                ..Step::new(Fate::Nowhere)
+            },
         };
-        let Some(fragment) = ip.fragment else { return refused(Reason::Malformed) };
+        let Some(fragment) = ip.fragment else {
+            return refused(Reason::Malformed);
+        };
         let key = DatagramKey::new(sender.number(), receiver.map(Port::number), ip, fragment);
         let live = |datagram: &&Datagram| (now.ms.wrapping_sub(datagram.deadline_ms) as i32) < 0;
         let Some(datagram) = self.fragments.datagrams.get(&key).filter(live) else {
@@ -146,17 +172,37 @@ impl Switch {
             Lies::TooScattered => Reason::FragLimit,
             Lies::Beside => {
                 let (egress, ingress) = (datagram.egress, datagram.ingress);
-                let follows = FragmentStep::Follows { ports: datagram.ports };
-                return Step { egress, ingress, fragment: follows, ..Step::new(Fate::Nowhere) };
+                let follows = FragmentStep::Follows {
+                    ports: datagram.ports,
+                };
+                return Step {
+                    egress,
+                    ingress,
+                    fragment: follows,
+                    ..Step::new(Fate::Nowhere)
+                };
             }
         };
-        Step { fragment: FragmentStep::Overlaps { ports: datagram.ports }, ..refused(reason) }
+        Step {
+            fragment: FragmentStep::Overlaps {
+                ports: datagram.ports,
+            },
+            ..refused(reason)
+        }
     }
 
     /// Marks the first fragment of a datagram, or refuses it where its sender has too many under way.
     #[inline]
-    pub(super) fn begin_fragments(&self, sender: &Port, receiver: Option<&Port>, headers: &Headers, step: &mut Step) {
-        let Some(fragment) = headers.ip().and_then(|ip| ip.fragment) else { return };
+    pub(super) fn begin_fragments(
+        &self,
+        sender: &Port,
+        receiver: Option<&Port>,
+        headers: &Headers,
+        step: &mut Step,
+    ) {
+        let Some(fragment) = headers.ip().and_then(|ip| ip.fragment) else {
+            return;
+        };
         if fragment.offset > 0 || headers.defect.is_some() {
             return;
         }
@@ -169,13 +215,23 @@ impl Switch {
         }
         *step = match receiver {
             Some(receiver) => Step::refused(sender, receiver, Reason::FragLimit),
-            None => Step { egress: Some(Judged::refused(Reason::FragLimit)), ..Step::new(Fate::Nowhere) },
+            None => Step {
+                egress: Some(Judged::refused(Reason::FragLimit)),
+                ..Step::new(Fate::Nowhere)
+            },
         };
     }
 
     /// Remembers what a step decided for the datagram.
     #[cold]
-    pub(super) fn commit_fragment(&mut self, now: Now, sender: PortId, receiver: Option<PortId>, ip: &Ip, step: &Step) {
+    pub(super) fn commit_fragment(
+        &mut self,
+        now: Now,
+        sender: PortId,
+        receiver: Option<PortId>,
+        ip: &Ip,
+        step: &Step,
+    ) {
         let Some(fragment) = ip.fragment else { return };
         let key = DatagramKey::new(sender, receiver, ip, fragment);
         let (from, to) = span(fragment);
@@ -188,7 +244,9 @@ impl Switch {
                     ingress: step.ingress,
                     ports: (tuple.src_port, tuple.dst_port),
                     overlapped: false,
-                    deadline_ms: now.ms.wrapping_add(self.settings.timeouts.frag.saturating_mul(1000)),
+                    deadline_ms: now
+                        .ms
+                        .wrapping_add(self.settings.timeouts.frag.saturating_mul(1000)),
                     stretches: [(0, 0); STRETCHES],
                     used: 0,
                 };

@@ -42,7 +42,12 @@ impl Log {
     /// A log whose first window is `window`.
     #[must_use]
     pub(super) const fn new(window: Window) -> Self {
-        Self { window, open: Vec::new(), closing: None, waiting: Vec::new() }
+        Self {
+            window,
+            open: Vec::new(),
+            closing: None,
+            waiting: Vec::new(),
+        }
     }
 
     /// The open window.
@@ -75,13 +80,20 @@ impl Log {
         chunk.push(left);
         if chunk.len() >= CHUNK_ENTRIES {
             let left = std::mem::take(chunk);
-            self.waiting.push(Chunk { window, left, closes: None });
+            self.waiting.push(Chunk {
+                window,
+                left,
+                closes: None,
+            });
         }
     }
 
     /// Closes the open window and opens `next`. The window before must be finished.
     pub(super) fn close(&mut self, next: Window) {
-        debug_assert!(self.closing.is_none(), "a window closes only after the sweep of the one before");
+        debug_assert!(
+            self.closing.is_none(),
+            "a window closes only after the sweep of the one before"
+        );
         self.closing = Some((self.window, std::mem::take(&mut self.open)));
         self.window = next;
     }
@@ -89,7 +101,11 @@ impl Log {
     /// The sweep has found every tally of the closed window.
     pub(super) fn finish(&mut self, skipped: Vec<(PortId, Skipped)>) {
         if let Some((window, left)) = self.closing.take() {
-            self.waiting.push(Chunk { window, left, closes: Some(skipped) });
+            self.waiting.push(Chunk {
+                window,
+                left,
+                closes: Some(skipped),
+            });
         }
     }
 

@@ -92,7 +92,12 @@ impl<'a> Frame<'a> {
         if !known {
             headers.defect.get_or_insert(packet::Defect::Offload);
         }
-        Ok(Self { vnet, bytes, offload, headers })
+        Ok(Self {
+            vnet,
+            bytes,
+            offload,
+            headers,
+        })
     }
 
     /// Length of the largest IP packet that the frame stands for, bytes.
@@ -100,10 +105,14 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn largest_packet(&self) -> u32 {
         let wire = self.headers.wire;
-        let (Some(gso), Some(ip)) = (self.offload.gso, self.headers.ip()) else { return wire.bytes };
+        let (Some(gso), Some(ip)) = (self.offload.gso, self.headers.ip()) else {
+            return wire.bytes;
+        };
         let payload = match ip.l4 {
             L4::Tcp(tcp) => tcp.payload_len,
-            _ => ip.end.saturating_sub(u32::from(ip.l4_offset) + UDP_HEADER_LEN),
+            _ => ip
+                .end
+                .saturating_sub(u32::from(ip.l4_offset) + UDP_HEADER_LEN),
         };
         let repeated = wire.bytes.saturating_sub(payload) / wire.packets.max(1);
         payload.min(u32::from(gso.size)) + repeated
@@ -200,9 +209,17 @@ impl Switch {
     }
 
     /// Decides about a frame like [`Self::forward`], tells `watch` every stage, and changes nothing.
-    pub fn trace(&self, now: Now, rx: PortId, frame: &Frame<'_>, watch: &mut impl Observer) -> Vec<Step> {
+    pub fn trace(
+        &self,
+        now: Now,
+        rx: PortId,
+        frame: &Frame<'_>,
+        watch: &mut impl Observer,
+    ) -> Vec<Step> {
         let mut steps = vec![self.decide(now, rx, frame, None, watch)];
-        let flood = steps.iter().any(|step| step.fate == Fate::Flood && step.is_accept());
+        let flood = steps
+            .iter()
+            .any(|step| step.fate == Fate::Flood && step.is_accept());
         if let Some(sender) = self.port(rx).filter(|_| flood) {
             let unknown_only = !frame.headers.eth.dst.is_group();
             for to in self.fdb.copies(sender.config.segment, rx, unknown_only) {
@@ -218,7 +235,8 @@ impl Switch {
             port.counters.rx += 1;
             let kind = flowlog::NotRecorded::Malformed as usize;
             port.counters.not_recorded[kind].add(packet::Direction::Egress, false, 1);
-            port.counters.count_refusal(packet::Verdict::Drop(packet::Reason::Malformed), 1);
+            port.counters
+                .count_refusal(packet::Verdict::Drop(packet::Reason::Malformed), 1);
         }
     }
 
@@ -258,7 +276,11 @@ impl Switch {
     /// The chunks of the log that are ready for the log thread.
     #[must_use]
     pub fn fetch_log(&mut self) -> Vec<Chunk> {
-        if self.log.is_ready() { self.log.fetch() } else { Vec::new() }
+        if self.log.is_ready() {
+            self.log.fetch()
+        } else {
+            Vec::new()
+        }
     }
 
     /// The present policy's number.

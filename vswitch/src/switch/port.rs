@@ -92,8 +92,16 @@ impl Port {
 
     /// Counts packets that no record will hold.
     #[inline]
-    pub(super) fn skip(&mut self, older: bool, direction: packet::Direction, accepted: bool, wire: Wire) {
-        self.counters.skipped.add(direction, accepted, u64::from(wire.packets));
+    pub(super) fn skip(
+        &mut self,
+        older: bool,
+        direction: packet::Direction,
+        accepted: bool,
+        wire: Wire,
+    ) {
+        self.counters
+            .skipped
+            .add(direction, accepted, u64::from(wire.packets));
         let skipped = &mut self.skipped[usize::from(older)];
         skipped.packets += u64::from(wire.packets);
         skipped.bytes += u64::from(wire.bytes);

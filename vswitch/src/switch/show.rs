@@ -41,14 +41,25 @@ pub struct FlowView {
 
 impl Switch {
     /// Connections whose slot lies in `range`, of both families; `None` past the end of both arenas.
-    pub fn connections_in(&self, range: std::ops::Range<u32>, now_ms: u32, out: &mut Vec<ConnectionView>) -> Option<()> {
-        let ended = range.start >= self.tables.v4.arena_len() && range.start >= self.tables.v6.arena_len();
+    pub fn connections_in(
+        &self,
+        range: std::ops::Range<u32>,
+        now_ms: u32,
+        out: &mut Vec<ConnectionView>,
+    ) -> Option<()> {
+        let ended =
+            range.start >= self.tables.v4.arena_len() && range.start >= self.tables.v6.arena_len();
         self.views::<[u8; 4]>(range.clone(), now_ms, out);
         self.views::<[u8; 16]>(range, now_ms, out);
         (!ended).then_some(())
     }
 
-    fn views<A: Address>(&self, range: std::ops::Range<u32>, now_ms: u32, out: &mut Vec<ConnectionView>) {
+    fn views<A: Address>(
+        &self,
+        range: std::ops::Range<u32>,
+        now_ms: u32,
+        out: &mut Vec<ConnectionView>,
+    ) {
         let table = A::table(&self.tables);
         let range = range.start..range.end.min(table.arena_len());
         for slot in table.slots_in(range) {

@@ -19,7 +19,10 @@ impl Judged {
     #[inline]
     #[must_use]
     pub const fn plain(verdict: Verdict) -> Self {
-        Self { verdict, rule: RuleRef::NONE }
+        Self {
+            verdict,
+            rule: RuleRef::NONE,
+        }
     }
 
     /// Refused.
@@ -40,7 +43,10 @@ impl Judged {
     #[inline]
     #[must_use]
     pub fn of(side: Side) -> Option<Self> {
-        Some(Self { verdict: side.verdict()?, rule: side.rule() })
+        Some(Self {
+            verdict: side.verdict()?,
+            rule: side.rule(),
+        })
     }
 }
 
@@ -127,7 +133,13 @@ impl Step {
     #[inline]
     #[must_use]
     pub const fn new(fate: Fate) -> Self {
-        Self { fate, egress: None, ingress: None, tracked: Tracked::No, fragment: FragmentStep::None }
+        Self {
+            fate,
+            egress: None,
+            ingress: None,
+            tracked: Tracked::No,
+            fragment: FragmentStep::None,
+        }
     }
 
     /// Refused at the first port that filters: the sender, or the receiver where the sender does not.
@@ -163,7 +175,10 @@ pub(super) fn verdicts(sides: [Side; 2], way: Way) -> (Option<Judged>, Option<Ju
         Way::Reply => [sides[1], sides[0]].map(|side| {
             Judged::of(side).map(|judged| match judged.verdict {
                 Verdict::Accept(Basis::Unfiltered) | Verdict::Drop(_) => judged,
-                Verdict::Accept(_) => Judged { verdict: Verdict::Accept(Basis::Reply), rule: judged.rule },
+                Verdict::Accept(_) => Judged {
+                    verdict: Verdict::Accept(Basis::Reply),
+                    rule: judged.rule,
+                },
             })
         }),
     };
@@ -190,10 +205,19 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_at_the_port_whose_rule_is_gone_also_for_replies() {
-        assert_eq!(why([RULE, RULE], Way::Reply), [Some("reply"), Some("reply")]);
-        assert_eq!(why([RULE, REVOKED], Way::Original), [Some("rule"), Some("revoked")]);
+        assert_eq!(
+            why([RULE, RULE], Way::Reply),
+            [Some("reply"), Some("reply")]
+        );
+        assert_eq!(
+            why([RULE, REVOKED], Way::Original),
+            [Some("rule"), Some("revoked")]
+        );
         assert_eq!(why([RULE, REVOKED], Way::Reply), [Some("revoked"), None]);
         assert_eq!(why([REVOKED, RULE], Way::Original), [Some("revoked"), None]);
-        assert_eq!(why([REVOKED, RULE], Way::Reply), [Some("reply"), Some("revoked")]);
+        assert_eq!(
+            why([REVOKED, RULE], Way::Reply),
+            [Some("reply"), Some("revoked")]
+        );
     }
 }

@@ -123,11 +123,15 @@ impl Switch {
         match self.sweep.family {
             Family::V4 => {
                 slots.extend(self.tables.v4.slots_in(range));
-                slots.iter().for_each(|&slot| self.visit::<[u8; 4]>(now, slot));
+                slots
+                    .iter()
+                    .for_each(|&slot| self.visit::<[u8; 4]>(now, slot));
             }
             Family::V6 => {
                 slots.extend(self.tables.v6.slots_in(range));
-                slots.iter().for_each(|&slot| self.visit::<[u8; 16]>(now, slot));
+                slots
+                    .iter()
+                    .for_each(|&slot| self.visit::<[u8; 16]>(now, slot));
             }
         }
         self.sweep.slots = slots;
@@ -175,7 +179,10 @@ impl Switch {
             A::leave_slot(self, slot);
         }
         if conn.policy_epoch != self.policy_epoch {
-            A::table_mut(&mut self.tables).entry_mut(slot).conn.policy_epoch = 0;
+            A::table_mut(&mut self.tables)
+                .entry_mut(slot)
+                .conn
+                .policy_epoch = 0;
         }
     }
 }

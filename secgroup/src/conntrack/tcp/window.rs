@@ -206,7 +206,7 @@ impl Peer {
         self.max_win = self.max_win.max(units as u16);
     }
 
-    pub(super) fn set_scale(&mut self, scale: u8) {
+    fn set_scale(&mut self, scale: u8) {
         let bytes = self.window();
         self.scale = self.scale & 0xf0 | scale;
         self.max_win = 0;

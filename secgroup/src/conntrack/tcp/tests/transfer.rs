@@ -1,11 +1,7 @@
 //! Transfers between a small sender and a small receiver over a link that loses and reorders, on
 //! either side of the switch: not one segment may be invalid.
 
-use super::{
-    tests::{Flow, seg},
-    *,
-};
-use packet::tcp_flags::{ACK, SYN};
+use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -253,5 +249,34 @@ proptest! {
         let link = Link { loss, reorder, scale, frame, start, seed };
         let total = frame * 400;
         prop_assert_eq!(transfer(&link, total), total);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever is sent, nothing overflows and the scales stay in range.
+    #[test]
+    fn no_sequence_of_segments_does_harm(
+        start: u32,
+        steps in prop::collection::vec(
+            (any::<bool>(), any::<u8>(), -3000_i32..3000, any::<(u16, Option<u8>, Option<u32>)>(), any::<u32>()),
+            0..60,
+        ),
+    ) {
+        let mut flow = Flow::open(seg(SYN, start, 0));
+        for (is_reply, flags, offset, (window, window_scale, sack), payload_len) in steps {
+            let way = if is_reply { Way::Reply } else { Way::Original };
+            let near = start.wrapping_add_signed(offset);
+            // Legal flags half of the time, and numbers near those of the connection.
+            let flags = if flags & 0x40 == 0 { flags } else { [SYN, SYN | ACK, ACK, FIN | ACK, RST][usize::from(flags % 5)] };
+            let payload_len = payload_len >> (flags & 31);
+            let tcp = Tcp { window, window_scale, sack, payload_len, ..seg(flags, near, near) };
+            let before = (flow.state, flow.window);
+            match flow.step(way, tcp) {
+                Ok(_) => prop_assert!(flow.window.peers.iter().all(|peer| peer.scale & 0x0f <= 14)),
+                Err(_) => prop_assert_eq!(before, (flow.state, flow.window)),
+            }
+        }
     }
 }

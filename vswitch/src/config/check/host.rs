@@ -1,0 +1,230 @@
+//! The daemon's own settings: paths, workers, connection tracking, spool, object storage.
+
+use super::values::{parsed, ranged, worded};
+use crate::config::file::{self, File};
+use crate::config::limits::{MAX_CONNECTIONS, MAX_SPOOL_BYTES, MAX_WORKERS, MIN_SPOOL_BYTES};
+use crate::config::mistake::{Findings, quoted};
+use crate::config::places::Place;
+use crate::config::plan::{Conntrack, ObjectStorage, Secret, Workers};
+use crate::config::units::ByteSize;
+use flowlog::Zone;
+use secgroup::conntrack::{Settings, Timeouts};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// The socket of the running daemon where nothing is said.
+pub(super) const CONTROL_SOCKET: &str = "/run/vswitch/control.sock";
+/// Spool and memory where nothing is said.
+pub(super) const STATE_DIR: &str = "/var/lib/vswitch";
+/// Connections of the table where nothing is said.
+const DEFAULT_CONNECTIONS: u32 = 1 << 20;
+/// Bytes of the spool where nothing is said: 1 GiB.
+const DEFAULT_SPOOL_BYTES: u64 = 1 << 30;
+/// Zone of file names where nothing is said.
+const DEFAULT_TIME_ZONE: &str = "UTC";
+
+/// Longest path of a UNIX socket (`sun_path` of `unix(7)` less its zero).
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// A path, of the length that even a socket may have.
+pub(super) fn path(
+    text: Option<&str>,
+    default: &str,
+    at: &Place,
+    findings: &mut Findings,
+) -> PathBuf {
+    let text = text.unwrap_or(default);
+    if text.is_empty() || text.len() > MAX_SOCKET_PATH_BYTES || text.contains('\0') {
+        let remedy = format!("write a path of 1 to {MAX_SOCKET_PATH_BYTES} bytes, as {default}");
+        findings.mistake(at, format!("{} cannot be this path", quoted(text)), remedy);
+    }
+    PathBuf::from(text)
+}
+
+/// `auto` or a number.
+pub(super) fn workers(text: Option<&str>, at: &Place, findings: &mut Findings) -> Workers {
+    let Some(text) = text.filter(|text| *text != "auto") else {
+        return Workers::Auto;
+    };
+    let number = text
+        .parse::<u32>()
+        .ok()
+        .filter(|number| (1..=MAX_WORKERS).contains(number));
+    let number = number.and_then(|number| NonZeroUsize::new(number as usize));
+    let Some(number) = number else {
+        let problem = format!("{} is not a number of workers", quoted(text));
+        findings.mistake(at, problem, format!("write `auto`, or 1 to {MAX_WORKERS}"));
+        return Workers::Auto;
+    };
+    Workers::Fixed(number)
+}
+
+/// The zone of file names, known to this host, with its name.
+pub(super) fn time_zone(file: &File, findings: &mut Findings) -> (String, Zone) {
+    let name = file.time_zone.as_deref().unwrap_or(DEFAULT_TIME_ZONE);
+    let zone = Zone::parse(name).unwrap_or_else(|error| {
+        worded(&error, &Place::root().key("time_zone"), findings);
+        Zone::utc()
+    });
+    (name.to_owned(), zone)
+}
+
+/// The spool's limit.
+pub(super) fn spool_max_bytes(file: &File, findings: &mut Findings) -> u64 {
+    let at = Place::root().key("spool").key("max_bytes");
+    let Some(text) = &file.spool.max_bytes else {
+        return DEFAULT_SPOOL_BYTES;
+    };
+    let Some(size) = parsed(text, &at, findings) else {
+        return DEFAULT_SPOOL_BYTES;
+    };
+    let ByteSize(bytes) = ranged(
+        size,
+        ByteSize(MIN_SPOOL_BYTES)..=ByteSize(MAX_SPOOL_BYTES),
+        "",
+        &at,
+        findings,
+    );
+    bytes
+}
+
+/// Connection tracking.
+pub(super) fn conntrack(file: &File, findings: &mut Findings) -> Conntrack {
+    let at = Place::root().key("conntrack");
+    let typed = &file.conntrack;
+    let limit = ranged(
+        typed.limit.unwrap_or(DEFAULT_CONNECTIONS),
+        1..=MAX_CONNECTIONS,
+        " connections",
+        &at.key("limit"),
+        findings,
+    );
+    Conntrack {
+        limit,
+        persist_established: typed.persist_established.unwrap_or(false),
+        settings: Settings {
+            tcp_loose: typed.tcp_loose.unwrap_or(true),
+            tcp_be_liberal: typed.tcp_be_liberal.unwrap_or(false),
+            timeouts: timeouts(&typed.timeouts, &at.key("timeouts"), findings),
+        },
+    }
+}
+
+/// Idle timeouts: the kernel's defaults, and over them what the file says.
+fn timeouts(typed: &file::Timeouts, at: &Place, findings: &mut Findings) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    for (name, seconds) in typed.given() {
+        if let Err(error) = timeouts.set(name, seconds) {
+            // The place says the name already.
+            let text = error.to_string();
+            worded(
+                &text.trim_start_matches(name).trim_start_matches(": "),
+                &at.key(name),
+                findings,
+            );
+        }
+    }
+    timeouts
+}
+
+/// Object storage, where it is configured.
+pub(super) fn object_storage(file: &File, findings: &mut Findings) -> Option<ObjectStorage> {
+    let at = Place::root().key("object_storage");
+    let typed = file.object_storage.as_ref()?;
+    check_endpoint(&typed.endpoint, &at.key("endpoint"), findings);
+    let access_key = secret(
+        typed.access_key_env.as_ref(),
+        typed.access_key_file.as_ref(),
+        "access_key",
+        &at,
+        findings,
+    );
+    let secret_key = secret(
+        typed.secret_key_env.as_ref(),
+        typed.secret_key_file.as_ref(),
+        "secret_key",
+        &at,
+        findings,
+    );
+    Some(ObjectStorage {
+        endpoint: typed.endpoint.clone(),
+        region: typed.region.clone().unwrap_or_else(|| file.region.clone()),
+        path_style: typed.path_style.unwrap_or(true),
+        access_key: access_key?,
+        secret_key: secret_key?,
+    })
+}
+
+fn check_endpoint(endpoint: &str, at: &Place, findings: &mut Findings) {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| endpoint.strip_prefix(scheme));
+    let host = rest
+        .map(|rest| rest.trim_end_matches('/'))
+        .filter(|host| !host.is_empty());
+    match host {
+        // Not quoted: what stands before the @ would be a secret.
+        Some(host) if host.contains('@') => {
+            let remedy =
+                "secrets do not stand in this file: use `access_key_env` and `secret_key_env`";
+            findings.mistake(at, "the address holds credentials", remedy);
+        }
+        Some(host) if !host.contains(['/', '?', '#', ' ']) => {}
+        _ => {
+            let problem = format!("{} is not the address of a store", quoted(endpoint));
+            findings.mistake(
+                at,
+                problem,
+                "write scheme, host and port, as http://127.0.0.1:9000",
+            );
+        }
+    }
+}
+
+/// Where a secret is found: exactly one of two keys.
+fn secret(
+    env: Option<&String>,
+    file: Option<&String>,
+    key: &str,
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<Secret> {
+    match (env, file) {
+        (Some(name), None) => {
+            check_variable(name, &at.key(&format!("{key}_env")), findings);
+            Some(Secret::Env(name.clone()))
+        }
+        (None, Some(path)) if !path.is_empty() => Some(Secret::File(PathBuf::from(path))),
+        (Some(_), Some(_)) => {
+            let problem = format!("`{key}_env` and `{key}_file` are both there");
+            findings.mistake(&at.key(&format!("{key}_file")), problem, "leave one");
+            None
+        }
+        _ => {
+            let remedy = format!(
+                "name an environment variable with `{key}_env`, or a file with `{key}_file`"
+            );
+            findings.mistake(at, format!("no {} is named", key.replace('_', " ")), remedy);
+            None
+        }
+    }
+}
+
+/// The name is not quoted: who mistakes the key for its name has written a secret here.
+fn check_variable(name: &str, at: &Place, findings: &mut Findings) {
+    let is_name = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|first| !first.is_ascii_digit());
+    if !is_name {
+        let remedy = "write the variable's name, as VSWITCH_S3_ACCESS_KEY, never the key itself";
+        findings.mistake(
+            at,
+            "this is not the name of an environment variable",
+            remedy,
+        );
+    }
+}

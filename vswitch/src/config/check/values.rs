@@ -1,0 +1,108 @@
+//! Single values: numbers in their range, texts of their form.
+
+use crate::config::mistake::{Findings, quoted};
+use crate::config::names::{choice, has_name_characters, nearest};
+use crate::config::places::Place;
+use secgroup::Limit;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// A number in its range; outside it, a mistake and the lower end as stand-in.
+pub(super) fn ranged<N>(
+    value: N,
+    range: RangeInclusive<N>,
+    unit: &str,
+    at: &Place,
+    findings: &mut Findings,
+) -> N
+where
+    N: PartialOrd + Copy + Display,
+{
+    if range.contains(&value) {
+        return value;
+    }
+    let (start, end) = (*range.start(), *range.end());
+    findings.mistake(
+        at,
+        format!("{value} is out of range"),
+        format!("write {start} to {end}{unit}"),
+    );
+    start
+}
+
+/// A list that is too long is a mistake.
+pub(super) fn check_count(len: usize, max: usize, at: &Place, findings: &mut Findings) {
+    if len > max {
+        findings.mistake(
+            at,
+            format!("{len} entries are more than the {max} that may stand here"),
+            "leave some out",
+        );
+    }
+}
+
+/// A word with the characters of names that is no name of an object.
+pub(super) fn check_word(text: &str, what: &str, at: &Place, findings: &mut Findings) {
+    if text.is_empty()
+        || text.len() > crate::config::limits::MAX_NAME_BYTES
+        || !has_name_characters(text)
+    {
+        let problem = format!("{} cannot be {what}", quoted(text));
+        findings.mistake(at, problem, "use letters, digits, `. _ -` only");
+    }
+}
+
+/// Whether a limit of the security groups is kept; beyond it nothing is read one by one.
+pub(super) fn check_limit(limit: Limit, len: usize, at: &Place, findings: &mut Findings) -> bool {
+    limit
+        .check(len)
+        .inspect_err(|error| worded(error, at, findings))
+        .is_ok()
+}
+
+/// The value of a word of a closed list; for another word, a mistake with the words that there are.
+pub(super) fn one_of<T: Copy>(
+    text: &str,
+    known: &[(&str, T)],
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<T> {
+    let found = known
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value);
+    if found.is_none() {
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        let remedy = match nearest(text, words.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("write {}", choice(&words)),
+        };
+        findings.mistake(at, format!("{} is not known here", quoted(text)), remedy);
+    }
+    found
+}
+
+/// A value read from text; what does not read is a mistake in the words of its reader's error.
+///
+/// Errors of this program have the form `PROBLEM; REMEDY`.
+pub(super) fn parsed<T>(text: &str, at: &Place, findings: &mut Findings) -> Option<T>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            worded(&error, at, findings);
+            None
+        }
+    }
+}
+
+/// Notes an error whose text has the form `PROBLEM; REMEDY`.
+pub(super) fn worded(error: &impl Display, at: &Place, findings: &mut Findings) {
+    let text = error.to_string();
+    let (problem, remedy) = text.split_once("; ").unwrap_or((&text, "correct it"));
+    findings.mistake(at, problem, remedy);
+}

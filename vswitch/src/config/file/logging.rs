@@ -1,0 +1,89 @@
+//! Loggers and where their files go, as typed.
+
+use super::shape::{OneOrMany, TextOrNumber};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A logger: which records are collected, how they are written, and where to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlowlogLogger {
+    /// UUID, part of the default file name; derived from the name when absent.
+    pub id: Option<String>,
+    /// Name: letters, digits, `. _ -`.
+    pub name: String,
+    /// What is watched: `VPC`, `SUBNET` or `PORT`.
+    #[schemars(extend("enum" = ["VPC", "SUBNET", "PORT"]))]
+    pub resource_type: String,
+    /// The VPC, subnet or port, by name or id.
+    pub resource: String,
+    /// Which verdicts: `ALL` (default), `ACCEPT` or `DROP`.
+    #[schemars(extend("enum" = ["ALL", "ACCEPT", "DROP", null]))]
+    pub filter: Option<String>,
+    /// Only what opens connections, and every DROP; default false.
+    pub connection_setup_only: Option<bool>,
+    /// Whole seconds with their unit, `1s` to `15m`, default `60s`.
+    pub aggregation_interval: Option<String>,
+    /// A profile (`nhn-18`, default) or a list of field names.
+    pub fields: Option<OneOrMany>,
+    /// `CSV` (default) or `PARQUET`.
+    #[schemars(extend("enum" = ["CSV", "PARQUET", null]))]
+    pub log_format: Option<String>,
+    /// `RAW` (default), `GZIP` or `ZSTD`.
+    #[schemars(extend("enum" = ["RAW", "GZIP", "ZSTD", null]))]
+    pub compression_type: Option<String>,
+    /// `FILE` (default), `OBS` or `IPFIX`.
+    #[schemars(extend("enum" = ["FILE", "OBS", "IPFIX", null]))]
+    pub storage_type: Option<String>,
+    /// FILE: a directory; OBS: `s3://bucket/prefix`; IPFIX: `udp://host:port`.
+    pub storage_url: String,
+    /// `HOUR` (default), `DAY` or a template of `#{year} #{month} #{day} #{hour}`.
+    pub partition_period: Option<String>,
+    /// File name with each of its seven variables once.
+    pub customized_file_name: Option<String>,
+    /// Time zone of file names and partitions; the file's own `time_zone` when absent.
+    pub time_zone: Option<String>,
+    /// Rows of a file at most, default 20000.
+    pub rows_per_file: Option<u32>,
+    /// Whether an interval without a record has a file: `write` (default) or `skip`.
+    #[schemars(extend("enum" = ["write", "skip", null]))]
+    pub empty_intervals: Option<String>,
+    /// Which packets: `seed` (default) or `all`.
+    #[schemars(extend("enum" = ["seed", "all", null]))]
+    pub scope: Option<String>,
+    /// Records held at most in an interval.
+    pub flow_limit: Option<u32>,
+    /// Account in the key layout of the AWS profiles.
+    pub account_id: Option<String>,
+    /// Whether it collects, default true.
+    pub admin_state_up: Option<bool>,
+}
+
+/// S3-compatible object storage. The keys themselves stand in the environment or in files.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectStorage {
+    /// `http://` or `https://` address.
+    pub endpoint: String,
+    /// Region for signatures; the file's own `region` when absent.
+    pub region: Option<String>,
+    /// Bucket in the path, not in the host name; default true.
+    pub path_style: Option<bool>,
+    /// Name of the environment variable with the access key.
+    pub access_key_env: Option<String>,
+    /// File with the access key.
+    pub access_key_file: Option<String>,
+    /// Name of the environment variable with the secret key.
+    pub secret_key_env: Option<String>,
+    /// File with the secret key.
+    pub secret_key_file: Option<String>,
+}
+
+/// Where flow-log files wait until their store has them.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spool {
+    /// Size at most, default `1GiB`: bytes, or a number with `KiB`, `MiB`, `GiB`, `TiB`.
+    #[schemars(with = "Option<TextOrNumber>")]
+    pub max_bytes: Option<String>,
+}
