@@ -120,7 +120,11 @@ impl Filter {
     /// As the daemon is asked for it.
     #[must_use]
     pub fn select(self) -> Select {
-        Select { port: self.port, address: self.address.map(|prefix| prefix.0), limit: self.limit }
+        Select {
+            port: self.port,
+            address: self.address.map(|prefix| prefix.0),
+            limit: self.limit,
+        }
     }
 }
 
@@ -277,7 +281,12 @@ mod tests {
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["vswitch", "vswitch check", "vswitch replay --config x", "vswitch show ports --limit 0"] {
+        for line in [
+            "vswitch",
+            "vswitch check",
+            "vswitch replay --config x",
+            "vswitch show ports --limit 0",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -23,12 +23,14 @@ mod server;
 mod session;
 mod socket;
 
+pub use answer::trace;
 pub use record::LogRow;
 pub use request::{LIMIT_DEFAULT, LIMIT_MAX, Request, Select};
 pub use rows::{
-    AuditRow, ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply, SideText,
+    AuditRow, ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow,
+    PortRow, Reply, SideText,
 };
-pub use rules::RuleBook;
+pub use rules::{RuleBook, rule_words};
 pub use server::{CLIENTS_MAX, FOLLOWERS_MAX, REQUEST_BYTES_MAX, Server};
 pub use session::{Session, SessionError, ask};
 pub use socket::SocketError;
