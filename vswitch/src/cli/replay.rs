@@ -129,21 +129,21 @@ fn print(out: &mut Output, json: bool, summary: Summary) -> Result<(), Error> {
     }
     writeln!(
         out,
-        "\n{frames} frames replayed, {delivered} copies delivered"
+        "\nframes replayed: {frames}; copies delivered: {delivered}"
     )?;
     if received > 0 {
         writeln!(
             out,
-            "{received} frames of a port's capture were sent by another port and left out"
+            "left out of a port's capture, for another port had sent them: {received}"
         )?;
     }
     if unknown > 0 {
         writeln!(
             out,
-            "{unknown} frames match no port: recorded with direction unknown"
+            "of no port, hence recorded with direction unknown: {unknown}"
         )?;
     }
-    writeln!(out, "{rows} rows in {} files", files.len())?;
+    writeln!(out, "rows: {rows}; files: {}", files.len())?;
     for file in &files {
         writeln!(out, "  {}", file.display())?;
     }
