@@ -1,6 +1,6 @@
 //! The text of a trace: what happened to a packet stage by stage, and why.
 //!
-//! [`Recorder`] watches the very function that forwards ([`Switch::trace`]); nothing here decides
+//! A recorder watches the very function that forwards ([`Switch::trace`]); nothing here decides
 //! anything. It notes words while the switch's lock is held, and everything that needs the
 //! configuration (rules, remedies) is told afterwards.
 

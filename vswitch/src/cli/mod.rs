@@ -1,4 +1,4 @@
-//! The command line: reads it, runs a command, ends with an exit code ([`failure`]).
+//! The command line: reads it, runs a command, ends with an exit code (`failure.rs`).
 
 mod args;
 mod check;
