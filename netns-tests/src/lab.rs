@@ -185,7 +185,7 @@ impl Lab {
             answer = said.rsplit_once('\n').and_then(|(lines, _)| {
                 lines
                     .lines()
-                    .find(|line| line.contains("reload"))
+                    .find(|line| line.contains("reloaded"))
                     .map(str::to_owned)
             });
             answer.is_some()
