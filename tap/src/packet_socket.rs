@@ -112,9 +112,7 @@ impl PacketSocket {
     /// As [`PacketSocket::send`], where not even the first went.
     pub fn send_repeatedly(&self, frame: &[u8], times: usize) -> std::io::Result<usize> {
         let part = [IoSlice::new(frame)];
-        let mut buffers: Vec<_> = (0..times)
-            .map(|_| SendAncillaryBuffer::default())
-            .collect();
+        let mut buffers: Vec<_> = (0..times).map(|_| SendAncillaryBuffer::default()).collect();
         let mut messages: Vec<_> = buffers
             .iter_mut()
             .map(|none| MMsgHdr::new(&part, none))
