@@ -1,6 +1,6 @@
 //! `vswitch show`: asks the daemon and prints rows.
 
-use super::args::{Ask, ShowCommand};
+use super::args::{ShowArgs, ShowCommand};
 use super::failure::FAILED;
 use super::output::Output;
 use super::select::utc;
@@ -18,8 +18,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 /// Asks and prints. An audit that does not hold exits with 1.
-pub(super) fn show(command: ShowCommand) -> Result<ExitCode> {
-    let (request, from) = request(command);
+pub(super) fn show(ShowArgs { ask: from, what }: ShowArgs) -> Result<ExitCode> {
+    let request = request(what);
     let reply = ask(&from.socket, &request)?;
     let mut out = Output::stdout();
     let mut code = ExitCode::SUCCESS;
@@ -58,16 +58,16 @@ pub(super) fn show(command: ShowCommand) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn request(command: ShowCommand) -> (Request, Ask) {
+fn request(command: ShowCommand) -> Request {
     match command {
-        ShowCommand::Ports { ask, filter } => (Request::Ports(filter.select()), ask),
-        ShowCommand::Fdb { ask, filter } => (Request::Fdb(filter.select()), ask),
-        ShowCommand::Groups { ask, filter } => (Request::Groups(filter.select()), ask),
-        ShowCommand::Connections { ask, filter } => (Request::Connections(filter.select()), ask),
-        ShowCommand::Flows { ask, filter } => (Request::Flows(filter.select()), ask),
-        ShowCommand::Loggers { ask } => (Request::Loggers, ask),
-        ShowCommand::Drops { ask, filter } => (Request::Drops(filter.select()), ask),
-        ShowCommand::Audit { ask } => (Request::Audit, ask),
+        ShowCommand::Ports(filter) => Request::Ports(filter.select()),
+        ShowCommand::Fdb(filter) => Request::Fdb(filter.select()),
+        ShowCommand::Groups(filter) => Request::Groups(filter.select()),
+        ShowCommand::Connections(filter) => Request::Connections(filter.select()),
+        ShowCommand::Flows(filter) => Request::Flows(filter.select()),
+        ShowCommand::Loggers => Request::Loggers,
+        ShowCommand::Drops(filter) => Request::Drops(filter.select()),
+        ShowCommand::Audit => Request::Audit,
     }
 }
 

@@ -24,7 +24,8 @@ fn a_connection_whose_rule_goes_is_cut_both_ways_and_resumes_when_the_rule_retur
     lab.group("B", EG);
     // The server alone is sending: it is cut without waiting for a packet of the client.
     talk.clone().says(&mut lab, 1, "psh,ack", 100, "B> revoked");
-    talk.clone().says(&mut lab, 0, "psh,ack", 10, "A> rule, >B revoked");
+    talk.clone()
+        .says(&mut lab, 0, "psh,ack", 10, "A> rule, >B revoked");
     assert_eq!(lab.refused("B", Reason::Revoked), 2);
     lab.logs("A> rule 1, >B revoked 1, B> revoked 1");
     lab.group("B", WEB);
