@@ -1,5 +1,6 @@
 //! Configurations that hold, and what they mean.
 
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use vswitch::config::{Config, Kind, Plan, Role};
@@ -109,7 +110,7 @@ fn the_full_configuration_shows_every_key_of_the_schema() {
         .iter()
         .filter(|key| !full.contains(key.as_str()))
         .collect();
-    // The two need an AWS profile and a collector, and are refused as long as there is none.
+    // It belongs to the AWS profiles, and is refused as long as there is none.
     assert_eq!(
         absent,
         ["account_id"],
@@ -221,6 +222,25 @@ fn a_long_file_of_noise_is_refused_and_never_a_panic() {
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n\
                 d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nregion: *e\n";
     assert!(Config::parse(bomb, "bomb.yaml").is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_file_with_any_piece_replaced_is_read_or_refused_and_never_a_panic(
+        at in 0..NORMATIVE.len(),
+        length in 0..24_usize,
+        piece in r"(\PC|[\[\]{}:,#&*!|>' \-\n\t0-9]){0,6}|/0|::/0|65536|-1|\.\.|UTC|default",
+    ) {
+        let end = (at + length).min(NORMATIVE.len());
+        let (Some(before), Some(behind)) = (NORMATIVE.get(..at), NORMATIVE.get(end..)) else {
+            return Ok(());
+        };
+        if let Err(error) = Config::parse(&format!("{before}{piece}{behind}"), "test.yaml") {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,8 @@ pub(super) const MAX_YAML_ALIAS_EVENTS: usize = 1_000_000;
 
 /// Characters of a value that a message quotes.
 pub(super) const MAX_VALUE_CHARS: usize = 80;
+/// Longest words that are compared letter by letter; the work grows with the square.
+pub(super) const MAX_COMPARED_BYTES: usize = 64;
 /// Names that a message lists as what could have been meant.
 pub(super) const MAX_NAMES_LISTED: usize = 8;
 /// Mistakes that a message prints; the others are counted.

@@ -3,6 +3,7 @@
 use super::limits::MAX_VALUE_CHARS;
 use super::places::{Place, Places, Position};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fmt;
 
 /// One mistake of meaning in a configuration file.
@@ -86,16 +87,23 @@ impl Findings {
         self.notices.push((place.clone(), text.into()));
     }
 
+    /// Whether there is nothing to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.mistakes.is_empty() && self.notices.is_empty()
+    }
+
     /// Mistakes found so far.
     pub(super) fn count(&self) -> usize {
         self.mistakes.len()
     }
 
-    /// Whether this place, or one inside it, has a mistake already.
-    pub(super) fn has_within(&self, place: &Place) -> bool {
+    /// The places that have a mistake, and those that they are in.
+    pub(super) fn places(&self) -> HashSet<Place> {
+        let chain = |place: &Place| std::iter::successors(Some(place.clone()), Place::parent);
         self.mistakes
             .iter()
-            .any(|(other, ..)| other.is_within(place))
+            .flat_map(|(place, ..)| chain(place))
+            .collect()
     }
 
     /// Mistakes and notices with their positions, in the order of the file.

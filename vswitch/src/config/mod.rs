@@ -67,7 +67,12 @@ impl Config {
         })?;
         let mut findings = Findings::default();
         let plan = check::resolve(&typed, &mut findings);
-        let (mistakes, notices) = findings.located(&Places::of(text));
+        let places = if findings.is_empty() {
+            Places::default()
+        } else {
+            Places::of(text)
+        };
+        let (mistakes, notices) = findings.located(&places);
         match plan {
             Some(plan) => Ok((plan, notices)),
             None => Err(ConfigError::Meaning {

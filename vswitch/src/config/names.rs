@@ -1,7 +1,7 @@
 //! Names and references: what a name may be, who bears it, and which one was probably meant.
 
 use super::ids::Kind;
-use super::limits::{MAX_NAME_BYTES, MAX_NAMES_LISTED};
+use super::limits::{MAX_COMPARED_BYTES, MAX_MISTAKES_PRINTED, MAX_NAME_BYTES, MAX_NAMES_LISTED};
 use super::mistake::{Findings, quoted};
 use super::places::Place;
 use std::collections::HashMap;
@@ -145,13 +145,24 @@ impl Names {
         let found = self.find(reference);
         if found.is_none() {
             let problem = format!("no {} has the name or id {}", self.kind, quoted(reference));
-            findings.mistake(at, problem, self.suggestion(reference, &[]));
+            let remedy = self.suggestion(reference, &[], findings);
+            findings.mistake(at, problem, remedy);
         }
         found
     }
 
     /// What could have been meant, of these objects and of further names.
-    pub(super) fn suggestion(&self, reference: &str, further: &[&str]) -> String {
+    ///
+    /// Only for as many mistakes as are printed: each compares all names.
+    pub(super) fn suggestion(
+        &self,
+        reference: &str,
+        further: &[&str],
+        findings: &Findings,
+    ) -> String {
+        if findings.count() >= MAX_MISTAKES_PRINTED {
+            return format!("write the name or id of a {}", self.kind);
+        }
         let known = || {
             self.all
                 .iter()
@@ -179,7 +190,7 @@ pub(super) fn nearest<'a>(
     let limit = (wrong.chars().count() / 3).clamp(1, 3);
     let near = known
         .clone()
-        // Also keeps words of any length out of the table below.
+        .filter(|word| word.len() <= MAX_COMPARED_BYTES)
         .filter(|word| word.len().abs_diff(wrong.len()) <= limit)
         .map(|word| (distance(wrong, word), word))
         .filter(|(distance, _)| *distance <= limit)

@@ -47,13 +47,6 @@ impl Place {
         (!self.0.is_empty()).then(|| Self(self.0[..cut].to_owned()))
     }
 
-    /// Whether this place is the other one, or inside it.
-    #[must_use]
-    pub fn is_within(&self, other: &Self) -> bool {
-        let rest = self.0.strip_prefix(&other.0);
-        rest.is_some_and(|rest| rest.is_empty() || other.is_root() || rest.starts_with(['.', '[']))
-    }
-
     /// Whether this is the file itself.
     #[must_use]
     pub fn is_root(&self) -> bool {

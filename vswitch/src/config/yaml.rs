@@ -170,7 +170,7 @@ fn unknown_key(field: &str, expected: &[&'static str]) -> String {
     format!("unknown key {}; {remedy}", quoted(field))
 }
 
-/// Whether a key looks like one that would hold a secret.
+/// Whether a key, or the line that it stands in, looks like one that would hold a secret.
 fn is_secret(key: &str) -> bool {
     let key: String = key
         .to_ascii_lowercase()
@@ -207,9 +207,7 @@ fn plain(error: &Error) -> String {
 /// The line of a position, unless it could hold a secret or the place stands too far to the right.
 fn excerpt(text: &str, at: Position) -> Option<String> {
     let line = text.lines().nth(at.line - 1)?;
-    let may_hold_a_secret =
-        is_secret(line) && !["_env", "_file"].iter().any(|end| line.contains(end));
-    if at.column > MAX_VALUE_CHARS || may_hold_a_secret {
+    if at.column > MAX_VALUE_CHARS || is_secret(line) {
         return None;
     }
     // One column of excerpt per character of the file, so that the caret stands under its place.

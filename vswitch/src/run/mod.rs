@@ -103,7 +103,8 @@ impl Daemon {
             auditing: Mutex::default(),
         });
         let (log, receiver) = LogQueue::new();
-        let collector = Collector::new(plan.loggers.clone(), names);
+        let mut collector = Collector::new(plan.loggers.clone(), names);
+        collector.keep_records(true);
         *shared.loggers.lock() = collector.status();
         let log_shared = Arc::clone(&shared);
         let log_thread = std::thread::Builder::new()
@@ -148,7 +149,17 @@ impl Daemon {
         if let Some(what) = fixed_part(&old, &plan) {
             bail!("`{what}` cannot change while the switch runs; restart it");
         }
-        let prepared = Prepared::new(switch_config(&plan), &mut self.shared.rules.write())
+        let (running, wanted) = (switch_config(&old), switch_config(&plan));
+        let in_use: Vec<_> = running.ports.iter().map(|port| port.spec.clone()).collect();
+        if let Some(error) = wanted
+            .model
+            .check_change(&running.model, &in_use)
+            .into_iter()
+            .next()
+        {
+            return Err(error.into());
+        }
+        let prepared = Prepared::new(wanted, &mut self.shared.rules.write())
             .context("the policy cannot be built")?;
         let is_known = |port: &crate::config::Port| {
             old.ports

@@ -289,8 +289,9 @@ impl<'a> Replay<'a> {
             ms: (since_first_ms as u32).max(self.now.ms),
             wall_us: time_ns / 1_000,
         };
+        self.switch.enter(self.now);
         let due = self.now.wall_us.abs_diff(self.last_sweep_us) >= SWEEP_EVERY_US;
-        if due || self.switch.until_window_end_us(self.now) == 0 {
+        if due {
             self.last_sweep_us = self.now.wall_us;
             while self.switch.sweep(self.now) {}
             self.hand_over(seen);

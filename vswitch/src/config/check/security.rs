@@ -22,8 +22,8 @@ pub(super) struct Security {
     pub(super) group_names: Names,
     pub(super) groups: Vec<Group>,
     pub(super) address_groups: Vec<AddressGroup>,
-    /// Rules with an id of their own, and where they stand.
-    pub(super) rule_places: Vec<(Uuid, Place)>,
+    /// Where rules with an id of their own stand, the last one of each id.
+    pub(super) rule_places: HashMap<Uuid, Place>,
 }
 
 pub(super) fn resolve(file: &File, network: &Network, findings: &mut Findings) -> Security {
@@ -37,7 +37,7 @@ pub(super) fn resolve(file: &File, network: &Network, findings: &mut Findings) -
         address_groups: &address_groups,
     };
     let at = Place::root().key("security_groups");
-    let mut rule_places = Vec::new();
+    let mut rule_places = HashMap::new();
     let mut groups: Vec<Group> = Vec::new();
     for (i, (group, id)) in file.security_groups.iter().zip(&ids).enumerate() {
         groups.push(resolve_group(
@@ -156,7 +156,7 @@ impl References<'_> {
                     at,
                     problem,
                     self.group_names
-                        .suggestion(reference, &[Group::DEFAULT_NAME]),
+                        .suggestion(reference, &[Group::DEFAULT_NAME], findings),
                 );
                 None
             }
@@ -168,7 +168,7 @@ fn resolve_group(
     group: &file::SecurityGroup,
     id: Uuid,
     references: &References<'_>,
-    rule_places: &mut Vec<(Uuid, Place)>,
+    rule_places: &mut HashMap<Uuid, Place>,
     at: &Place,
     findings: &mut Findings,
 ) -> Group {
@@ -186,7 +186,7 @@ fn resolve_group(
             .or_default()
             .push_back(at.clone());
         if typed.id.is_some() {
-            rule_places.push((rule.id, at));
+            rule_places.insert(rule.id, at);
         }
         rules.push(rule);
     }
@@ -290,7 +290,11 @@ fn rule_id(text: &str, at: &Place, findings: &mut Findings) -> Option<Uuid> {
 }
 
 /// What only groups and ports together can get wrong, as the security groups judge it.
-pub(super) fn check_model(plan: &Plan, rule_places: &[(Uuid, Place)], findings: &mut Findings) {
+pub(super) fn check_model(
+    plan: &Plan,
+    rule_places: &HashMap<Uuid, Place>,
+    findings: &mut Findings,
+) {
     let model = Model {
         groups: plan.groups.clone(),
         address_groups: plan.address_groups.clone(),
@@ -298,12 +302,14 @@ pub(super) fn check_model(plan: &Plan, rule_places: &[(Uuid, Place)], findings: 
     let specs: Vec<_> = (0..plan.ports.len())
         .map(|index| plan.port_spec(index))
         .collect();
+    let told = findings.places();
     for error in model.check(&specs) {
         let Some((place, port)) = place_of(&error, rule_places) else {
             continue;
         };
-        // What was told about the value itself is nearer to the cause.
-        if findings.has_within(&place) {
+        // What was told about the value itself is nearer to the cause; an uplink has its own checks.
+        let is_uplink = port.is_some_and(|port| specs[usize::from(port.0)].uplink);
+        if is_uplink || told.contains(&place) {
             continue;
         }
         let text = error.to_string();
@@ -319,11 +325,15 @@ pub(super) fn check_model(plan: &Plan, rule_places: &[(Uuid, Place)], findings: 
 }
 
 /// Where a contradiction stands; none for those that were told when the reference was followed.
-fn place_of(error: &ModelError, rule_places: &[(Uuid, Place)]) -> Option<(Place, Option<PortId>)> {
+fn place_of(
+    error: &ModelError,
+    rule_places: &HashMap<Uuid, Place>,
+) -> Option<(Place, Option<PortId>)> {
     let of_port = |port: PortId, key: &str| {
         let place = Place::root().key("ports").item(port.0.into()).key(key);
         Some((place, Some(port)))
     };
+    let groups = || Place::root().key("security_groups");
     match error {
         ModelError::MixedGroups { port, .. } => of_port(*port, "security_groups"),
         ModelError::PortSecurityOff { port } => of_port(*port, "port_security_enabled"),
@@ -331,17 +341,13 @@ fn place_of(error: &ModelError, rule_places: &[(Uuid, Place)]) -> Option<(Place,
         ModelError::IllegalAddress { port, .. } => of_port(*port, "fixed_ips"),
         ModelError::MulticastPair { port, .. } => of_port(*port, "allowed_address_pairs"),
         ModelError::DuplicateId(id) => {
-            let rule = rule_places.iter().rfind(|(of_rule, _)| of_rule == id);
-            let place = rule.map_or_else(
-                || Place::root().key("security_groups"),
-                |(_, place)| place.key("id"),
-            );
-            Some((place, None))
+            let rule = rule_places.get(id).map(|place| place.key("id"));
+            Some((rule.unwrap_or_else(groups), None))
         }
         ModelError::TooMany {
             limit: Limit::RulesPerPolicy,
             ..
-        } => Some((Place::root().key("security_groups"), None)),
+        } => Some((groups(), None)),
         _ => None,
     }
 }

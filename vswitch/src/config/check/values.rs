@@ -53,11 +53,12 @@ pub(super) fn check_word(text: &str, what: &str, at: &Place, findings: &mut Find
     }
 }
 
-/// A limit of the security groups.
-pub(super) fn check_limit(limit: Limit, len: usize, at: &Place, findings: &mut Findings) {
-    if let Err(error) = limit.check(len) {
-        worded(&error, at, findings);
-    }
+/// Whether a limit of the security groups is kept; beyond it nothing is read one by one.
+pub(super) fn check_limit(limit: Limit, len: usize, at: &Place, findings: &mut Findings) -> bool {
+    limit
+        .check(len)
+        .inspect_err(|error| worded(error, at, findings))
+        .is_ok()
 }
 
 /// The value of a word of a closed list; for another word, a mistake with the words that there are.

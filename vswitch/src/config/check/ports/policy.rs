@@ -29,13 +29,15 @@ pub(super) fn groups(context: &Context<'_>, findings: &mut Findings) -> Vec<Uuid
     let Some(listed) = &context.typed.security_groups else {
         return default.filter(|_| filtered(context)).into_iter().collect();
     };
-    check_limit(Limit::GroupsPerPort, listed.len(), &at, findings);
+    if !check_limit(Limit::GroupsPerPort, listed.len(), &at, findings) {
+        return Vec::new();
+    }
     let mut groups: Vec<Uuid> = Vec::new();
     for (i, reference) in listed.iter().enumerate() {
         let at = at.item(i);
         match group(context, reference, default) {
             Some(id) if groups.contains(&id) => {
-                findings.notice(&at, format!("{} stands here twice", quoted(reference)))
+                findings.notice(&at, format!("{} stands here twice", quoted(reference)));
             }
             Some(id) => groups.push(id),
             None => {
@@ -44,7 +46,7 @@ pub(super) fn groups(context: &Context<'_>, findings: &mut Findings) -> Vec<Uuid
                 findings.mistake(
                     &at,
                     problem,
-                    names.suggestion(reference, &[Group::DEFAULT_NAME]),
+                    names.suggestion(reference, &[Group::DEFAULT_NAME], findings),
                 );
             }
         }
@@ -70,7 +72,9 @@ fn group(context: &Context<'_>, reference: &str, default: Option<Uuid>) -> Optio
 pub(super) fn pairs(context: &Context<'_>, findings: &mut Findings) -> Vec<Pair> {
     let at = context.at.key("allowed_address_pairs");
     let typed = &context.typed.allowed_address_pairs;
-    check_limit(Limit::PairsPerPort, typed.len(), &at, findings);
+    if !check_limit(Limit::PairsPerPort, typed.len(), &at, findings) {
+        return Vec::new();
+    }
     let mut pairs: Vec<Pair> = Vec::new();
     for (i, typed) in typed.iter().enumerate() {
         let at = at.item(i);
