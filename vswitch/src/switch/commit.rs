@@ -5,7 +5,7 @@ use super::fdb::Learned;
 use super::step::{Fate, FragmentStep, Judged, Left, Step, Tracked, verdicts};
 use super::{Attached, Frame, Now, Outbox, Switch};
 use flowlog::NotRecorded;
-use packet::{Direction, Ip, L4, Tcp, Wire};
+use packet::{Direction, Ip, L4, Reason, Tcp, Verdict, Wire};
 use secgroup::PortId;
 use secgroup::conntrack::{self, Advance, Conn, Key, Side, Slot, State, TcpWindow, Way, idle_ms};
 use std::net::IpAddr;
@@ -76,6 +76,9 @@ impl Switch {
             if !sender.filters() {
                 self.learn(now, rx, frame);
             }
+            if egress.verdict == Verdict::Drop(Reason::CtFull) {
+                self.look_elsewhere(frame);
+            }
         }
         if let Some(ingress) = step.ingress
             && let Some(port) = receiver.and_then(|to| self.port_mut(to))
@@ -83,6 +86,20 @@ impl Switch {
             port.counters.offered += packets;
             port.counters.count_refusal(ingress.verdict, packets);
         }
+    }
+
+    /// A full table had none that may give way where it was looked for: the next look goes further.
+    #[cold]
+    fn look_elsewhere(&mut self, frame: &Frame<'_>) {
+        if self.connections < self.connections_max {
+            return;
+        }
+        let budget = super::connection::EVICTION_BUDGET;
+        match frame.headers.ip().map(|ip| ip.src) {
+            Some(IpAddr::V4(_)) => self.tables.v4.victim(budget, |_| false),
+            Some(IpAddr::V6(_)) => self.tables.v6.victim(budget, |_| false),
+            None => None,
+        };
     }
 
     fn learn(&mut self, now: Now, rx: PortId, frame: &Frame<'_>) {
@@ -317,11 +334,7 @@ impl Switch {
     #[inline]
     fn tally(&mut self, now: Now, slot: Slot, way: Way, wire: Wire, flags: u8) {
         let tick = self.tick(now);
-        let window = self.window_mod8();
-        let entry = self.tables.v4.entry_mut(slot);
-        let tally = &entry.with[way as usize];
-        let apart = self.setup_apart && tally.setup_ends(flags);
-        if entry.conn.window() != window || tally.would_overflow(wire) || apart {
+        if self.must_leave(slot, way, wire, flags) {
             <[u8; 4]>::leave_slot(self, slot);
         }
         let entry = self.tables.v4.entry_mut(slot);
@@ -329,6 +342,15 @@ impl Switch {
         if slot.0 < self.audit_hand() {
             self.audit_adjust(slot, way, wire);
         }
+    }
+
+    /// Whether what an entry holds must leave before it can count another packet.
+    #[inline]
+    fn must_leave(&self, slot: Slot, way: Way, wire: Wire, flags: u8) -> bool {
+        let entry = self.tables.v4.entry(slot);
+        let tally = &entry.with[way as usize];
+        let apart = self.setup_apart && tally.setup_ends(flags);
+        entry.conn.window() != self.window_mod8() || tally.would_overflow(wire) || apart
     }
 
     /// Counts one side of a packet in an entry of its own.
@@ -359,24 +381,46 @@ impl Switch {
         let (key, swapped) = Key::new((src.octets(), src_port, from), (dst.octets(), dst_port, to));
         let hash = self.tables.v4.hash(&key, ip.protocol);
         let found = self.tables.v4.find(hash, &key, ip.protocol);
-        let Some(slot) = found.or_else(|| self.open_counter(rx, hash, key, ip.protocol, swapped))
-        else {
+        let slot = match found {
+            Some(slot) => {
+                let way = self.tables.v4.entry(slot).conn.way(swapped);
+                let judged_so = self.is_judged(slot, way, judged);
+                let leaves = !judged_so || self.must_leave(slot, way, wire, flags);
+                Some(slot).filter(|_| !leaves || self.charge(rx))
+            }
+            None => self.open_counter(rx, hash, key, ip.protocol, swapped),
+        };
+        let Some(slot) = slot else {
             if let Some(port) = self.port_mut(port) {
                 port.skip(false, direction, judged.verdict.is_accept(), wire);
             }
             return;
         };
-        let conn = &self.tables.v4.entry(slot).conn;
-        let way = conn.way(swapped);
-        if conn.sides[way as usize] != judged.side() {
+        let way = self.tables.v4.entry(slot).conn.way(swapped);
+        if !self.is_judged(slot, way, judged) {
             <[u8; 4]>::leave_slot(self, slot);
             self.tables.v4.entry_mut(slot).conn.sides[way as usize] = judged.side();
         }
         self.tally(now, slot, way, wire, flags);
     }
 
-    /// An entry that only counts, charged to the port that sent the packet: a flood of tuples uses up the
-    /// flooding guest's share and nobody else's.
+    fn is_judged(&self, slot: Slot, way: Way, judged: Judged) -> bool {
+        self.tables.v4.entry(slot).conn.sides[way as usize] == judged.side()
+    }
+
+    /// Charges the port that sent a packet for what it adds to the window's log, if it may add more.
+    fn charge(&mut self, rx: PortId) -> bool {
+        let Some(sender) = self.port_mut(rx) else {
+            return false;
+        };
+        let may_add = sender.added[0] < sender.config.flow_limit;
+        sender.added[0] += u32::from(may_add);
+        may_add
+    }
+
+    /// An entry that only counts. It is charged to the port that sent the packet, and so is whatever it
+    /// hands over before its window's end: a flood of tuples uses up the flooding guest's share and nobody
+    /// else's.
     #[cold]
     fn open_counter(
         &mut self,
@@ -386,8 +430,7 @@ impl Switch {
         protocol: u8,
         swapped: bool,
     ) -> Option<Slot> {
-        let sender = self.port_mut(rx)?;
-        if sender.added[0] >= sender.config.flow_limit {
+        if !self.charge(rx) {
             return None;
         }
         if self.counters >= self.counters_max {
@@ -400,9 +443,6 @@ impl Switch {
         conn.set_window(self.window_mod8());
         let slot = self.insert(hash, conn, TcpWindow::default())?;
         self.counters += 1;
-        if let Some(sender) = self.port_mut(rx) {
-            sender.added[0] += 1;
-        }
         Some(slot)
     }
 
@@ -452,7 +492,7 @@ impl Switch {
     }
 
     /// Whether a connection's originator may add another record to the window. Counters were charged
-    /// when they were opened.
+    /// when they began to count.
     fn may_add(&mut self, older: bool, conn: &Conn<[u8; 4]>) -> bool {
         if conn.state() == State::Counted {
             return true;

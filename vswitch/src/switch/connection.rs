@@ -9,11 +9,11 @@ use packet::{
     protocol,
 };
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, Way};
-use secgroup::{Essential, Flow, FlowService, Members, Sender};
+use secgroup::{Essential, Flow, FlowService, Members, PortId, Sender};
 use std::net::IpAddr;
 
 /// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
-const EVICTION_BUDGET: usize = 128;
+pub(super) const EVICTION_BUDGET: usize = 128;
 
 impl Switch {
     /// Whether a packet between these two is judged by connection state: it is IP that is tracked at
@@ -73,7 +73,10 @@ impl Switch {
                 (sender, receiver),
                 frame,
                 ip,
-                (hash, expired),
+                (
+                    hash,
+                    expired.map(|slot| (slot, opener(&table.entry(slot).conn))),
+                ),
                 A::VICTIM,
                 watch,
             ),
@@ -113,7 +116,7 @@ impl Switch {
                     (sender, receiver),
                     frame,
                     ip,
-                    (hash, Some(slot)),
+                    (hash, Some((slot, opener(conn)))),
                     A::VICTIM,
                     watch,
                 );
@@ -151,7 +154,7 @@ impl Switch {
         (sender, receiver): (&Port, &Port),
         frame: &Frame<'_>,
         ip: &Ip,
-        (hash, replaces): (u64, Option<Slot>),
+        (hash, replaces): (u64, Option<(Slot, PortId)>),
         victim: fn(&Self, usize) -> Option<Slot>,
         watch: &mut impl Observer,
     ) -> Step {
@@ -164,7 +167,9 @@ impl Switch {
         if !step.is_accept() {
             return step;
         }
-        let mut replaces = replaces;
+        // Its own old connection on this tuple makes room for the new one.
+        let freed = u32::from(replaces.is_some_and(|(_, opener)| opener == sender.number()));
+        let mut replaces = replaces.map(|(slot, _)| slot);
         if replaces.is_none() && self.connections >= self.connections_max {
             replaces = victim(self, EVICTION_BUDGET);
             watch.see(|| Stage::TableFull {
@@ -172,7 +177,7 @@ impl Switch {
             });
         }
         let table_has_room = replaces.is_some() || self.connections < self.connections_max;
-        if sender.connections >= sender.connections_max || !table_has_room {
+        if sender.connections.saturating_sub(freed) >= sender.connections_max || !table_has_room {
             return Step {
                 egress: Some(Judged::refused(Reason::CtFull)),
                 ..Step::new(Fate::Nowhere)
@@ -472,6 +477,11 @@ impl Port {
             None => Judged::refused(Reason::DefaultDeny),
         }
     }
+}
+
+/// The port that opened a connection and is charged for it.
+fn opener<A: Copy>(conn: &Conn<A>) -> PortId {
+    conn.key.port[conn.originator()]
 }
 
 /// What the first packet of a connection asked for.

@@ -162,7 +162,7 @@ impl Switch {
             ports: Vec::new(),
             fdb: Fdb::default(),
             members: Members::default(),
-            counters_max: tables.v4.capacity() - connections_max,
+            counters_max: tables.v4.capacity().saturating_sub(connections_max),
             tables,
             fragments: Fragments::default(),
             log: Log::new(window),
