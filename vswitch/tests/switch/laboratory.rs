@@ -360,6 +360,7 @@ impl Lab {
     /// more and none less: first by what stands in the table, then by what left it at the window's end.
     #[track_caller]
     pub(crate) fn rows(&mut self) -> Vec<Row> {
+        while self.switch.sweep(self.now) {}
         self.fetch();
         let skipped = self.take_skipped();
         if skipped.is_empty() {
