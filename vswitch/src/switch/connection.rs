@@ -71,8 +71,7 @@ impl Switch {
             expired => self.open(
                 now,
                 (sender, receiver),
-                frame,
-                ip,
+                (frame, ip),
                 (
                     hash,
                     expired.map(|slot| (slot, opener(&table.entry(slot).conn))),
@@ -114,8 +113,7 @@ impl Switch {
                 return self.open(
                     now,
                     (sender, receiver),
-                    frame,
-                    ip,
+                    (frame, ip),
                     (hash, Some((slot, opener(conn)))),
                     A::VICTIM,
                     watch,
@@ -152,8 +150,7 @@ impl Switch {
         &self,
         now: Now,
         (sender, receiver): (&Port, &Port),
-        frame: &Frame<'_>,
-        ip: &Ip,
+        (frame, ip): (&Frame<'_>, &Ip),
         (hash, replaces): (u64, Option<(Slot, PortId)>),
         victim: fn(&Self, usize) -> Option<Slot>,
         watch: &mut impl Observer,
@@ -215,9 +212,8 @@ impl Switch {
         ip: &Ip,
         watch: &mut impl Observer,
     ) -> Step {
-        let quoted = match packet::quoted(frame.bytes, ip) {
-            Ok(quoted) => quoted,
-            Err(_) => return Step::refused(sender, Some(receiver), Reason::Malformed),
+        let Ok(quoted) = packet::quoted(frame.bytes, ip) else {
+            return Step::refused(sender, Some(receiver), Reason::Malformed);
         };
         let unknown = conntrack::Invalid("error about no known connection");
         if quoted.tuple.src != ip.dst || quoted.fragment_offset > 0 {
