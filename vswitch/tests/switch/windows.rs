@@ -126,10 +126,6 @@ fn a_day_passes() {
 #[test]
 fn an_audit_in_slices_balances_whatever_happens_meanwhile() {
     let mut lab = Lab::new(Setup::of_b("in udp, in icmp"));
-    for port in 1..=900 {
-        lab.send("A", &format!("udp A:{port} > B:9"));
-        lab.send("A", &format!("tcp A:{port} > B:9"));
-    }
     let packet = |lab: &mut Lab, from: &str, text: &str| {
         let bytes = lab.frame(from, text);
         let frame = vswitch::switch::Frame::parse(&[0; 12], &bytes).unwrap();
@@ -138,6 +134,10 @@ fn an_audit_in_slices_balances_whatever_happens_meanwhile() {
         lab.switch.forward(lab.now, rx, &frame, &mut out);
         out.into_iter().for_each(|to| lab.switch.settle(to, 1, 0));
     };
+    for port in 1..=900 {
+        packet(&mut lab, "A", &format!("udp A:{port} > B:9"));
+        packet(&mut lab, "A", &format!("tcp A:{port} > B:9"));
+    }
     lab.switch.audit_begin();
     let mut slices = 0;
     while lab.switch.audit_slice() {
