@@ -167,7 +167,7 @@ impl Switch {
             vpcs: apply::Numbers::default(),
             fdb: Fdb::default(),
             members: Members::default(),
-            counters_max: tables.v4.capacity() - connections_max,
+            counters_max: tables.v4.capacity().saturating_sub(connections_max),
             tables,
             fragments: Fragments::default(),
             log: Log::new(window),
