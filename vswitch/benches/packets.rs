@@ -31,13 +31,22 @@ ports:
 flowlog_loggers:
   - { name: all, resource_type: VPC, resource: lab, storage_type: FILE, storage_url: ./flowlogs }
 ";
-const A: (Mac, Ipv4Addr) = (Mac([0xfa, 0x16, 0x3e, 0, 0, 1]), Ipv4Addr::new(10, 77, 1, 11));
-const B: (Mac, Ipv4Addr) = (Mac([0xfa, 0x16, 0x3e, 0, 0, 2]), Ipv4Addr::new(10, 77, 1, 12));
+const A: (Mac, Ipv4Addr) = (
+    Mac([0xfa, 0x16, 0x3e, 0, 0, 1]),
+    Ipv4Addr::new(10, 77, 1, 11),
+);
+const B: (Mac, Ipv4Addr) = (
+    Mac([0xfa, 0x16, 0x3e, 0, 0, 2]),
+    Ipv4Addr::new(10, 77, 1, 12),
+);
 const FROM_A: PortId = PortId(0);
 const FROM_B: PortId = PortId(1);
 /// As the worker reads at most.
 const BATCH: usize = 64;
-const NOW: Now = Now { ms: 1000, wall_us: 1_800_000_000_000_000 };
+const NOW: Now = Now {
+    ms: 1000,
+    wall_us: 1_800_000_000_000_000,
+};
 const NO_OFFLOAD: [u8; VNET_HDR_LEN] = [0; VNET_HDR_LEN];
 
 fn main() {
@@ -90,8 +99,14 @@ fn send(switch: &mut Switch, frames: &[Vec<u8>], packets: usize) {
 /// A switch on which `flows` connections from A to B are established, and a data packet of each.
 fn established(flows: u32) -> (Switch, Vec<Vec<u8>>) {
     let (plan, _) = Config::parse(CONFIG, "bench").expect("the configuration is good");
-    let prepared = Prepared::new(switch_config(&plan), &mut RuleTable::default()).expect("so is its policy");
-    let mut switch = Switch::new(NOW, 1, plan.conntrack.limit, flowlog::base_window_s(&plan.loggers));
+    let prepared =
+        Prepared::new(switch_config(&plan), &mut RuleTable::default()).expect("so is its policy");
+    let mut switch = Switch::new(
+        NOW,
+        1,
+        plan.conntrack.limit,
+        flowlog::base_window_s(&plan.loggers),
+    );
     switch.apply(NOW, prepared);
     switch.set_up(FROM_A, true);
     switch.set_up(FROM_B, true);
@@ -104,15 +119,46 @@ fn connect(switch: &mut Switch, flow: u32) -> Vec<u8> {
     // Addresses of A's pair and ports above 1024 make room for any number of flows.
     let (address, port) = match flow {
         0 => (A.1, 40_000),
-        _ => (Ipv4Addr::new(10, 77, 2 + (flow / 60_000) as u8, 1), 1024 + (flow % 60_000) as u16),
+        _ => (
+            Ipv4Addr::new(10, 77, 2 + (flow / 60_000) as u8, 1),
+            1024 + (flow % 60_000) as u16,
+        ),
     };
     let to_b = frame(A.0, B.0).ip(address, B.1).tcp(port, 80);
     let to_a = frame(B.0, A.0).ip(B.1, address).tcp(80, port);
-    let data = to_b.clone().flags(tcp_flags::ACK).seq(1001).ack(5001).window(65_000).payload(&[0; 512]).build();
-    let syn = to_b.clone().flags(tcp_flags::SYN).seq(1000).window(65_000).build();
-    let syn_ack = to_a.clone().flags(tcp_flags::SYN | tcp_flags::ACK).seq(5000).ack(1001).window(65_000).build();
-    let ack = to_a.flags(tcp_flags::ACK).seq(5001).ack(1513).window(65_000).build();
-    for (from, bytes) in [(FROM_A, &syn), (FROM_B, &syn_ack), (FROM_A, &data), (FROM_B, &ack)] {
+    let data = to_b
+        .clone()
+        .flags(tcp_flags::ACK)
+        .seq(1001)
+        .ack(5001)
+        .window(65_000)
+        .payload(&[0; 512])
+        .build();
+    let syn = to_b
+        .clone()
+        .flags(tcp_flags::SYN)
+        .seq(1000)
+        .window(65_000)
+        .build();
+    let syn_ack = to_a
+        .clone()
+        .flags(tcp_flags::SYN | tcp_flags::ACK)
+        .seq(5000)
+        .ack(1001)
+        .window(65_000)
+        .build();
+    let ack = to_a
+        .flags(tcp_flags::ACK)
+        .seq(5001)
+        .ack(1513)
+        .window(65_000)
+        .build();
+    for (from, bytes) in [
+        (FROM_A, &syn),
+        (FROM_B, &syn_ack),
+        (FROM_A, &data),
+        (FROM_B, &ack),
+    ] {
         let parsed = Frame::parse(&NO_OFFLOAD, bytes).expect("it is no runt");
         let mut outbox = Outbox::new();
         switch.enter(NOW);

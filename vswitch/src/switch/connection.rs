@@ -5,10 +5,11 @@ use super::step::{Fate, Judged, Step, Tracked, verdicts};
 use super::watch::{Observer, Stage};
 use super::{Frame, Now, Port, Switch};
 use packet::{
-    Basis, Direction, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict, protocol,
+    Basis, Direction, Ethernet, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict,
+    protocol,
 };
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, Way};
-use secgroup::{Essential, Flow, FlowService, Members, PortId, Sender};
+use secgroup::{Essential, Flow, FlowService, Members, Sender};
 use std::net::IpAddr;
 
 /// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
@@ -122,7 +123,7 @@ impl Switch {
             Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
         };
         let sides = if stale {
-            self.judge_again(conn)
+            self.judge_again(conn, way, &frame.headers.eth)
         } else {
             conn.sides
         };
@@ -234,12 +235,15 @@ impl Switch {
         if quoted.tuple.src != ip.dst || quoted.fragment_offset > 0 {
             return Self::invalid(sender, receiver, unknown, watch);
         }
+        let eth = &frame.headers.eth;
         let judged = match (quoted.tuple.src, quoted.tuple.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                self.quoted_connection(now, sender, receiver, &quoted, (src.octets(), dst.octets()))
+                let ends = (src.octets(), dst.octets());
+                self.quoted_connection(now, sender, receiver, eth, &quoted, ends)
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                self.quoted_connection(now, sender, receiver, &quoted, (src.octets(), dst.octets()))
+                let ends = (src.octets(), dst.octets());
+                self.quoted_connection(now, sender, receiver, eth, &quoted, ends)
             }
             _ => None,
         };
@@ -267,6 +271,7 @@ impl Switch {
         now: Now,
         sender: &Port,
         receiver: &Port,
+        eth: &Ethernet,
         quoted: &packet::Quoted,
         (src, dst): (A, A),
     ) -> Option<(Option<Judged>, Option<Judged>)> {
@@ -282,36 +287,39 @@ impl Switch {
         if conn.is_expired(now.ms) {
             return None;
         }
+        let way = conn.way(swapped).opposite();
         let sides = if conn.policy_epoch == self.policy_epoch {
             conn.sides
         } else {
-            self.judge_again(conn)
+            self.judge_again(conn, way, eth)
         };
-        Some(verdicts(sides, conn.way(swapped).opposite()))
+        Some(verdicts(sides, way))
     }
 
     /// Both sides of a connection under the present policy, from its **original** direction; a side
-    /// whose rule is gone is `revoked`.
+    /// whose rule is gone is `revoked`. `eth` is of a packet that goes `way`: the entry remembers no MAC.
     #[cold]
-    pub(super) fn judge_again<A: Address>(&self, conn: &Conn<A>) -> [Side; 2] {
+    fn judge_again<A: Address>(&self, conn: &Conn<A>, way: Way, eth: &Ethernet) -> [Side; 2] {
         if self.persist_established && !conn.state().is_unreplied() {
             return conn.sides;
         }
         let from = conn.originator();
         let to = 1 - from;
-        let end = |index: usize| (conn.key.addr[index].ip(), conn.key.port[index]);
+        let [opener_mac, other_mac] = match way {
+            Way::Original => [eth.src, eth.dst],
+            Way::Reply => [eth.dst, eth.src],
+        };
         let service = service_of(conn);
-        let side = |direction, mine: (IpAddr, PortId), other: (IpAddr, PortId)| {
-            let Some(port) = self.port(mine.1) else {
+        let side = |direction, mine: usize, other: usize, remote_mac: Mac| {
+            let Some(port) = self.port(conn.key.port[mine]) else {
                 return Judged::refused(Reason::Revoked).side();
             };
-            let mac = self.port(other.1).map_or(Mac::ZERO, Port::mac);
             let flow = Flow {
                 vpc: port.config.spec.vpc,
                 protocol: conn.protocol,
                 service,
-                remote: other.0,
-                remote_mac: mac,
+                remote: conn.key.addr[other].ip(),
+                remote_mac,
             };
             match port.judge_flow(&self.members, direction, &flow) {
                 judged if judged.verdict.is_accept() => judged.side(),
@@ -319,8 +327,8 @@ impl Switch {
             }
         };
         [
-            side(Direction::Egress, end(from), end(to)),
-            side(Direction::Ingress, end(to), end(from)),
+            side(Direction::Egress, from, to, other_mac),
+            side(Direction::Ingress, to, from, opener_mac),
         ]
     }
 

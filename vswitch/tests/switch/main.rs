@@ -10,5 +10,9 @@ mod ledger;
 mod setup;
 mod words;
 
+mod change;
+mod groups;
 mod model;
 mod rules;
+mod state;
+mod talk;
