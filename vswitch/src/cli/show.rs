@@ -1,6 +1,6 @@
 //! `vswitch show`: asks the daemon and prints rows.
 
-use super::args::{ShowArgs, ShowCommand};
+use super::args::{Ask, ShowArgs, ShowCommand};
 use super::failure::FAILED;
 use super::output::Output;
 use super::select::utc;
