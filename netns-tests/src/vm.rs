@@ -197,7 +197,7 @@ fn archive(kernel: &Kernel, script: &str) -> Option<Vec<u8>> {
         .filter_map(|path| path.rsplit('/').next())
         .collect();
     let init = format!(
-        "#!/bin/busybox sh\n/bin/busybox --install -s /bin\nmount -t proc p /proc\n\
+        "#!/bin/busybox sh\n/bin/busybox --install -s /bin\nmount -t proc p /proc\nmount -t devtmpfs d /dev\n\
          for module in {}; do insmod /$module; done\nip link set lo up\n{script}\n\
          while true; do sleep 60; done\n",
         names.join(" ")

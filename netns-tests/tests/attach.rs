@@ -160,13 +160,15 @@ fn a_virtual_machine_is_judged_and_recorded_like_any_guest() {
         return;
     };
     let listener = a.listen(80);
+    // Closed at once, so that the machine's nc ends.
+    let serving = std::thread::spawn(move || drop(listener.accept()));
     machine.wait_for("RESULT ready", BOOT);
-    drop(listener);
     let said = machine.console();
     assert!(
         said.contains("RESULT allowed") && said.contains("RESULT refused"),
         "{said}"
     );
+    serving.join().unwrap();
     assert!(a.pings(there, 3, 56));
     drop(machine);
     lab.finish().are(&[
