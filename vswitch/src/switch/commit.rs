@@ -328,8 +328,7 @@ impl Switch {
                 (port, direction, judged),
                 ip,
                 step.fragment,
-                wire,
-                flags,
+                (wire, flags),
             );
         }
     }
@@ -365,8 +364,7 @@ impl Switch {
         (port, direction, judged): (PortId, Direction, Judged),
         ip: &Ip,
         fragment: FragmentStep,
-        wire: Wire,
-        flags: u8,
+        (wire, flags): (Wire, u8),
     ) {
         let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else {
             return;

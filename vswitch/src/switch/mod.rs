@@ -30,7 +30,7 @@ mod step;
 mod sweep;
 mod watch;
 
-pub use apply::{Prepared, SwitchConfig};
+pub use apply::{Numbered, Prepared, SwitchConfig};
 pub use audit::Audit;
 pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
 pub use entry::{Tallied, tallied, tuple_of};
