@@ -59,9 +59,11 @@ impl Prepared {
         for port in config.ports.iter().filter(|port| filters(port)) {
             let set = group_set(port);
             if let Entry::Vacant(place) = policies.entry(set) {
-                let of_port = place.key().iter();
-                let members: Vec<&Group> =
-                    of_port.filter_map(|id| groups.get(id).copied()).collect();
+                let members: Vec<&Group> = place
+                    .key()
+                    .iter()
+                    .filter_map(|id| groups.get(id).copied())
+                    .collect();
                 let policy = Policy::compile(&members, &config.model.address_groups, rules)?;
                 place.insert(Arc::new(policy));
             }
@@ -97,6 +99,11 @@ impl Switch {
             policies,
             stateful,
         } = prepared;
+        let mut config = config;
+        for port in &mut config.ports {
+            port.segment = self.segments.of(port.subnet);
+            port.spec.vpc = self.vpcs.of(port.vpc);
+        }
         let wanted: HashMap<Uuid, &PortConfig> =
             config.ports.iter().map(|port| (port.id, port)).collect();
         let stays = |port: &Port| {
@@ -104,7 +111,7 @@ impl Switch {
                 .get(&port.config.id)
                 .is_some_and(|new| same_place(&port.config, new))
         };
-        let gone: Vec<(PortId, Uuid)> = self
+        let gone: Numbered = self
             .ports()
             .filter(|port| !stays(port))
             .map(|port| (port.number(), port.config.id))
@@ -237,12 +244,29 @@ impl Switch {
         self.fdb.attach(
             port.config.segment,
             number,
-            port.guard.owned_macs().iter().copied(),
+            port.guard
+                .owned_macs()
+                .iter()
+                .map(|&mac| (mac, mac != port.mac())),
             port.policy.is_none(),
             |from| displaced.push(from),
         );
         for from in displaced {
             self.change_learned(from, -1);
+        }
+    }
+
+    /// What a port leaves behind that others own too becomes theirs.
+    fn replace_shared_macs(&mut self, segment: super::Segment) {
+        let heirs: Vec<(PortId, Vec<packet::Mac>)> = self
+            .ports()
+            .filter(|port| port.config.segment == segment && port.guard.owned_macs().len() > 1)
+            .map(|port| (port.number(), port.guard.owned_macs().to_vec()))
+            .collect();
+        for (port, macs) in heirs {
+            for mac in macs {
+                self.fdb.inherit(segment, mac, port);
+            }
         }
     }
 
@@ -255,6 +279,7 @@ impl Switch {
         self.members.leave(&spec);
         self.fdb.detach(segment, number);
         let mut senders = Vec::new();
+        self.replace_shared_macs(segment);
         self.fragments
             .forget_port(number, |sender| senders.push(sender));
         for sender in senders {
@@ -272,6 +297,18 @@ impl Switch {
             self.whole_round(now);
         }
         self.policy_epoch += 1;
+    }
+}
+
+/// Numbers given to UUIDs, each for good.
+#[derive(Debug, Default)]
+pub(super) struct Numbers(HashMap<Uuid, u16>);
+
+impl Numbers {
+    fn of(&mut self, id: Uuid) -> u16 {
+        // Subnets and VPCs ever seen; a process that meets 65,536 of them puts the rest into the last.
+        let next = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+        *self.0.entry(id).or_insert(next)
     }
 }
 
