@@ -162,7 +162,7 @@ pub(super) fn add_to(sums: &mut [ByVerdict], entry: &Entry<[u8; 4], Attached>, s
             match sign {
                 Sign::Plus => sum.add(record.direction, record.judged.verdict.is_accept(), packets),
                 Sign::Minus => {
-                    sum.sub(record.direction, record.judged.verdict.is_accept(), packets)
+                    sum.sub(record.direction, record.judged.verdict.is_accept(), packets);
                 }
             }
         }
