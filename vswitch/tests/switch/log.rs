@@ -243,7 +243,7 @@ fn a_refusal_is_told_at_the_first_port_that_filters() {
 #[test]
 fn more_bytes_than_a_tally_holds_are_handed_over_and_not_lost() {
     let mut lab = Lab::new(Setup::of_b("in tcp").port("B", |port| port.mtu = 65535));
-    let mut talk = Talk::opens(("A", 4000), ("B", 80), &mut lab);
+    let talk = Talk::opens(("A", 4000), ("B", 80), &mut lab);
     lab.rows();
     let (_, text) = talk.segment(0, "psh,ack");
     let frame = lab.frame("A", &format!("{text} len=65000"));

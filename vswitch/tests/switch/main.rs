@@ -5,6 +5,11 @@
 //! `ledger` says what the log must hold. The cases of `docs/behaviour-cases.md` follow, one module for
 //! each of its sections.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by panicking"
+)]
+
 mod laboratory;
 mod ledger;
 mod setup;
