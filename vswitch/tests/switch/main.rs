@@ -9,6 +9,11 @@
     reason = "what a helper cannot build is a failed test"
 )]
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by panicking"
+)]
+
 mod laboratory;
 mod ledger;
 mod notebook;
