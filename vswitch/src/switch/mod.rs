@@ -219,6 +219,7 @@ impl Switch {
     }
 
     /// Decides about a frame like [`Self::forward`], tells `watch` every stage, and changes nothing.
+    /// So of the copies of a flood it cannot foresee that one takes the last place another would need.
     pub fn trace(
         &self,
         now: Now,
