@@ -63,6 +63,8 @@ pub struct Summary {
     pub rows: u64,
     /// The conservation identity at the end.
     pub audit: Audit,
+    /// Captures that end early or are damaged: what came before that was replayed.
+    pub damaged: Vec<PcapError>,
 }
 
 /// Port number of frames that match no port: the log's directory knows nobody of that number.
@@ -72,6 +74,9 @@ const NOBODY: u16 = u16::MAX;
 const SWEEP_EVERY_US: u64 = 100_000;
 
 /// Puts captures through a switch built from `plan`; calls `seen` with every interval that closes.
+///
+/// A capture that breaks off is replayed up to there, the others to their end: what was read is worth its
+/// verdicts and its files. [`Summary::damaged`] tells of it.
 ///
 /// # Errors
 /// [`ReplayError`]; a policy beyond its limits; a state directory that cannot be used.
@@ -88,17 +93,17 @@ pub fn replay(
         .iter()
         .map(|input| PcapReader::open(&input.file))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut frames = merge(readers).peekable();
-    let first_ns = match frames.peek() {
-        Some(Ok((_, captured))) => captured.time_ns,
-        _ => 0,
-    };
+    let mut damaged = Vec::new();
+    let mut frames = merge(readers)
+        .filter_map(|frame| frame.map_err(|error| damaged.push(error)).ok())
+        .peekable();
+    let first_ns = frames.peek().map_or(0, |(_, captured)| captured.time_ns);
     let mut replay = Replay::new(plan, first_ns)?;
-    for frame in frames {
-        let (index, captured) = frame.map_err(ReplayError::from)?;
+    for (index, captured) in frames {
         replay.frame(owners.get(index).copied().flatten(), &captured, &mut seen);
     }
-    Ok(replay.finish(&mut seen))
+    let summary = replay.finish(&mut seen);
+    Ok(Summary { damaged, ..summary })
 }
 
 /// The place in the plan of the port that a capture was taken at.
@@ -181,6 +186,7 @@ impl<'a> Replay<'a> {
             files: Vec::new(),
             rows: 0,
             audit: Audit { ports: Vec::new() },
+            damaged: Vec::new(),
         };
         let outbox = Vec::new();
         Ok(Self {
