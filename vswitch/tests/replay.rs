@@ -134,3 +134,39 @@ fn a_capture_that_breaks_off_does_not_end_the_others() {
     let damaged = summary["damaged"].as_array().unwrap();
     assert!(damaged.len() == 1 && damaged[0].as_str().unwrap().contains("a.pcap"));
 }
+
+#[test]
+fn frames_of_no_port_are_told_apart_by_whether_they_are_recorded() {
+    let arp = build::frame(mac(9), Mac::BROADCAST)
+        .arp_request([10, 77, 1, 9].into(), [10, 77, 1, 1].into());
+    let frames = [vec![0xfa, 0x16], vec![0; 13], arp, syn(9, 1, 1001)];
+    let replayed = replay(
+        |directory| capture(&directory.join("a.pcap"), &frames),
+        &["a.pcap"],
+    );
+    let Replayed { code, out, err, .. } = &replayed;
+    assert_eq!((*code, err.as_str()), (0, ""), "{out}");
+    for words in [
+        "frames replayed: 0",
+        "recorded with direction unknown: 1\n",
+        "of a kind that is not recorded (ARP, IPv6, multicast and the like): 1\n",
+        "too short for an Ethernet header: 2\n",
+        "rows: 1;",
+    ] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+}
+
+#[test]
+fn a_runt_of_a_port_is_counted_there_and_is_no_record() {
+    let replayed = replay(
+        |directory| capture(&directory.join("a.pcap"), &[vec![0; 13]]),
+        &["--port", "a=a.pcap"],
+    );
+    assert_eq!(replayed.code, 0, "{}", replayed.err);
+    assert!(
+        replayed.out.contains("Ethernet header: 1\nrows: 0;") && !replayed.out.contains("unknown"),
+        "{}",
+        replayed.out
+    );
+}

@@ -102,6 +102,8 @@ struct Replayed<'a> {
     frames: u64,
     received: u64,
     unknown: u64,
+    unknown_unrecorded: u64,
+    runts: u64,
     delivered: u64,
     rows: u64,
     files: &'a [PathBuf],
@@ -116,6 +118,8 @@ impl<'a> From<&'a Summary> for Replayed<'a> {
             frames: summary.frames,
             received: summary.received,
             unknown: summary.unknown,
+            unknown_unrecorded: summary.unknown_unrecorded,
+            runts: summary.runts,
             delivered: summary.delivered,
             rows: summary.rows,
             files: &summary.files,
@@ -143,6 +147,14 @@ fn print(out: &mut Output, json: bool, summary: &Summary) -> Result<(), Error> {
         (
             "of no port, hence recorded with direction unknown",
             summary.unknown,
+        ),
+        (
+            "of no port, and of a kind that is not recorded (ARP, IPv6, multicast and the like)",
+            summary.unknown_unrecorded,
+        ),
+        (
+            "not replayed, for they are too short for an Ethernet header",
+            summary.runts,
         ),
     ];
     for (what, frames) in notes.into_iter().filter(|&(_, frames)| frames > 0) {

@@ -14,7 +14,7 @@ use crate::io::pcap::{Captured, PcapError, PcapReader, merge};
 use crate::switch::{Audit, Frame, Now, Prepared, Switch};
 use anyhow::Context;
 use flowlog::{Closed, Collector, NameMemory, Observation, Tally, Tick, Window};
-use packet::{Basis, Direction, Mac, Offload, Verdict, build, captured_offload, tcp_flags};
+use packet::{Basis, Direction, Mac, Offload, Runt, Verdict, build, captured_offload, tcp_flags};
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -53,8 +53,12 @@ pub struct Summary {
     pub frames: u64,
     /// Frames of a port's capture that another port had sent.
     pub received: u64,
-    /// Frames that matched no port.
+    /// Frames that matched no port, recorded with direction `unknown`.
     pub unknown: u64,
+    /// Frames that matched no port, of a kind that the flow log does not record.
+    pub unknown_unrecorded: u64,
+    /// Frames too short for an Ethernet header; a port's own are counted there as malformed.
+    pub runts: u64,
     /// Copies that would have been delivered.
     pub delivered: u64,
     /// Files written.
@@ -182,6 +186,8 @@ impl<'a> Replay<'a> {
             frames: 0,
             received: 0,
             unknown: 0,
+            unknown_unrecorded: 0,
+            runts: 0,
             delivered: 0,
             files: Vec::new(),
             rows: 0,
@@ -234,9 +240,13 @@ impl<'a> Replay<'a> {
             frame,
         ) {
             (Some(rx), Ok(frame)) => self.forward(rx, &frame),
-            (Some(rx), Err(_)) => self.switch.count_runt(rx),
             (None, Ok(frame)) => self.observe_unknown(&frame),
-            (None, Err(_)) => self.summary.unknown += 1,
+            (rx, Err(Runt)) => {
+                self.summary.runts += 1;
+                if let Some(rx) = rx {
+                    self.switch.count_runt(rx);
+                }
+            }
         }
     }
 
@@ -251,13 +261,14 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// A frame of nobody: one record, `unknown`.
+    /// A frame of nobody: one record, `unknown`, if it is of a kind that is recorded.
     fn observe_unknown(&mut self, frame: &Frame<'_>) {
-        self.summary.unknown += 1;
-        if flowlog::not_recorded(&frame.headers).is_some() {
+        let recorded = flowlog::not_recorded(&frame.headers).is_none();
+        let Some(ip) = frame.headers.ip().filter(|_| recorded) else {
+            self.summary.unknown_unrecorded += 1;
             return;
-        }
-        let Some(ip) = frame.headers.ip() else { return };
+        };
+        self.summary.unknown += 1;
         let flags = match ip.l4 {
             packet::L4::Tcp(tcp) => tcp.flags,
             _ => 0,
