@@ -1,7 +1,7 @@
 //! What the log leaves out (SPEC section 5.3). One function, so that the switch counts by the same
 //! rule by which it does not record.
 
-use packet::{Headers, L4, Net, ethertype, protocol};
+use packet::{FiveTuple, Headers, L4, Net, ethertype, protocol};
 use std::{fmt, net::IpAddr};
 
 /// Why a frame is not recorded. The switch counts each kind per port and verdict.
@@ -91,6 +91,20 @@ pub fn not_recorded(headers: &Headers) -> Option<NotRecorded> {
         protocol::ICMP | protocol::TCP | protocol::UDP => None,
         _ => Some(NotRecorded::OtherProtocol),
     }
+}
+
+/// Whether a tuple is one of those that the seed records. What a frame's addresses say besides is
+/// said by [`not_recorded`] alone.
+pub(crate) fn is_of_seed(tuple: &FiveTuple) -> bool {
+    let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else {
+        return false;
+    };
+    let excluded = dst.is_multicast() || is_metadata(src.octets()) || is_metadata(dst.octets());
+    !excluded
+        && matches!(
+            tuple.protocol,
+            protocol::ICMP | protocol::TCP | protocol::UDP
+        )
 }
 
 const fn without_tuple(kind: u16) -> NotRecorded {
@@ -188,12 +202,12 @@ mod tests {
     #[test]
     fn a_header_cut_short_leaves_no_tuple_but_a_fragment_has_its_datagrams() {
         let mut headers = ip("10.0.0.1", "10.0.0.2", 6);
-        let packet::Net::Ip(ip) = &mut headers.net else {
+        let Net::Ip(ip) = &mut headers.net else {
             unreachable!()
         };
         ip.l4 = L4::Opaque;
         assert_eq!(not_recorded(&headers), Some(NotRecorded::Malformed));
-        let packet::Net::Ip(ip) = &mut headers.net else {
+        let Net::Ip(ip) = &mut headers.net else {
             unreachable!()
         };
         ip.fragment = Some(packet::Fragment {

@@ -1,6 +1,6 @@
 //! A logger as the configuration defines it: what to collect, how, where to.
 
-use crate::{Field, Format, Layout, Observation, PortInfo};
+use crate::{Field, Format, Layout, Observation, PortInfo, exclusion::is_of_seed};
 use packet::{protocol, tcp_flags};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -49,6 +49,16 @@ pub enum Filter {
     Drop,
 }
 
+/// Which packets are collected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// Those of the seed: what [`not_recorded`](crate::not_recorded) names is left out.
+    #[default]
+    Seed,
+    /// Every IP packet that has a tuple: IPv6, multicast, metadata and other protocols too.
+    All,
+}
+
 /// Whether an interval without records leaves a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmptyIntervals {
@@ -75,8 +85,12 @@ pub struct LoggerSpec {
     pub connection_setup_only: bool,
     /// Aggregation interval, [`INTERVAL_S_MIN`] to [`INTERVAL_S_MAX`]; taken into these limits.
     pub interval_s: u32,
-    /// Columns, in this order.
+    /// Which packets.
+    pub scope: Scope,
+    /// Columns, in this order; of an AWS profile the fields that its columns are made from.
     pub fields: Vec<Field>,
+    /// Whether a logging port with nothing to report gets a row with the status NODATA.
+    pub no_data_rows: bool,
     /// What a file is called and how many rows it holds.
     pub layout: Layout,
     /// What a file is made of.
@@ -102,7 +116,8 @@ impl LoggerSpec {
             Filter::Accept => o.verdict.is_accept(),
             Filter::Drop => !o.verdict.is_accept(),
         };
-        verdict && (!self.connection_setup_only || sets_up(o))
+        let in_scope = self.scope == Scope::All || is_of_seed(&o.tuple);
+        in_scope && verdict && (!self.connection_setup_only || sets_up(o))
     }
 
     /// Whether what was collected under `self` may go on under `new`.
@@ -110,8 +125,19 @@ impl LoggerSpec {
         self.resource == new.resource
             && self.filter == new.filter
             && self.connection_setup_only == new.connection_setup_only
+            && self.scope == new.scope
+            && self.splits_as(new)
             && self.interval_s() == new.interval_s()
             && self.admin_state_up == new.admin_state_up
+    }
+}
+
+impl LoggerSpec {
+    /// Whether records are told apart by the same fields.
+    fn splits_as(&self, new: &Self) -> bool {
+        let split = |spec: &Self, field: Field| spec.fields.contains(&field);
+        let mut splitting = Field::ALL.iter().filter(|field| field.splits());
+        splitting.all(|field| split(self, *field) == split(new, *field))
     }
 }
 

@@ -12,6 +12,7 @@ mod addresses;
 mod host;
 mod loggers;
 mod network;
+mod output;
 mod ports;
 mod security;
 mod values;
