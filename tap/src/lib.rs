@@ -18,8 +18,10 @@ mod ioctl;
 pub mod link;
 mod netlink;
 mod netns;
+mod packet_socket;
 
 pub use device::{MAX_FRAME, MAX_QUEUES, Queue, TX_QUEUE_LEN, Tap, TapOptions, vanished};
 pub use error::Error;
 pub use link::{Link, LinkStats, Links, TapKind};
 pub use netns::Netns;
+pub use packet_socket::{PacketMode, PacketSocket};

@@ -8,8 +8,12 @@
 //! Read [`switch`] first: it is what a frame goes through. Everything else feeds it or shows it.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
+pub mod control;
+pub mod demo;
 pub mod io;
 pub mod lab;
 pub mod run;
 pub mod switch;
+pub mod trace;

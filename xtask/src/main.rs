@@ -1,2 +1,60 @@
-//! To be written.
-fn main() {}
+//! Everything around the build, without a tool that cargo does not bring:
+//!
+//! ```text
+//! cargo xtask test     all that has to hold, in order, up to the first step that fails
+//! cargo xtask bench    the switch against a pump that inspects nothing, and the Linux bridge
+//! cargo xtask tidy     links and commands in the documents
+//! ```
+#![forbid(unsafe_code)]
+
+mod bench;
+mod command;
+mod packages;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+use std::{path::Path, process::ExitCode};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Everything around the build")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Runs every check and test; installs the Debian packages they need where it may.
+    Test {
+        /// Names of the steps to run, all unless given.
+        steps: Vec<String>,
+    },
+    /// Measures end to end and in memory, and prints ratios (see docs/benchmarks.md).
+    Bench(bench::Options),
+    /// Checks that links in documents lead somewhere and that the README's commands exist.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Test { steps } => test::run(&steps),
+        Task::Bench(options) => bench::run(&options),
+        Task::Tidy => tidy::run(),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The top folder of the project.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate lies in the workspace")
+}

@@ -22,7 +22,7 @@ impl Guard {
         if !self.couples.owns_mac(h.eth.src) {
             return Err(Reason::SpoofMac);
         }
-        shape::link(&h.eth, &self.permitted_ethertypes)?;
+        shape::link(frame, &h.eth, &self.permitted_ethertypes)?;
         let Net::Ip(ip) = &h.net else {
             shape::headers(h)?;
             return if let Net::Arp(arp) = &h.net {

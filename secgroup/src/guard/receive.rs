@@ -11,11 +11,11 @@ impl Guard {
     /// packet for another address `spoof_ip`: the closed list has no words of its own for them,
     /// and these name the identity that is not the port's.
     #[inline]
-    pub fn receives(&self, h: &Headers) -> Result<(), Reason> {
+    pub fn receives(&self, frame: &[u8], h: &Headers) -> Result<(), Reason> {
         if self.unfiltered {
             return Ok(());
         }
-        shape::link(&h.eth, &self.permitted_ethertypes)?;
+        shape::link(frame, &h.eth, &self.permitted_ethertypes)?;
         if !h.eth.dst.is_group() && !self.couples.owns_mac(h.eth.dst) {
             return Err(Reason::SpoofMac);
         }

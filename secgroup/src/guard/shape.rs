@@ -13,7 +13,7 @@ const ETHERTYPE_MIN: u16 = 0x0600;
 
 /// The link layer's form.
 #[inline]
-pub(super) fn link(eth: &Ethernet, permitted: &[u16]) -> Result<(), Reason> {
+pub(super) fn link(frame: &[u8], eth: &Ethernet, permitted: &[u16]) -> Result<(), Reason> {
     if !eth.src.is_legal_source() || eth.src == eth.dst {
         return Err(Reason::SpoofMac);
     }
@@ -29,11 +29,20 @@ pub(super) fn link(eth: &Ethernet, permitted: &[u16]) -> Result<(), Reason> {
         ethertype::IPV4 | ethertype::IPV6 | ethertype::ARP | ethertype::RARP => Ok(()),
         // A tag that is cut short.
         ethertype::VLAN => Err(Reason::Malformed),
-        // LLC and SNAP, which can carry IP: no list permits them.
+        // LLC and SNAP: no list permits them. SNAP can carry IP, so it counts as what it hides.
+        length if length < ETHERTYPE_MIN && is_snap(frame, eth) => Err(Reason::Ethertype),
         length if length < ETHERTYPE_MIN => Err(Reason::L2Reserved),
         other if permitted.contains(&other) => Ok(()),
         _ => Err(Reason::Ethertype),
     }
+}
+
+/// An ethertype in an 802.2 SNAP header (RFC 1042).
+#[cold]
+fn is_snap(frame: &[u8], eth: &Ethernet) -> bool {
+    frame
+        .get(eth.header_len()..)
+        .is_some_and(|llc| llc.starts_with(&[0xaa, 0xaa, 3]))
 }
 
 /// 01:80:c2:00:00:00 to 0f: never forwarded by a bridge (IEEE 802.1D, table 7-10).

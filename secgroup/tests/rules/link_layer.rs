@@ -71,7 +71,10 @@ fn an_ethertype_passes_where_both_ports_permit_it() {
 fn length_frames_and_reserved_addresses_are_refused() {
     let snap = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0][..], &udp()[14..]].concat();
     let snap = ethernet(mac(B), mac(A), u16::try_from(snap.len()).unwrap(), &snap);
-    assert_eq!(both_ends(&snap), [Err(Reason::L2Reserved); 2]);
+    assert_eq!(both_ends(&snap), [Err(Reason::Ethertype); 2]);
+    let llc = [&[0x42, 0x42, 3][..], &[0; 35]].concat();
+    let llc = ethernet(mac(B), mac(A), u16::try_from(llc.len()).unwrap(), &llc);
+    assert_eq!(both_ends(&llc), [Err(Reason::L2Reserved); 2]);
     for last in [0, 1, 0x0e, 0x0f] {
         let frame = to_mac(udp(), Mac([1, 0x80, 0xc2, 0, 0, last]));
         assert_eq!(both_ends(&frame), [Err(Reason::L2Reserved); 2]);
@@ -253,7 +256,7 @@ proptest! {
         let headers = parse(&frame);
         let guards = [Guard::new(&guest(A)), Guard::new(&guest(B))];
         for guard in &guards {
-            let _ = (guard.admit(&frame, &headers), guard.receives(&headers));
+            let _ = (guard.admit(&frame, &headers), guard.receives(&frame, &headers));
             for direction in [Direction::Egress, Direction::Ingress] {
                 let _ = guard.essential(direction, &headers, Sender { trusted: false });
             }

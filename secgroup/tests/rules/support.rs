@@ -168,7 +168,7 @@ pub(crate) fn admit(port: &PortSpec, frame: &[u8]) -> Result<(), Reason> {
 
 /// What a guard says of a frame that its port is given.
 pub(crate) fn receives(port: &PortSpec, frame: &[u8]) -> Result<(), Reason> {
-    Guard::new(port).receives(&parse(frame))
+    Guard::new(port).receives(frame, &parse(frame))
 }
 
 pub(crate) fn parse(frame: &[u8]) -> Headers {

@@ -103,7 +103,8 @@ impl Daemon {
             auditing: Mutex::default(),
         });
         let (log, receiver) = LogQueue::new();
-        let collector = Collector::new(plan.loggers.clone(), names);
+        let mut collector = Collector::new(plan.loggers.clone(), names);
+        collector.keep_records(true);
         *shared.loggers.lock() = collector.status();
         let log_shared = Arc::clone(&shared);
         let log_thread = std::thread::Builder::new()

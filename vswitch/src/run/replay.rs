@@ -289,7 +289,7 @@ impl<'a> Replay<'a> {
             ms: (since_first_ms as u32).max(self.now.ms),
             wall_us: time_ns / 1_000,
         };
-        self.switch.begin_batch(self.now);
+        self.switch.enter(self.now);
         let due = self.now.wall_us.abs_diff(self.last_sweep_us) >= SWEEP_EVERY_US;
         if due {
             self.last_sweep_us = self.now.wall_us;

@@ -302,7 +302,7 @@ impl Worker {
         self.judged.clear();
         self.outbox.clear();
         let mut switch = self.shared.switch.lock();
-        switch.begin_batch(now);
+        switch.enter(now);
         for (frame, &lease) in parsed.iter().zip(&self.leases) {
             let from = self.outbox.len();
             match frame {

@@ -391,7 +391,7 @@ impl Port {
             return Err(Reason::Mtu);
         }
         if self.filters() {
-            self.guard.receives(&frame.headers)
+            self.guard.receives(frame.bytes, &frame.headers)
         } else {
             Ok(())
         }

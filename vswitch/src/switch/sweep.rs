@@ -16,6 +16,10 @@ const SLICE: u32 = 512;
 /// Between two rounds over the tables, milliseconds: how late an idle connection may leave its table.
 const ROUND_MS: u32 = 1_000;
 
+/// How far before the open window's start a moment may lie and still be counted in it, seconds: a
+/// worker may have read the clock before another one closed the window.
+const EARLY_S: u64 = 2;
+
 /// Where the sweep stands.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
@@ -34,19 +38,19 @@ enum Family {
 }
 
 impl Switch {
-    /// Before a batch at `now`: closes the window if the moment lies outside it, so that no packet is
-    /// counted in an interval it does not belong to.
+    /// A batch begins: closes the open window if `now` lies behind it, so that the batch's packets
+    /// belong to the interval of their time. A clock that stepped back far opens an older window.
     #[inline]
-    pub fn begin_batch(&mut self, now: Now) {
-        let now_s = now.wall_us / 1_000_000;
-        if !self.log.window().contains(now_s) {
+    pub fn enter(&mut self, now: Now) {
+        let (window, now_s) = (self.log.window(), now.wall_us / 1_000_000);
+        if now_s >= window.end_s() || now_s + EARLY_S < window.start_s {
             self.close_window(now, Window::of(now_s, self.window_length_s));
         }
     }
 
     /// Does a slice of what is due; `true` while there is more.
     pub fn sweep(&mut self, now: Now) -> bool {
-        self.begin_batch(now);
+        self.enter(now);
         if !self.sweep.running {
             if now.ms.wrapping_sub(self.sweep.last_round_ms) < ROUND_MS {
                 return false;

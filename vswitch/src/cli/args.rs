@@ -1,0 +1,284 @@
+//! The command line, as clap reads it.
+
+use super::logs::LogsArgs;
+use super::select::Prefix;
+use crate::control::{LIMIT_DEFAULT, LIMIT_MAX, Select};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Where the daemon listens unless told otherwise: the configuration's default.
+pub(super) const SOCKET: &str = "/run/vswitch/control.sock";
+
+const AFTER_HELP: &str = "\
+Begin with `vswitch demo`: it needs nothing but root, and shows everything in half a minute.
+
+Data goes to standard output, messages to standard error. VSWITCH_LOG sets what is told while running
+(error, warn, info, debug, trace; or by module, as in vswitch::run=debug); NO_COLOR turns colours off.
+Exit codes: 0 done, 1 failed (or an audit that does not hold), 2 wrong usage or an invalid configuration.";
+
+/// A userspace virtual switch with stateful Security Groups and an inline flow log.
+#[derive(Debug, Parser)]
+#[command(name = "vswitch", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows the whole program in half a minute: guests, rules, traffic, and the flow log of it
+    ///
+    /// Builds three guests in network namespaces, runs allowed and refused traffic between them, prints
+    /// the flow-log records as their intervals close, and removes what it made. The files stay in
+    /// ./flowlogs. Needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN) and /dev/net/tun.
+    Demo,
+    /// Runs the switch in the foreground until SIGINT or SIGTERM; SIGHUP reloads
+    ///
+    /// Makes the namespaces and TAPs that are missing and removes them in the end. A reload is all or
+    /// nothing: a configuration with a mistake changes nothing.
+    Run {
+        /// The configuration, YAML.
+        config: PathBuf,
+    },
+    /// Checks a configuration and prints what would be built
+    ///
+    /// All mistakes of meaning are told at once, each with its place and remedy.
+    Check {
+        /// The configuration, YAML.
+        #[arg(required_unless_present = "schema")]
+        config: Option<PathBuf>,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Print the JSON Schema of configurations instead, for editors.
+        #[arg(long, conflicts_with = "config")]
+        schema: bool,
+    },
+    /// Makes or removes the guests' namespaces and TAPs, so that they outlive the daemon
+    #[command(subcommand)]
+    Lab(LabCommand),
+    /// Shows the state of the running daemon
+    #[command(subcommand)]
+    Show(ShowCommand),
+    /// Tells what would happen to a packet and why, stage by stage; changes nothing
+    ///
+    /// The very code that forwards is asked, in the running daemon or, with --config, in a switch made
+    /// from a file.
+    #[command(after_help = TRACE_HELP)]
+    Trace(TraceArgs),
+    /// Reads flow-log files, or with --follow the live records of the daemon
+    Logs(LogsArgs),
+    /// Sends captures through the switch, without TAPs, with the captures' own clock
+    ///
+    /// Verdicts and flow-log files come out as they would from TAPs.
+    Replay(ReplayArgs),
+}
+
+/// `lab`.
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// Makes what is missing: namespaces, persistent TAPs, MAC, addresses, routes, MTU
+    Up {
+        /// The configuration, YAML.
+        config: PathBuf,
+    },
+    /// Removes exactly what `up` has made
+    Down {
+        /// The configuration, YAML.
+        config: PathBuf,
+    },
+}
+
+/// Where the daemon is and how its answer is printed.
+#[derive(Debug, Clone, Args)]
+pub struct Ask {
+    /// Control socket of the daemon.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which rows.
+#[derive(Debug, Clone, Args)]
+pub struct Filter {
+    /// Only of the port with this name or UUID.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Only with this address, or an address in this prefix.
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<Prefix>,
+    /// At most so many rows.
+    #[arg(long, value_name = "ROWS", default_value_t = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(LIMIT_MAX)))]
+    pub limit: u32,
+}
+
+impl Filter {
+    /// As the daemon is asked for it.
+    #[must_use]
+    pub fn select(self) -> Select {
+        Select { port: self.port, address: self.address.map(|prefix| prefix.0), limit: self.limit }
+    }
+}
+
+/// `show`.
+#[derive(Debug, Subcommand)]
+pub enum ShowCommand {
+    /// Ports: whose they are, whether they are up, what went through
+    Ports {
+        #[command(flatten)]
+        ask: Ask,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// The forwarding database: which MAC is behind which port
+    Fdb {
+        #[command(flatten)]
+        ask: Ask,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Security groups: members and rules
+    Groups {
+        #[command(flatten)]
+        ask: Ask,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Tracked connections: state, timeout, the rule on each side
+    Connections {
+        #[command(flatten)]
+        ask: Ask,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Flow-log records in the making: the open interval
+    Flows {
+        #[command(flatten)]
+        ask: Ask,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Loggers: status and cause, files and rows, what was lost
+    Loggers {
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// What was refused or lost, by port and reason
+    Drops {
+        #[command(flatten)]
+        ask: Ask,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Balances what the ports counted against what the log recorded; exits 1 if it does not hold
+    Audit {
+        #[command(flatten)]
+        ask: Ask,
+    },
+}
+
+const TRACE_HELP: &str = "\
+Packets are written as they are shown:
+  tcp 10.77.1.11:40000 > 10.77.1.12:22 syn        udp [fd00::1]:5353 > [ff02::fb]:5353 len=40
+  icmp 10.77.1.11 > 10.77.1.12 echo-request       arp who-has 10.77.1.12 tell 10.77.1.11
+  eth 0x88cc len=46                               anywhere: from MAC, to MAC, vlan=5, ttl=1
+Without `from` and `to` the MAC addresses are those of the sending port and of whoever has the destination.
+
+Example:
+  vswitch trace --config lab.yaml --port vm1 'tcp 10.77.1.11:40000 > 10.77.1.12:22 syn'";
+
+/// `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// The port whose guest sends the packet, by name or UUID.
+    #[arg(long)]
+    pub port: String,
+    /// The packet.
+    pub packet: String,
+    /// Build the switch from this configuration instead of asking the daemon.
+    #[arg(long, conflicts_with = "socket")]
+    pub config: Option<PathBuf>,
+    /// Where the daemon is and how its answer is printed.
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The configuration, YAML.
+    #[arg(long)]
+    pub config: PathBuf,
+    /// A capture of what this port's guest sent; may be given several times.
+    #[arg(long = "port", value_name = "PORT=FILE", value_parser = super::replay::port_capture)]
+    pub ports: Vec<(String, PathBuf)>,
+    /// A capture whose frames are matched to ports by their source MAC.
+    #[arg(value_name = "IN.pcap", required_unless_present = "ports")]
+    pub capture: Option<PathBuf>,
+    /// Write the flow-log files into this directory instead of the loggers' own.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A verdict, as filters name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub(super) enum VerdictArg {
+    /// Passed.
+    Accept,
+    /// Refused.
+    Drop,
+}
+
+/// A direction seen from the instance, as filters name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DirectionArg {
+    /// The instance received.
+    Ingress,
+    /// The instance sent.
+    Egress,
+    /// No port to take the view of.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_the_specification_are_understood() {
+        for line in [
+            "vswitch demo",
+            "vswitch run x.yaml",
+            "vswitch check x.yaml --json",
+            "vswitch check --schema",
+            "vswitch lab up x.yaml",
+            "vswitch lab down x.yaml",
+            "vswitch show ports --port vm1 --json",
+            "vswitch show connections --address 10.0.0.0/8 --limit 5",
+            "vswitch show audit --socket /tmp/s",
+            "vswitch trace --port vm1 arp",
+            "vswitch logs flowlogs --verdict DROP --since 10m --sort bytes",
+            "vswitch logs --follow --json",
+            "vswitch replay --config x.yaml --port vm1=a.pcap b.pcap --out d",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        for line in ["vswitch", "vswitch check", "vswitch replay --config x", "vswitch show ports --limit 0"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

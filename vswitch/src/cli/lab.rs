@@ -1,0 +1,43 @@
+//! `vswitch lab`: guests that outlive the daemon.
+
+use super::args::LabCommand;
+use super::output::Output;
+use crate::lab::Lab;
+use crate::run::{lab_ports, load, name_of};
+use anyhow::{Context, Result};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Makes or removes.
+pub(super) fn lab(command: LabCommand) -> Result<ExitCode> {
+    let mut out = Output::stdout();
+    match command {
+        LabCommand::Up { config } => up(&mut out, &config)?,
+        LabCommand::Down { config } => down(&mut out, &config)?,
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn up(out: &mut Output, config: &Path) -> Result<()> {
+    let plan = load(config)?;
+    std::fs::create_dir_all(&plan.state_dir)
+        .with_context(|| format!("cannot make the state directory {}", plan.state_dir.display()))?;
+    let report = Lab::new(&plan.state_dir, &name_of(config)).up(&lab_ports(&plan))?;
+    for thing in &report.made {
+        writeln!(out, "made     {thing}")?;
+    }
+    for thing in &report.existed {
+        writeln!(out, "existed  {thing}")?;
+    }
+    Ok(())
+}
+
+fn down(out: &mut Output, config: &Path) -> Result<()> {
+    let plan = load(config)?;
+    for thing in Lab::new(&plan.state_dir, &name_of(config)).down()? {
+        writeln!(out, "removed  {thing}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Which records are wanted.
+
+use super::LogsArgs;
+use crate::cli::args::{DirectionArg, VerdictArg};
+use crate::cli::select::{Moment, Prefix};
+use crate::config::{Kind, Plan};
+use crate::control::LogRow;
+
+/// The filters of a command line; a record passes all of them.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    port: Option<PortName>,
+    address: Option<Prefix>,
+    dst_port: Option<u16>,
+    verdict: Option<&'static str>,
+    direction: Option<&'static str>,
+    since: Option<Moment>,
+    until: Option<Moment>,
+}
+
+/// A port as the user calls it, and the ids that this may be in a file.
+#[derive(Debug)]
+struct PortName {
+    name: String,
+    ids: Vec<String>,
+}
+
+impl Filter {
+    pub(super) fn new(args: &LogsArgs, plan: Option<&Plan>) -> Self {
+        Self {
+            port: args.port.as_deref().map(|name| PortName::new(name, plan)),
+            address: args.address,
+            dst_port: args.dst_port,
+            verdict: args.verdict.map(|verdict| match verdict {
+                VerdictArg::Accept => "ACCEPT",
+                VerdictArg::Drop => "DROP",
+            }),
+            direction: args.direction.map(|direction| match direction {
+                DirectionArg::Ingress => "ingress",
+                DirectionArg::Egress => "egress",
+                DirectionArg::Unknown => "unknown",
+            }),
+            since: args.since,
+            until: args.until,
+        }
+    }
+
+    /// Whether a record passes. One that lacks the field that is asked about does not.
+    pub(super) fn takes(&self, row: &LogRow) -> bool {
+        let word = |wanted: Option<&str>, field| wanted.is_none_or(|wanted| row.text(field) == Some(wanted));
+        let ends = || [row.address("src_addr"), row.address("dst_addr")].into_iter().flatten();
+        self.port.as_ref().is_none_or(|port| port.is_of(row))
+            && self.address.is_none_or(|prefix| ends().any(|address| prefix.contains(address)))
+            && self.dst_port.is_none_or(|port| row.number("dst_port") == Some(port.into()))
+            && word(self.verdict, "filter")
+            && word(self.direction, "direction")
+            && self.since.is_none_or(|since| row.number("timestamp_end").is_some_and(|end| end >= since.0))
+            && self.until.is_none_or(|until| row.number("timestamp_start").is_some_and(|start| start < until.0))
+    }
+}
+
+impl PortName {
+    fn new(name: &str, plan: Option<&Plan>) -> Self {
+        let configured = plan.into_iter().flat_map(|plan| &plan.ports).filter(|port| port.name == name);
+        let mut ids: Vec<String> = configured.map(|port| port.id.to_string()).collect();
+        if ids.is_empty() {
+            // A name without a configuration: the id that follows from it, unless it was given another.
+            ids = vec![name.to_lowercase(), Kind::Port.derive(name).to_string()];
+        }
+        Self { name: name.to_owned(), ids }
+    }
+
+    fn is_of(&self, row: &LogRow) -> bool {
+        let is_id = |field| row.text(field).is_some_and(|id| self.ids.iter().any(|known| known == id));
+        row.text("interface_name") == Some(&self.name) || is_id("interface_id") || is_id("vm_id")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+    use clap::Parser;
+
+    fn row() -> LogRow {
+        serde_json::from_value(serde_json::json!({
+            "timestamp_start": 100, "timestamp_end": 160, "interface_id": Kind::Port.derive("vm1").to_string(),
+            "vm_id": "5f7c0c5e-5a5e-5b43-9d3e-1d1c0c7f8a55", "src_addr": "10.77.1.11", "dst_addr": "10.77.1.12",
+            "dst_port": 22, "direction": "egress", "filter": "DROP",
+        }))
+        .unwrap()
+    }
+
+    fn takes(words: &str) -> bool {
+        let line = ["vswitch", "logs"].into_iter().chain(words.split_whitespace());
+        let Command::Logs(args) = Cli::try_parse_from(line).unwrap().command else { unreachable!("the command is logs") };
+        Filter::new(&args, None).takes(&row())
+    }
+
+    #[test]
+    fn each_filter_lets_through_what_it_names() {
+        for words in [
+            "",
+            "--port vm1",
+            "--port 5f7c0c5e-5a5e-5b43-9d3e-1d1c0c7f8a55",
+            "--address 10.77.1.12",
+            "--address 10.77.0.0/16",
+            "--dst-port 22",
+            "--verdict DROP",
+            "--verdict drop --direction egress",
+            "--since 160",
+            "--until 101",
+            "--since 110 --until 120",
+        ] {
+            assert!(takes(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn each_filter_stops_the_rest() {
+        for words in [
+            "--port vm2",
+            "--address 10.78.0.0/16",
+            "--dst-port 80",
+            "--verdict ACCEPT",
+            "--direction ingress",
+            "--since 161",
+            "--until 100",
+            "--verdict DROP --dst-port 23",
+        ] {
+            assert!(!takes(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_record_without_the_field_does_not_pass() {
+        let empty = LogRow::default();
+        assert!(Filter::default().takes(&empty));
+        assert!(!Filter { dst_port: Some(0), ..Filter::default() }.takes(&empty));
+        assert!(!Filter { until: Some(Moment(u64::MAX)), ..Filter::default() }.takes(&empty));
+    }
+}

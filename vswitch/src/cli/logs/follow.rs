@@ -1,0 +1,29 @@
+//! `--follow`: the daemon's records as their intervals close.
+
+use super::filter::Filter;
+use super::print::Printer;
+use crate::cli::output::Output;
+use crate::control::{Reply, Request, Session};
+use anyhow::{Result, bail};
+use std::io::Write;
+use std::path::Path;
+
+/// Prints until the daemon ends, or the user has seen enough.
+pub(super) fn follow(socket: &Path, filter: &Filter, out: &mut Output, printer: &mut Printer<'_>) -> Result<()> {
+    let mut session = Session::ask(socket, &Request::Follow)?;
+    while let Some(reply) = session.reply()? {
+        match reply {
+            Reply::Record(row) if filter.takes(&row) => {
+                printer.print(out, &row)?;
+                out.flush()?;
+            }
+            Reply::Record(_) => {}
+            Reply::Missed(intervals) => {
+                eprintln!("vswitch: read too slowly; since its start the daemon has left out {intervals} intervals for slow readers");
+            }
+            _ => bail!("the daemon answered something else than was asked; is it of another version?"),
+        }
+    }
+    eprintln!("vswitch: the daemon has ended");
+    Ok(())
+}

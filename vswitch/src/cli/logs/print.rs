@@ -1,0 +1,87 @@
+//! Records as lines, JSON lines or CSV.
+
+use super::line::{LiveLine, line_heading};
+use crate::cli::output::Output;
+use crate::config::Plan;
+use crate::control::LogRow;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+/// Prints records one after the other; what has a heading gets it with the first.
+#[derive(Debug)]
+pub(super) struct Printer<'a> {
+    form: Form,
+    /// Names of ports by id.
+    names: HashMap<String, &'a str>,
+    /// Of CSV: the columns, those of the first record.
+    columns: Vec<String>,
+    begun: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Lines,
+    Json,
+    Csv,
+}
+
+impl<'a> Printer<'a> {
+    pub(super) fn new(json: bool, csv: bool, plan: Option<&'a Plan>) -> Self {
+        let form = match (json, csv) {
+            (true, _) => Form::Json,
+            (false, true) => Form::Csv,
+            (false, false) => Form::Lines,
+        };
+        let ports = plan.into_iter().flat_map(|plan| &plan.ports);
+        let names = ports.map(|port| (port.id.to_string(), port.name.as_str())).collect();
+        Self { form, names, columns: Vec::new(), begun: false }
+    }
+
+    /// Prints a record.
+    pub(super) fn print(&mut self, out: &mut Output, row: &LogRow) -> io::Result<()> {
+        let first = !std::mem::replace(&mut self.begun, true);
+        let style = out.style();
+        match self.form {
+            Form::Json => out.json_line(row),
+            Form::Csv => self.print_csv(out, row, first),
+            Form::Lines => {
+                if first {
+                    writeln!(out, "{}", line_heading(style))?;
+                }
+                let row = self.named(row);
+                writeln!(out, "{}", LiveLine::of(&row, style))
+            }
+        }
+    }
+
+    /// The name of a port, where it is known.
+    pub(super) fn name(&self, id: &str) -> Option<&str> {
+        self.names.get(id).copied()
+    }
+
+    /// The record with its port's name, where files have only the id.
+    fn named<'r>(&self, row: &'r LogRow) -> Cow<'r, LogRow> {
+        match row.text("interface_id").and_then(|id| self.name(id)) {
+            Some(name) if row.text("interface_name").is_none() => {
+                let mut row = row.clone();
+                row.push("interface_name", name.into());
+                Cow::Owned(row)
+            }
+            _ => Cow::Borrowed(row),
+        }
+    }
+
+    /// Files of other loggers may have other columns: those of the first record stay.
+    fn print_csv(&mut self, out: &mut Output, row: &LogRow, first: bool) -> io::Result<()> {
+        if first {
+            self.columns = row.names().map(str::to_owned).collect();
+            writeln!(out, "{}", self.columns.join(","))?;
+        }
+        for (place, column) in self.columns.iter().enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(out, "{comma}{}", row.plain(column))?;
+        }
+        writeln!(out)
+    }
+}

@@ -1,0 +1,133 @@
+//! `vswitch replay`: captures through the switch, and what came out.
+
+use super::args::ReplayArgs;
+use super::failure::{FAILED, Usage};
+use super::logs::{LiveLine, line_heading};
+use super::output::Output;
+use super::show::audit;
+use crate::config::Plan;
+use crate::control::{AuditRow, LogRow};
+use crate::run::{Input, ReplayError, Summary, load, replay as run};
+use anyhow::{Error, Result};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Directory inside that of `--out` where the names of issued files are remembered.
+const STATE: &str = ".vswitch";
+
+/// Replays, prints the records, ends with a summary. An audit that does not hold exits with 1.
+pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
+    let mut plan = load(&args.config)?;
+    if let Some(out) = &args.out {
+        redirect(&mut plan, out);
+    }
+    let mut inputs: Vec<Input> =
+        args.ports.into_iter().map(|(port, file)| Input { file, port: Some(port) }).collect();
+    inputs.extend(args.capture.map(|file| Input { file, port: None }));
+
+    let mut out = Output::stdout();
+    let mut written = Ok(());
+    let mut any = false;
+    let summary = run(&plan, &inputs, |closed| {
+        if written.is_ok() {
+            written = records(&mut out, args.json, &mut any, closed);
+        }
+    });
+    written?;
+    let summary = summary.map_err(|error| match error.downcast_ref::<ReplayError>() {
+        Some(ReplayError::NoSuchPort { .. }) => Usage(error.to_string()).into(),
+        _ => error,
+    })?;
+    let holds = summary.audit.holds();
+    print(&mut out, args.json, summary)?;
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// Puts what the loggers write, and what is remembered of it, under `out`.
+fn redirect(plan: &mut Plan, out: &Path) {
+    plan.state_dir = out.join(STATE);
+    let several = plan.loggers.len() > 1;
+    for logger in &mut plan.loggers {
+        logger.directory = if several { out.join(&logger.name) } else { out.to_owned() };
+    }
+}
+
+fn records(out: &mut Output, json: bool, any: &mut bool, closed: &flowlog::Closed) -> io::Result<()> {
+    if let Some(error) = &closed.error {
+        eprintln!("vswitch: {}: {error}", closed.logger);
+    }
+    let style = out.style();
+    for record in &closed.records {
+        let row = LogRow::of(&closed.logger, record);
+        if json {
+            out.json_line(&row)?;
+            continue;
+        }
+        if !std::mem::replace(any, true) {
+            writeln!(out, "{}", line_heading(style))?;
+        }
+        writeln!(out, "{}", LiveLine::of(&row, style))?;
+    }
+    Ok(())
+}
+
+/// The summary for scripts: the last line.
+#[derive(Serialize)]
+struct Replayed {
+    frames: u64,
+    received: u64,
+    unknown: u64,
+    delivered: u64,
+    rows: u64,
+    files: Vec<PathBuf>,
+    audit_holds: bool,
+}
+
+fn print(out: &mut Output, json: bool, summary: Summary) -> Result<(), Error> {
+    let Summary { frames, received, unknown, delivered, files, rows, audit: balance } = summary;
+    if json {
+        let audit_holds = balance.holds();
+        out.json_line(&Replayed { frames, received, unknown, delivered, rows, files, audit_holds })?;
+        return Ok(out.flush()?);
+    }
+    writeln!(out, "\n{frames} frames replayed, {delivered} copies delivered")?;
+    if received > 0 {
+        writeln!(out, "{received} frames of a port's capture were sent by another port and left out")?;
+    }
+    if unknown > 0 {
+        writeln!(out, "{unknown} frames match no port: recorded with direction unknown")?;
+    }
+    writeln!(out, "{rows} rows in {} files", files.len())?;
+    for file in &files {
+        writeln!(out, "  {}", file.display())?;
+    }
+    if !balance.holds() {
+        let rows: Vec<AuditRow> = balance.ports.into_iter().map(Into::into).collect();
+        writeln!(out, "\nthe audit does not hold:")?;
+        out.table(&audit(&rows))?;
+    }
+    Ok(out.flush()?)
+}
+
+/// `PORT=FILE`.
+pub(super) fn port_capture(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((port, file)) if !port.is_empty() && !file.is_empty() => Ok((port.to_owned(), file.into())),
+        _ => Err(format!("`{text}` is not PORT=FILE, as in vm1=vm1.pcap")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ports_capture_is_written_with_an_equals_sign() {
+        assert_eq!(port_capture("vm1=a=b.pcap"), Ok(("vm1".to_owned(), "a=b.pcap".into())));
+        for wrong in ["vm1", "=a", "vm1="] {
+            assert!(port_capture(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Requests answered from what the daemon's threads share.
+//!
+//! The switch's lock is held for at most 20 µs at a time: tables are read in slices of [`SLOTS`], ports
+//! in slices of [`PORTS`], and every word is made after the lock is let go.
+
+use super::request::{Request, Select};
+use super::rows::{
+    ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply, SideText,
+};
+use super::record::LogRow;
+use super::rules::{RuleBook, rule_words};
+use crate::config::{Plan, Role};
+use crate::run::Shared;
+use crate::switch::{ConnectionView, FlowView, Port, PortCounters};
+use crate::trace::{self, Question};
+use packet::{FiveTuple, Reason};
+use secgroup::{PortId, protocol_name};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Slots of the connection table read under one lock: 64 bytes each, most of them not in the cache.
+const SLOTS: u32 = 128;
+
+/// Ports read under one lock: some 600 bytes of counters each.
+const PORTS: usize = 32;
+
+/// Answers a request; the error is for the client to read.
+pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String> {
+    let plan = Arc::clone(&*shared.plan.read());
+    if let Request::Ports(select)
+    | Request::Fdb(select)
+    | Request::Groups(select)
+    | Request::Connections(select)
+    | Request::Flows(select)
+    | Request::Drops(select) = request
+    {
+        check_port(&plan, select)?;
+    }
+    Ok(match request {
+        Request::Ports(select) => Reply::Ports(ports(shared, &plan, select)),
+        Request::Fdb(select) => Reply::Fdb(fdb(shared, &plan, select)),
+        Request::Groups(select) => Reply::Groups(groups(&plan, select)),
+        Request::Connections(select) => Reply::Connections(connections(shared, &plan, select)),
+        Request::Flows(select) => Reply::Flows(flows(shared, &plan, select)),
+        Request::Loggers => Reply::Loggers(loggers(shared)),
+        Request::Drops(select) => Reply::Drops(drops(shared, &plan, select)),
+        Request::Audit => Reply::Audit(Listing::all(shared.audit().ports.into_iter().map(Into::into).collect())),
+        Request::Trace { port, packet } => Reply::Trace(trace(shared, &plan, port, packet)?),
+        Request::Follow => return Err("`follow` is a stream".to_owned()),
+    })
+}
+
+/// One live record.
+pub(super) fn record(shared: &Shared, logger: &str, record: &flowlog::Record) -> LogRow {
+    let mut row = LogRow::of(logger, record);
+    let rule = record.flow.and_then(|flow| secgroup::RuleRef::new(flow.rule));
+    let identity = rule.and_then(|rule| shared.rules.read().lookup(rule));
+    let id = identity.map_or(serde_json::Value::Null, |identity| identity.rule.to_string().into());
+    row.push("rule_id", id);
+    row
+}
+
+fn check_port(plan: &Plan, select: &Select) -> Result<(), String> {
+    let known = plan.ports.iter().any(|port| select.takes_port(&port.name, port.id));
+    match &select.port {
+        Some(port) if !known => Err(format!("there is no port `{port}`; `vswitch show ports` lists them")),
+        _ => Ok(()),
+    }
+}
+
+/// What is read of a port under the lock.
+struct PortView {
+    number: PortId,
+    id: uuid::Uuid,
+    up: bool,
+    connections: [u32; 2],
+    counters: Box<PortCounters>,
+}
+
+/// All ports' counters, in slices.
+fn port_views(shared: &Shared) -> Vec<PortView> {
+    let numbers: Vec<PortId> = shared.switch.lock().ports().map(Port::number).collect();
+    let mut views = Vec::with_capacity(numbers.len());
+    for slice in numbers.chunks(PORTS) {
+        let switch = shared.switch.lock();
+        views.extend(slice.iter().filter_map(|&number| switch.port(number)).map(|port| PortView {
+            number: port.number(),
+            id: port.config.id,
+            up: port.up,
+            connections: [port.connections, port.connections_max],
+            counters: Box::new(port.counters),
+        }));
+    }
+    views
+}
+
+fn ports(shared: &Shared, plan: &Plan, select: &Select) -> Listing<PortRow> {
+    let views: HashMap<_, _> = port_views(shared).into_iter().map(|view| (view.id, view)).collect();
+    let wanted = plan.ports.iter().filter(|port| {
+        select.takes_port(&port.name, port.id) && select.takes_address(port.fixed_ips.iter().copied())
+    });
+    let rows = wanted.filter_map(|port| {
+        let view = views.get(&port.id)?;
+        let counters = &view.counters;
+        let subnet = plan.subnets.get(port.subnet)?;
+        let uplink = port.role == Role::Uplink;
+        let group = |id: &uuid::Uuid| plan.groups.iter().find(|group| group.id == *id).map(|group| group.name.clone());
+        Some(PortRow {
+            name: port.name.clone(),
+            id: port.id,
+            instance: port.instance.clone(),
+            subnet: subnet.name.clone(),
+            uplink,
+            mac: port.mac.to_string(),
+            addresses: if uplink { subnet.gateway_ips.clone() } else { port.fixed_ips.clone() },
+            security_groups: port.groups.iter().filter_map(group).collect(),
+            up: view.up,
+            rx: counters.rx,
+            rx_bytes: counters.rx_bytes,
+            tx: counters.delivered,
+            tx_bytes: counters.tx_bytes,
+            drops: counters.refused.iter().sum(),
+            tx_lost: counters.tx_lost,
+            skipped: counters.skipped.0.iter().flatten().sum(),
+            connections: view.connections[0],
+            connections_max: view.connections[1],
+        })
+    });
+    Listing::limited(rows.take(select.limit() + 1).collect(), select.limit())
+}
+
+fn fdb(shared: &Shared, plan: &Plan, select: &Select) -> Listing<FdbRow> {
+    let names = Names::of(shared);
+    // A copy of plain entries: the ports' own MACs, and as many learned ones as ports may have.
+    let (entries, now_ms) = {
+        let switch = shared.switch.lock();
+        (switch.fdb().collect::<Vec<_>>(), shared.clock.now().ms)
+    };
+    let mut rows: Vec<FdbRow> = entries
+        .into_iter()
+        .map(|(segment, mac, place)| FdbRow {
+            subnet: plan.subnets.get(usize::from(segment)).map(|subnet| subnet.name.clone()).unwrap_or_default(),
+            mac: mac.to_string(),
+            port: names.get(place.port),
+            heard_ms_ago: place.heard_ms.map(|heard| now_ms.wrapping_sub(heard)),
+        })
+        .collect();
+    let wanted = |row: &FdbRow| {
+        let port = plan.ports.iter().find(|port| port.name == row.port);
+        port.is_none_or(|port| {
+            select.takes_port(&port.name, port.id) && select.takes_address(port.fixed_ips.iter().copied())
+        })
+    };
+    rows.retain(wanted);
+    rows.sort_by(|a, b| (&a.subnet, &a.port, &a.mac).cmp(&(&b.subnet, &b.port, &b.mac)));
+    Listing::limited(rows, select.limit())
+}
+
+fn groups(plan: &Plan, select: &Select) -> Listing<GroupRow> {
+    let narrowed = select.port.is_some() || select.address.is_some();
+    let rows = plan.groups.iter().filter_map(|group| {
+        let members: Vec<_> = plan
+            .ports
+            .iter()
+            .filter(|port| port.groups.contains(&group.id))
+            .filter(|port| select.takes_port(&port.name, port.id))
+            .filter(|port| select.takes_address(port.fixed_ips.iter().copied()))
+            .map(|port| (port.name.clone(), port.fixed_ips.clone()))
+            .collect();
+        (!narrowed || !members.is_empty()).then(|| GroupRow {
+            name: group.name.clone(),
+            id: group.id,
+            stateful: group.stateful,
+            members,
+            rules: group.rules.iter().map(|rule| rule_words(plan, rule)).collect(),
+        })
+    });
+    Listing::limited(rows.take(select.limit() + 1).collect(), select.limit())
+}
+
+fn connections(shared: &Shared, plan: &Plan, select: &Select) -> Listing<ConnectionRow> {
+    let names = Names::of(shared);
+    let wanted = |view: &ConnectionView| {
+        view.ports.iter().any(|port| names.is(*port, select))
+            && select.takes_address([view.tuple.src, view.tuple.dst].into_iter())
+    };
+    let views = in_slices(select.limit(), wanted, |slots, out| {
+        let now_ms = shared.clock.now().ms;
+        shared.switch.lock().connections_in(slots, now_ms, out)
+    });
+    let numbers = views.iter().flat_map(|view| view.sides).flatten().map(|(_, rule)| rule);
+    let book = RuleBook::of(plan, &shared.rules.read(), numbers);
+    let rows = views.into_iter().map(|view| {
+        let (source, destination) = ends(&view.tuple);
+        ConnectionRow {
+            protocol: protocol_words(view.tuple.protocol),
+            source,
+            destination,
+            ports: view.ports.map(|port| names.get(port)),
+            state: trace::state_words(view.state).to_owned(),
+            expires_in_s: view.expires_in_ms / 1000,
+            sides: view.sides.map(|side| {
+                side.map(|(verdict, rule)| SideText {
+                    verdict: verdict.to_string(),
+                    rule: book.words(rule).map(str::to_owned),
+                })
+            }),
+            counted: view.counted.map(|(packets, bytes)| Counted { packets, bytes }),
+        }
+    });
+    Listing::limited(rows.collect(), select.limit())
+}
+
+fn flows(shared: &Shared, _plan: &Plan, select: &Select) -> Listing<FlowRow> {
+    let names = Names::of(shared);
+    let wanted = |view: &FlowView| {
+        names.is(view.port, select) && select.takes_address([view.tuple.src, view.tuple.dst].into_iter())
+    };
+    let views = in_slices(select.limit(), wanted, |slots, out| shared.switch.lock().flows_in(slots, out));
+    let rows = views.into_iter().map(|view| {
+        let (source, destination) = ends(&view.tuple);
+        FlowRow {
+            port: names.get(view.port),
+            direction: view.direction.to_string(),
+            protocol: protocol_words(view.tuple.protocol),
+            source,
+            destination,
+            tcp_flag: view.tally.flags_seed(),
+            packets: view.tally.packets,
+            bytes: view.tally.bytes,
+            filter: view.verdict.as_str().to_owned(),
+            reason: view.verdict.why().to_owned(),
+        }
+    });
+    Listing::limited(rows.collect(), select.limit())
+}
+
+/// Reads a table slice by slice until its end, or until one row more than the limit is found.
+fn in_slices<T>(
+    limit: usize,
+    wanted: impl Fn(&T) -> bool,
+    mut read: impl FnMut(std::ops::Range<u32>, &mut Vec<T>) -> Option<()>,
+) -> Vec<T> {
+    let mut found = Vec::new();
+    let mut slice = Vec::new();
+    for start in (0..u32::MAX).step_by(SLOTS as usize) {
+        let more = read(start..start.saturating_add(SLOTS), &mut slice);
+        found.extend(slice.drain(..).filter(&wanted));
+        if more.is_none() || found.len() > limit {
+            break;
+        }
+        // The lock is not fair: workers get their turn.
+        std::thread::yield_now();
+    }
+    found
+}
+
+fn loggers(shared: &Shared) -> Listing<LoggerRow> {
+    let loggers = shared.loggers.lock().clone();
+    let rows = loggers.into_iter().map(|logger| LoggerRow {
+        name: logger.name.to_string(),
+        id: logger.id,
+        status: logger.state.as_str().to_owned(),
+        cause: logger.cause,
+        last_interval: logger.last_interval.map(|interval| interval.start_s),
+        files: logger.files,
+        rows: logger.rows,
+        rows_lost: logger.rows_lost,
+        skipped_packets: logger.skipped.packets,
+        last_error: logger.last_error,
+    });
+    Listing::all(rows.collect())
+}
+
+fn drops(shared: &Shared, plan: &Plan, select: &Select) -> Listing<DropRow> {
+    let mut rows = Vec::new();
+    let names = Names::of(shared);
+    for view in port_views(shared) {
+        let addresses = plan.ports.iter().filter(|port| port.id == view.id).flat_map(|port| port.fixed_ips.iter().copied());
+        if !names.is(view.number, select) || !select.takes_address(addresses) {
+            continue;
+        }
+        let mut row = |reason: &str, is_verdict, packets, meaning: &str| {
+            if packets > 0 {
+                let port = names.get(view.number);
+                rows.push(DropRow { port, reason: reason.to_owned(), is_verdict, packets, meaning: meaning.to_owned() });
+            }
+        };
+        let counters = &view.counters;
+        for (&reason, &packets) in Reason::ALL.iter().zip(&counters.refused) {
+            row(reason.as_str(), true, packets, trace::meaning(reason).meaning);
+        }
+        row("tx_lost", false, counters.tx_lost, "accepted, but the guest's queue was full or its port down");
+        row("no_port", false, counters.no_port, "accepted at the sender, but no port has the destination");
+    }
+    Listing::limited(rows, select.limit())
+}
+
+fn trace(shared: &Shared, plan: &Plan, port: &str, packet: &str) -> Result<trace::Trace, String> {
+    let question = Question::new(plan, port, packet).map_err(|error| error.to_string())?;
+    let now = shared.clock.now();
+    let answer = question.ask(plan, &shared.switch.lock(), now).map_err(|error| error.to_string())?;
+    let book = RuleBook::of(plan, &shared.rules.read(), answer.rules());
+    Ok(answer.told(&question, plan, &book))
+}
+
+/// Ports by number.
+struct Names(HashMap<u16, Arc<flowlog::PortInfo>>);
+
+impl Names {
+    fn of(shared: &Shared) -> Self {
+        Self(shared.names.read().clone())
+    }
+
+    fn get(&self, port: PortId) -> String {
+        self.0.get(&port.0).map_or_else(|| port.to_string(), |info| info.name.clone())
+    }
+
+    fn is(&self, port: PortId, select: &Select) -> bool {
+        match self.0.get(&port.0) {
+            Some(info) => select.takes_port(&info.name, info.interface_id),
+            None => select.port.is_none(),
+        }
+    }
+}
+
+fn ends(tuple: &FiveTuple) -> (SocketAddr, SocketAddr) {
+    let end = |address: IpAddr, port| SocketAddr::new(address, port);
+    (end(tuple.src, tuple.src_port), end(tuple.dst, tuple.dst_port))
+}
+
+fn protocol_words(protocol: u8) -> String {
+    protocol_name(protocol).map_or_else(|| protocol.to_string(), str::to_owned)
+}

@@ -1,0 +1,299 @@
+//! What is answered: rows that say everything in words, for a table as for a script.
+
+use super::record::LogRow;
+use crate::switch::{Balance, PortAudit};
+use crate::trace::Trace;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+use uuid::Uuid;
+
+/// A reply: one line of JSON, keyed by what was asked; or an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each answers the request of its name")]
+pub enum Reply {
+    Ports(Listing<PortRow>),
+    Fdb(Listing<FdbRow>),
+    Groups(Listing<GroupRow>),
+    Connections(Listing<ConnectionRow>),
+    Flows(Listing<FlowRow>),
+    Loggers(Listing<LoggerRow>),
+    Drops(Listing<DropRow>),
+    Audit(Listing<AuditRow>),
+    Trace(Trace),
+    /// One live record.
+    Record(LogRow),
+    /// Intervals that followers who read too slowly have missed, since the daemon started.
+    Missed(u64),
+    /// Why there is no answer.
+    Error(String),
+}
+
+/// Rows, and whether there are more than were wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Whether the limit left rows out.
+    pub more: bool,
+}
+
+impl<T> Listing<T> {
+    /// All rows there are.
+    #[must_use]
+    pub const fn all(rows: Vec<T>) -> Self {
+        Self { rows, more: false }
+    }
+
+    /// The first `limit` of them.
+    #[must_use]
+    pub fn limited(mut rows: Vec<T>, limit: usize) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Self { rows, more }
+    }
+}
+
+/// A port. Packets are wire packets, bytes those of IP; rx and tx are seen from the switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the configuration's and the counters'")]
+pub struct PortRow {
+    pub name: String,
+    pub id: Uuid,
+    pub instance: String,
+    pub subnet: String,
+    pub uplink: bool,
+    pub mac: String,
+    pub addresses: Vec<IpAddr>,
+    pub security_groups: Vec<String>,
+    pub up: bool,
+    pub rx: u64,
+    pub rx_bytes: u64,
+    pub tx: u64,
+    pub tx_bytes: u64,
+    /// Refusals of all reasons told at this port.
+    pub drops: u64,
+    /// Accepted, but the guest's queue did not take it.
+    pub tx_lost: u64,
+    /// Not in the flow log for lack of capacity.
+    pub skipped: u64,
+    /// Live connections that it opened, and how many it may.
+    pub connections: u32,
+    pub connections_max: u32,
+}
+
+/// A MAC and the port behind which it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FdbRow {
+    /// The subnet: its segment.
+    pub subnet: String,
+    /// The MAC.
+    pub mac: String,
+    /// The port's name.
+    pub port: String,
+    /// Milliseconds since it was heard; absent for what the configuration says.
+    pub heard_ms_ago: Option<u32>,
+}
+
+/// A security group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// Its name.
+    pub name: String,
+    /// Its UUID.
+    pub id: Uuid,
+    /// Whether replies pass by connection state.
+    pub stateful: bool,
+    /// Ports in it, with their addresses.
+    pub members: Vec<(String, Vec<IpAddr>)>,
+    /// Its rules in canonical form.
+    pub rules: Vec<String>,
+}
+
+/// Packets and bytes of one way in the open window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Wire packets.
+    pub packets: u32,
+    /// IP bytes.
+    pub bytes: u32,
+}
+
+/// A tracked connection, seen from its originator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionRow {
+    /// Protocol's name.
+    pub protocol: String,
+    /// Source of the first packet; for ICMP the port is the identifier.
+    pub source: SocketAddr,
+    /// Its destination.
+    pub destination: SocketAddr,
+    /// The originator's port and the other end's.
+    pub ports: [String; 2],
+    /// State, as connection tracking calls it.
+    pub state: String,
+    /// Seconds until it expires, as things stand.
+    pub expires_in_s: u32,
+    /// Verdict and rule of the original direction: the originator's egress, the other end's ingress.
+    pub sides: [Option<SideText>; 2],
+    /// What the open window counted, original and reply.
+    pub counted: [Counted; 2],
+}
+
+/// One side's judgement in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideText {
+    /// `ACCEPT(rule)`, `DROP(default_deny)`.
+    pub verdict: String,
+    /// The rule behind it, and its group, where there is one.
+    pub rule: Option<String>,
+}
+
+/// A flow-log record in the making.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the flow log's")]
+pub struct FlowRow {
+    pub port: String,
+    pub direction: String,
+    pub protocol: String,
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    pub tcp_flag: u8,
+    pub packets: u32,
+    pub bytes: u32,
+    /// `ACCEPT` or `DROP`.
+    pub filter: String,
+    pub reason: String,
+}
+
+/// A logger and how it fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggerRow {
+    /// Its name.
+    pub name: String,
+    /// Its UUID.
+    pub id: Uuid,
+    /// `ACTIVE`, `BUILD`, `INACTIVE` or `ERROR`.
+    pub status: String,
+    /// Why, in state ERROR.
+    pub cause: Option<String>,
+    /// Start of the interval closed last, UNIX seconds.
+    pub last_interval: Option<u64>,
+    /// Files written since it was configured.
+    pub files: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Rows that could not be written.
+    pub rows_lost: u64,
+    /// Packets not recorded for lack of capacity.
+    pub skipped_packets: u64,
+    /// The last error, even if it has passed.
+    pub last_error: Option<String>,
+}
+
+/// Packets that did not arrive, at one port for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropRow {
+    /// The port.
+    pub port: String,
+    /// A reason of `docs/drops.md`, or `tx_lost`, or `no_port`.
+    pub reason: String,
+    /// Whether it is a verdict; else it is a loss or a frame that nobody takes.
+    pub is_verdict: bool,
+    /// Wire packets.
+    pub packets: u64,
+    /// What it means.
+    pub meaning: String,
+}
+
+/// The conservation identity of one port, in wire packets:
+///
+/// ```text
+///   rx                  = egress_accept + egress_drop + not recorded + skipped + held
+///   offered             = ingress_accept + ingress_drop + not recorded + skipped
+///   delivered + tx_lost = ingress_accept + what was accepted of the not recorded and the skipped
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// The port.
+    pub port: String,
+    /// Whether all three hold.
+    pub holds: bool,
+    /// First equation: what the port counted, what the rest adds up to.
+    pub rx: [u64; 2],
+    /// Second equation, likewise.
+    pub offered: [u64; 2],
+    /// Third equation, likewise.
+    pub delivered: [u64; 2],
+    /// Records with direction egress, ACCEPT.
+    pub egress_accept: u64,
+    /// Records with direction egress, DROP.
+    pub egress_drop: u64,
+    /// Records with direction ingress, ACCEPT.
+    pub ingress_accept: u64,
+    /// Records with direction ingress, DROP.
+    pub ingress_drop: u64,
+    /// Not recorded by kind (IPv6, ARP, …), both directions.
+    pub not_recorded: u64,
+    /// Not recorded for lack of capacity, both directions.
+    pub skipped: u64,
+    /// Fragments that wait for their datagram.
+    pub held: u64,
+    /// Accepted, but the guest's queue did not take it.
+    pub tx_lost: u64,
+}
+
+impl From<PortAudit> for AuditRow {
+    fn from(audit: PortAudit) -> Self {
+        let holds = audit.holds();
+        let balance = |balance: Balance| [balance.counted, balance.recorded];
+        let [egress_accept, egress_drop, ingress_accept, ingress_drop] = audit.recorded;
+        Self {
+            port: audit.port,
+            holds,
+            rx: balance(audit.rx),
+            offered: balance(audit.offered),
+            delivered: balance(audit.delivered),
+            egress_accept,
+            egress_drop,
+            ingress_accept,
+            ingress_drop,
+            not_recorded: audit.not_recorded,
+            skipped: audit.skipped,
+            held: audit.held,
+            tx_lost: audit.tx_lost,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_round_trip_through_their_line() {
+        let row = ConnectionRow {
+            protocol: "tcp".into(),
+            source: "10.0.0.1:40000".parse().unwrap(),
+            destination: "[fd00::2]:22".parse().unwrap(),
+            ports: ["a".into(), "b".into()],
+            state: "established".into(),
+            expires_in_s: 9,
+            sides: [Some(SideText { verdict: "ACCEPT(rule)".into(), rule: Some("egress IPv4 any to any".into()) }), None],
+            counted: [Counted { packets: 1, bytes: 40 }; 2],
+        };
+        let replies =
+            [Reply::Connections(Listing::limited(vec![row.clone(), row], 1)), Reply::Missed(3), Reply::Error("no".into())];
+        for reply in replies {
+            let line = serde_json::to_string(&reply).unwrap();
+            assert!(!line.contains('\n'));
+            assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_listing_says_when_it_was_cut() {
+        assert_eq!(Listing::limited(vec![1, 2], 2), Listing::all(vec![1, 2]));
+        assert_eq!(Listing::limited(vec![1, 2, 3], 2), Listing { rows: vec![1, 2], more: true });
+    }
+}

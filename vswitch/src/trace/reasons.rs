@@ -1,0 +1,112 @@
+//! What each reason means and what to do about it, in one place for `trace`, `show drops` and
+//! `docs/drops.md`.
+
+use packet::Reason;
+
+/// A reason in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meaning {
+    /// What it says of the packet.
+    pub meaning: &'static str,
+    /// What to do where the packet should have passed.
+    pub remedy: &'static str,
+}
+
+/// A reason in words.
+#[must_use]
+pub const fn meaning(reason: Reason) -> Meaning {
+    let (meaning, remedy) = match reason {
+        Reason::DefaultDeny => ("no rule allows it", "add a rule to one of the port's groups"),
+        Reason::Revoked => (
+            "its connection was allowed by a rule that is gone",
+            "put the rule back; `persist_established: true` lets answered connections outlive their rule",
+        ),
+        Reason::CtInvalid => (
+            "it belongs to no valid connection",
+            "look at the stage `connection` for what is wrong; a connection begins with a SYN, or with `tcp_loose` an ACK",
+        ),
+        Reason::CtFull => (
+            "the connection table, or the port's share of it, is full",
+            "raise `conntrack.limit` or the port's `conntrack_limit`; look for a scan with `vswitch show connections --port`",
+        ),
+        Reason::SpoofMac => (
+            "the source MAC is not the port's",
+            "add the MAC to the port's `allowed_address_pairs` if the guest may use it",
+        ),
+        Reason::SpoofIp => (
+            "the source address is not the port's",
+            "add the address to the port's `fixed_ips` or `allowed_address_pairs` if the guest may use it",
+        ),
+        Reason::SpoofArp => (
+            "ARP claims an address that is not the port's",
+            "add the address to the port's `fixed_ips` or `allowed_address_pairs` if the guest may use it",
+        ),
+        Reason::SpoofNd => (
+            "neighbour discovery claims an address that is not the port's",
+            "add the address to the port's `fixed_ips` or `allowed_address_pairs` if the guest may use it",
+        ),
+        Reason::RaGuard => (
+            "a router advertisement from a guest",
+            "a guest that is a router needs `port_security_enabled: false`, or the role `uplink`",
+        ),
+        Reason::DhcpServer => (
+            "a DHCP server's answer from a port that is none",
+            "name the server in the subnet's `dhcp_servers`",
+        ),
+        Reason::Malformed => ("its headers contradict themselves or the frame", "nothing: the sender is broken, or attacks"),
+        Reason::Mtu => (
+            "it is longer than the receiving port's MTU",
+            "give both ends the same `mtu`; a router would have sent `fragmentation needed`",
+        ),
+        Reason::Ethertype => (
+            "its ethertype is not permitted",
+            "add the ethertype to the port's `permitted_ethertypes`",
+        ),
+        Reason::L2Reserved => (
+            "a reserved link-layer address, or an 802.3 length frame",
+            "nothing: such frames (spanning tree, LLDP) end at a bridge",
+        ),
+        Reason::Vlan => ("a VLAN tag where none belongs", "send untagged frames; segments are the subnets'"),
+        Reason::FragTiny => (
+            "a first fragment too small for its layer 4 header",
+            "nothing: no real stack sends such fragments (RFC 1858)",
+        ),
+        Reason::FragOverlap => ("fragments that overlap", "nothing: no real stack sends such fragments (RFC 5722)"),
+        Reason::FragOrder => (
+            "a fragment that came ahead of its first one",
+            "send datagrams that need no fragments, or keep their order",
+        ),
+        Reason::FragTimeout => ("a datagram that was not completed in time", "look for losses on the way here"),
+        Reason::FragLimit => (
+            "more datagrams in fragments than the port may have",
+            "send datagrams that need no fragments",
+        ),
+    };
+    Meaning { meaning, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = include_str!("../../../docs/drops.md");
+
+    #[test]
+    fn every_reason_has_its_row_in_the_document_with_the_same_words() {
+        for &reason in Reason::ALL {
+            let row = DOCUMENT.lines().find(|line| line.starts_with(&format!("| `{reason}` |")));
+            let row = row.unwrap_or_else(|| panic!("docs/drops.md has no row for `{reason}`"));
+            assert_eq!(row.matches('|').count(), 6, "{row}");
+            assert!(row.contains(meaning(reason).meaning), "{row}\nshould say: {}", meaning(reason).meaning);
+        }
+    }
+
+    #[test]
+    fn the_document_has_no_row_for_what_is_no_reason() {
+        for line in DOCUMENT.lines().filter(|line| line.starts_with("| `")) {
+            let name = line.split('`').nth(1).unwrap();
+            let is_loss = ["tx_lost", "no_port", "skipped"].contains(&name);
+            assert!(is_loss || name.parse::<Reason>().is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! One port's decision in words: the rule that allowed, or what a refusal would have needed.
+
+use super::SideTold;
+use super::reasons::meaning;
+use crate::config::{Plan, Port};
+use crate::control::RuleBook;
+use crate::switch::Judged;
+use ipnet::IpNet;
+use packet::{Basis, Direction, Headers, Ip, Reason, Verdict};
+use secgroup::{Ethertype, Flow, FlowService, Remote, Rule, Service};
+use uuid::Uuid;
+
+/// What `port` decided.
+pub(super) fn side(
+    plan: &Plan,
+    rules: &RuleBook,
+    headers: &Headers,
+    direction: Direction,
+    port: &str,
+    judged: Judged,
+) -> SideTold {
+    let (why, remedy) = match judged.verdict {
+        Verdict::Accept(basis) => (accepted(basis, rules.words(judged.rule)), None),
+        Verdict::Drop(reason) => {
+            let config = plan.ports.iter().find(|known| known.name == port);
+            (meaning(reason).meaning.to_owned(), Some(remedy(plan, config, headers, direction, reason)))
+        }
+    };
+    SideTold { direction: direction.to_string(), port: port.to_owned(), verdict: judged.verdict.to_string(), why, remedy }
+}
+
+fn accepted(basis: Basis, rule: Option<&str>) -> String {
+    let by = |what: &str| match rule {
+        Some(rule) => format!("{what} {rule}"),
+        None => what.trim_end_matches(" of").to_owned(),
+    };
+    match basis {
+        Basis::Rule => rule.unwrap_or("a rule").to_owned(),
+        Basis::Reply => by("answers a connection of"),
+        Basis::Related => by("an ICMP error about a connection of"),
+        Basis::Essential => "needs no rule: ARP, neighbour discovery, DHCP and their like".to_owned(),
+        Basis::Unfiltered => "the port filters nothing".to_owned(),
+    }
+}
+
+fn remedy(plan: &Plan, port: Option<&Port>, headers: &Headers, direction: Direction, reason: Reason) -> String {
+    let needed = headers.ip().filter(|_| reason == Reason::DefaultDeny);
+    match (needed.and_then(|ip| rule_needed(headers, ip, direction)), port) {
+        (Some(rule), Some(port)) if port.groups.is_empty() => {
+            format!("the port is in no group; put it into one with a rule like: {rule}")
+        }
+        (Some(rule), Some(port)) => format!("a rule like this in one of its groups ({}): {rule}", group_names(plan, port)),
+        _ => meaning(reason).remedy.to_owned(),
+    }
+}
+
+fn group_names(plan: &Plan, port: &Port) -> String {
+    let name = |id: &Uuid| plan.groups.iter().find(|group| group.id == *id).map(|group| group.name.as_str());
+    port.groups.iter().filter_map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// The narrowest rule that would allow the packet.
+fn rule_needed(headers: &Headers, ip: &Ip, direction: Direction) -> Option<Rule> {
+    let flow = Flow::of(direction, 0, headers, ip);
+    let service = match flow.service {
+        FlowService::Ports { dst: 0, .. } => return None,
+        FlowService::Ports { dst, .. } => Service::Ports { min: dst, max: dst },
+        FlowService::Icmp { kind, code: _ } => Service::Icmp { kind, code: None },
+        FlowService::None => Service::Any,
+    };
+    Some(Rule {
+        id: Uuid::nil(),
+        direction,
+        ethertype: Ethertype::of(flow.remote),
+        protocol: Some(ip.protocol),
+        service,
+        source_ports: None,
+        remote: Remote::Prefix(IpNet::from(flow.remote)),
+    })
+}

@@ -1,0 +1,89 @@
+//! Stages and the verdict in words.
+
+use super::{Step, Switch};
+use crate::switch::{Destination, Stage};
+use packet::Verdict;
+use secgroup::PortId;
+use secgroup::conntrack::{State, Way};
+
+/// A stage's name and what happened there; `None` where it says nothing that the sides do not say.
+pub(super) fn stage(switch: &Switch, stage: &Stage<'_>) -> Option<(&'static str, String)> {
+    Some(match stage {
+        Stage::Received { port, headers } => {
+            let packets = headers.wire.packets;
+            let many = if packets > 1 { format!(", {packets} packets on a wire") } else { String::new() };
+            ("received", format!("from {} ({}){many}", port.config.name, headers.eth.src))
+        }
+        Stage::Admitted { port } if port.filters() => {
+            ("admitted", format!("its source is {}'s own: no spoofing", port.config.name))
+        }
+        Stage::Admitted { port } => ("admitted", format!("{} filters nothing", port.config.name)),
+        Stage::Destined { destination } => ("destination", self::destination(switch, *destination)),
+        Stage::Related => ("related", "an ICMP error that quotes a packet of a known connection".to_owned()),
+        Stage::FollowsFirst => ("fragment", "takes the verdict of its datagram's first fragment".to_owned()),
+        Stage::Connection { state, way, judged_again } => {
+            let way = match way {
+                Way::Original => "the way it was opened",
+                Way::Reply => "a reply",
+            };
+            let again = if *judged_again { "; judged again, for the policy has changed since" } else { "" };
+            ("connection", format!("known, {}, {way}{again}", state_words(*state)))
+        }
+        Stage::Opens { state } => ("connection", format!("none yet; this packet would open one ({})", state_words(*state))),
+        Stage::Invalid { why } => ("connection", format!("invalid: {why}")),
+        Stage::TableFull { evicts: true } => ("table", "full; an unanswered connection would give way".to_owned()),
+        Stage::TableFull { evicts: false } => ("table", "full, and no unanswered connection may give way".to_owned()),
+        Stage::Decided { .. } => return None,
+    })
+}
+
+fn destination(switch: &Switch, destination: Destination) -> String {
+    let name = |port: PortId| switch.port(port).map_or_else(|| format!("port {port}"), |port| port.config.name.clone());
+    match destination {
+        Destination::One(port) => format!("{}, by its MAC", name(port)),
+        Destination::All => "every other port of the subnet (group address)".to_owned(),
+        Destination::Unknown => "unknown MAC: every port that may have unknown ones".to_owned(),
+        Destination::None => "nobody has this MAC".to_owned(),
+    }
+}
+
+/// A state's name as connection tracking writes it: `syn_sent`.
+#[must_use]
+pub(crate) fn state_words(state: State) -> &'static str {
+    match state {
+        State::Counted => "counted",
+        State::New => "new",
+        State::Replied => "replied",
+        State::Stream => "stream",
+        State::SynSent => "syn_sent",
+        State::SynSent2 => "syn_sent2",
+        State::SynRecv => "syn_recv",
+        State::Established => "established",
+        State::FinWait => "fin_wait",
+        State::CloseWait => "close_wait",
+        State::LastAck => "last_ack",
+        State::TimeWait => "time_wait",
+        State::Close => "close",
+    }
+}
+
+/// Whether anybody gets the packet, and the whole in one line.
+pub(super) fn verdict(steps: &[(Step, Option<String>)], sender: &str) -> (bool, String) {
+    let Some(((first, receiver), copies)) = steps.split_first() else {
+        return (false, "DROP: the port is not attached".to_owned());
+    };
+    if let Some(verdict) = first.egress.map(|judged| judged.verdict).filter(|verdict| !verdict.is_accept()) {
+        return (false, format!("{verdict} at the sender, {sender}: nobody gets it"));
+    }
+    if !copies.is_empty() {
+        let gets = copies.iter().filter(|(step, _)| step.is_accept()).count();
+        return (gets > 0, format!("ACCEPT at the sender, {sender}; {gets} of {} receivers get it", copies.len()));
+    }
+    match (first.ingress.map(|judged| judged.verdict), receiver) {
+        (Some(verdict @ Verdict::Drop(_)), Some(receiver)) => {
+            (false, format!("{verdict} at the receiver, {receiver}; {sender} was allowed to send it"))
+        }
+        (Some(Verdict::Accept(_)), Some(receiver)) => (true, format!("ACCEPT: {receiver} gets it")),
+        _ => (false, format!("ACCEPT at the sender, {sender}, but no port takes it")),
+    }
+}
