@@ -107,6 +107,31 @@ pub(crate) fn is_of_seed(tuple: &FiveTuple) -> bool {
         )
 }
 
+/// Whether a frame that the seed does not record has a tuple all the same: it is what
+/// [`Scope::All`](crate::Scope::All) records besides. A unicast address behind a group MAC has none, for its
+/// tuple would be that of another flow.
+#[must_use]
+pub fn has_tuple(headers: &Headers, kind: NotRecorded) -> bool {
+    let Some(ip) = headers.ip() else {
+        return false;
+    };
+    let is_whole = !matches!(ip.l4, L4::Opaque)
+        || ip.fragment.is_some()
+        || !has_layer_4_header(ip.protocol);
+    match kind {
+        NotRecorded::Ipv6 | NotRecorded::Metadata | NotRecorded::OtherProtocol => is_whole,
+        NotRecorded::Multicast => is_whole && ip.dst.is_multicast(),
+        NotRecorded::Arp | NotRecorded::Malformed | NotRecorded::NonIp => false,
+    }
+}
+
+const fn has_layer_4_header(number: u8) -> bool {
+    matches!(
+        number,
+        protocol::ICMP | protocol::TCP | protocol::UDP | protocol::ICMPV6
+    )
+}
+
 const fn without_tuple(kind: u16) -> NotRecorded {
     match kind {
         ethertype::ARP | ethertype::RARP => NotRecorded::Arp,

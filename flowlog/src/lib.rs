@@ -38,7 +38,7 @@ pub use encode::{
     Account, AccountError, AwsText, AwsVersion, Compression, Encoder, Format, FormatError,
     ROW_GROUP_ROWS,
 };
-pub use exclusion::{NotRecorded, not_recorded};
+pub use exclusion::{NotRecorded, has_tuple, not_recorded};
 pub use field::{Field, FieldError, Kind};
 pub use interval::Limits;
 pub use layout::{
@@ -46,8 +46,8 @@ pub use layout::{
     ZoneError,
 };
 pub use logger::{
-    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Resource, Scope,
-    base_window_s, setup_apart,
+    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Recording,
+    Resource, Scope, base_window_s,
 };
 pub use names::{NameMemory, NameMemoryError};
 pub use observation::{Observation, PortInfo, Ports, RuleInfo, Skipped};

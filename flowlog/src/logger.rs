@@ -81,7 +81,7 @@ pub struct LoggerSpec {
     pub filter: Filter,
     /// Collect TCP packets with SYN (and no established ones), UDP and ICMP of the original
     /// direction, and every DROP. A tally is collected whole or not at all, so that this is exact
-    /// where the switch hands setup and the rest over apart, see [`setup_apart`].
+    /// where the switch hands setup and the rest over apart, see [`Recording::setup_apart`].
     pub connection_setup_only: bool,
     /// Aggregation interval, [`INTERVAL_S_MIN`] to [`INTERVAL_S_MAX`]; taken into these limits.
     pub interval_s: u32,
@@ -161,13 +161,41 @@ pub fn base_window_s(loggers: &[LoggerSpec]) -> u32 {
     }
 }
 
-/// Whether the switch must hand a tally over where [`Tally::setup_ends`](crate::Tally::setup_ends)
-/// says so, because a logger keeps the setup of connections alone.
-#[must_use]
-pub fn setup_apart(loggers: &[LoggerSpec]) -> bool {
-    loggers
-        .iter()
-        .any(|logger| logger.connection_setup_only && logger.admin_state_up)
+/// What the loggers ask of the switch beyond counting by tuple and verdict. What nobody asks for costs
+/// no packet anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recording {
+    /// A tally is handed over where [`Tally::setup_ends`](crate::Tally::setup_ends) says so.
+    pub setup_apart: bool,
+    /// ICMP messages are counted by type and code.
+    pub icmp_apart: bool,
+    /// Packets are counted by the policy that judged them.
+    pub epochs_apart: bool,
+    /// Packets are counted by their MAC addresses.
+    pub macs_apart: bool,
+    /// What only [`Scope::All`] collects is counted like the rest.
+    pub everything: bool,
+}
+
+impl Recording {
+    /// What these loggers ask for.
+    #[must_use]
+    pub fn of(loggers: &[LoggerSpec]) -> Self {
+        let any = |asks: &dyn Fn(&LoggerSpec) -> bool| {
+            let mut up = loggers.iter().filter(|logger| logger.admin_state_up);
+            up.any(asks)
+        };
+        let names = |fields: [Field; 2]| {
+            any(&|logger| logger.fields.iter().any(|field| fields.contains(field)))
+        };
+        Self {
+            setup_apart: any(&|logger| logger.connection_setup_only),
+            icmp_apart: names([Field::IcmpType, Field::IcmpCode]),
+            epochs_apart: names([Field::PolicyEpoch; 2]),
+            macs_apart: names([Field::MacSrc, Field::MacDst]),
+            everything: any(&|logger| logger.scope == Scope::All),
+        }
+    }
 }
 
 const fn gcd(a: u32, b: u32) -> u32 {

@@ -3,7 +3,7 @@
 mod support;
 
 use flowlog::{
-    Filter, Limits, Resource, Skipped, State, Tally, Tick, Window, base_window_s, setup_apart,
+    Filter, Limits, Recording, Resource, Skipped, State, Tally, Tick, Window, base_window_s,
 };
 use packet::{Direction, Reason, Verdict, Wire};
 use proptest::prelude::*;
@@ -201,7 +201,7 @@ fn the_rows_of_the_filters_nest_exactly() {
         }
     });
     specs[3].connection_setup_only = true;
-    assert!(setup_apart(&specs) && !setup_apart(&specs[..3]));
+    assert!(Recording::of(&specs).setup_apart && !Recording::of(&specs[..3]).setup_apart);
     let mut collector = collector(&specs);
     let reply = |o: flowlog::Observation| flowlog::Observation { reply: true, ..o };
     for o in [

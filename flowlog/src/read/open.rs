@@ -53,11 +53,11 @@ impl Iterator for Rows {
     }
 }
 
-/// Whether a file of this name is a flow log's, by its extension. A draft is none.
+/// Whether a file of this name is a flow log's, by its extension. A hidden one is none.
 #[must_use]
 pub fn is_flow_log(name: &str) -> bool {
     let ends = |extension: &&str| name.ends_with(*extension);
-    EXTENSIONS.iter().any(|extension| ends(extension))
+    !name.starts_with('.') && EXTENSIONS.iter().any(ends)
 }
 
 /// Opens a file.

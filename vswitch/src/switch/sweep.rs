@@ -186,9 +186,12 @@ impl Switch {
             return;
         }
         if older {
-            A::leave_slot(self, slot);
+            self.leave_slot::<A>(slot);
         }
         if conn.policy_epoch != self.policy_epoch {
+            if self.recording.epochs_apart {
+                self.leave_slot::<A>(slot);
+            }
             A::table_mut(&mut self.tables)
                 .entry_mut(slot)
                 .conn

@@ -42,6 +42,7 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
         port_names: &port_names,
         ports: &ports,
         zone: &zone,
+        region: &file.region,
     };
     let loggers = loggers::resolve(file, &context, findings);
     let conntrack = host::conntrack(file, findings);
