@@ -115,9 +115,8 @@ pub fn has_tuple(headers: &Headers, kind: NotRecorded) -> bool {
     let Some(ip) = headers.ip() else {
         return false;
     };
-    let is_whole = !matches!(ip.l4, L4::Opaque)
-        || ip.fragment.is_some()
-        || !has_layer_4_header(ip.protocol);
+    let is_whole =
+        !matches!(ip.l4, L4::Opaque) || ip.fragment.is_some() || !has_layer_4_header(ip.protocol);
     match kind {
         NotRecorded::Ipv6 | NotRecorded::Metadata | NotRecorded::OtherProtocol => is_whole,
         NotRecorded::Multicast => is_whole && ip.dst.is_multicast(),

@@ -46,8 +46,8 @@ pub use layout::{
     ZoneError,
 };
 pub use logger::{
-    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Recording,
-    Resource, Scope, base_window_s,
+    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Recording, Resource, Scope,
+    base_window_s,
 };
 pub use names::{NameMemory, NameMemoryError};
 pub use observation::{Observation, PortInfo, Ports, RuleInfo, Skipped};

@@ -484,7 +484,7 @@ fn a_log_that_is_none_is_refused_with_file_and_line_and_reading_goes_on_where_it
         .to_string();
     assert_eq!(
         binary,
-        "a.csv.gz:1: the line is not UTF-8 text; this is not a flow log, or it is compressed"
+        "a.csv.gz:1: the line is not UTF-8 text; this is not a flow log"
     );
 }
 

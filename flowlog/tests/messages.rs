@@ -134,8 +134,14 @@ fn a_wrong_format_storage_or_zone_is_told_what_to_write() {
             .unwrap_err()
             .to_string()
     };
-    assert_eq!(format("JSON", "RAW"), "`JSON` is no log format; write CSV or PARQUET");
-    assert_eq!(format("CSV", "ZIP"), "`ZIP` is no compression; write RAW, GZIP or ZSTD");
+    assert_eq!(
+        format("JSON", "RAW"),
+        "`JSON` is no log format; write CSV or PARQUET"
+    );
+    assert_eq!(
+        format("CSV", "ZIP"),
+        "`ZIP` is no compression; write RAW, GZIP or ZSTD"
+    );
     let storage = pending("OBS").unwrap_err().to_string();
     assert_eq!(
         storage,

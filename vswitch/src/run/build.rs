@@ -51,9 +51,8 @@ pub fn port_info(plan: &Plan, number: PortId, id: Uuid) -> Option<Arc<PortInfo>>
     let subnet = plan.subnets.get(port.subnet)?;
     let vpc = plan.vpcs.get(subnet.vpc)?;
     let of_vpc = plan.subnets.iter().filter(|other| other.vpc == subnet.vpc);
-    let networks = of_vpc.flat_map(|other| {
-        [other.cidr.map(IpNet::from), other.cidr6.map(IpNet::from)]
-    });
+    let networks =
+        of_vpc.flat_map(|other| [other.cidr.map(IpNet::from), other.cidr6.map(IpNet::from)]);
     Some(Arc::new(PortInfo {
         port: number.0,
         name: port.name.clone(),
@@ -62,7 +61,10 @@ pub fn port_info(plan: &Plan, number: PortId, id: Uuid) -> Option<Arc<PortInfo>>
         vm_id: port.instance_id,
         subnet_id: subnet.id,
         vpc_id: vpc.id,
-        vpc_networks: networks.chain([vpc.cidr.map(IpNet::from)]).flatten().collect(),
+        vpc_networks: networks
+            .chain([vpc.cidr.map(IpNet::from)])
+            .flatten()
+            .collect(),
         region: plan.region.clone(),
         uplink: port.role == Role::Uplink,
     }))

@@ -177,7 +177,10 @@ fn observe_share<A: Copy + Into<IpAddr>>(
             if tally.is_empty() {
                 continue;
             }
-            let pair = share.macs.get(place).map(|pairs| pairs[record.way as usize]);
+            let pair = share
+                .macs
+                .get(place)
+                .map(|pairs| pairs[record.way as usize]);
             let observation = Observation {
                 port: record.port.0,
                 direction: record.direction,

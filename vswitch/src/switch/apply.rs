@@ -177,12 +177,6 @@ impl Switch {
         let id = config.id;
         self.members.join(&config.spec);
         let guard = Guard::new(&config.spec);
-        self.fdb.attach(
-            config.segment,
-            number,
-            guard.owned_macs().iter().copied(),
-            policy.is_none(),
-        );
         self.ports.push(Some(Box::new(Port {
             guard,
             policy,
@@ -197,6 +191,8 @@ impl Switch {
             counters: PortCounters::default(),
             config,
         })));
+        self.place_macs(number);
+        self.audit_more_ports();
         Some((number, id))
     }
 
@@ -227,12 +223,30 @@ impl Switch {
             port.guard = Guard::new(&port.config.spec);
             port.learned = 0;
             self.fdb.detach(old.segment, number);
-            self.fdb.attach(
-                port.config.segment,
-                number,
-                port.guard.owned_macs().iter().copied(),
-                port.policy.is_none(),
-            );
+            self.place_macs(number);
+        }
+    }
+
+    /// Puts a port's own MACs into the forwarding database. One that was learned elsewhere leaves its
+    /// place, where another may be learned instead.
+    fn place_macs(&mut self, number: PortId) {
+        let Some(port) = self
+            .ports
+            .get(usize::from(number.0))
+            .and_then(Option::as_ref)
+        else {
+            return;
+        };
+        let mut displaced = Vec::new();
+        self.fdb.attach(
+            port.config.segment,
+            number,
+            port.guard.owned_macs().iter().copied(),
+            port.policy.is_none(),
+            |from| displaced.push(from),
+        );
+        for from in displaced {
+            self.change_learned(from, -1);
         }
     }
 
@@ -244,7 +258,12 @@ impl Switch {
         let (segment, spec) = (port.config.segment, port.config.spec.clone());
         self.members.leave(&spec);
         self.fdb.detach(segment, number);
-        self.fragments.forget_port(number);
+        let mut senders = Vec::new();
+        self.fragments
+            .forget_port(number, |sender| senders.push(sender));
+        for sender in senders {
+            self.change_fragments(sender, -1);
+        }
         if let Some(place) = self.ports.get_mut(usize::from(number.0)) {
             *place = None;
         }

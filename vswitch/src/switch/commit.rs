@@ -1,9 +1,9 @@
 //! Carrying out a step: always count; change connection state only where both sides accepted.
 
 use super::entry::{Address, icmp_ends, pseudo, tallied};
+use super::fdb::Learned;
 use super::log::Left;
 use super::macs::MacPairs;
-use super::fdb::Learned;
 use super::step::{Fate, FragmentStep, Judged, Step, Tracked, verdicts};
 use super::{Attached, Frame, Now, Outbox, Switch};
 use flowlog::NotRecorded;

@@ -5,10 +5,11 @@ use super::step::{Fate, Judged, Step, Tracked, verdicts};
 use super::watch::{Observer, Stage};
 use super::{Frame, Now, Port, Switch};
 use packet::{
-    Basis, Direction, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict, protocol,
+    Basis, Direction, Ethernet, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict,
+    protocol,
 };
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, Way};
-use secgroup::{Essential, Flow, FlowService, Members, PortId, Sender};
+use secgroup::{Essential, Flow, FlowService, Members, Sender};
 use std::net::IpAddr;
 
 /// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
@@ -37,10 +38,9 @@ impl Switch {
         watch: &mut impl Observer,
     ) -> Step {
         if frame.headers.defect.is_some() {
-            return Step::refused(sender, receiver, Reason::Malformed);
-        }
-        if let Err(reason) = receiver.accepts_frame(frame) {
-            return self.refused_by_receiver(sender, receiver, frame, reason);
+            // From a sender that filters it would not have been admitted.
+            let reason = receiver.accepts_frame(frame).err();
+            return Step::refused(sender, Some(receiver), reason.unwrap_or(Reason::Malformed));
         }
         if frame.headers.bad_checksum {
             return Self::invalid(
@@ -54,7 +54,7 @@ impl Switch {
             return self.related(now, sender, receiver, frame, ip, watch);
         }
         let Some(ends) = conntrack::ends(ip) else {
-            return Step::refused(sender, receiver, Reason::Malformed);
+            return Step::refused(sender, Some(receiver), Reason::Malformed);
         };
         let (key, swapped) = Key::new(
             (src, ends.0, sender.number()),
@@ -122,7 +122,7 @@ impl Switch {
             Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
         };
         let sides = if stale {
-            self.judge_again(conn)
+            self.judge_again(conn, way, &frame.headers.eth)
         } else {
             conn.sides
         };
@@ -141,7 +141,7 @@ impl Switch {
         if way == Way::Reply && !(sender.is_stateful_or_open() && receiver.is_stateful_or_open()) {
             self.judge_stateless(&mut step, sender, receiver, frame);
         }
-        step
+        step.taken_by(Some(receiver), frame)
     }
 
     /// A packet without a connection: rules decide on both sides, the sender's first.
@@ -195,23 +195,7 @@ impl Switch {
         watch: &mut impl Observer,
     ) -> Step {
         watch.see(|| Stage::Invalid { why });
-        Step::refused(sender, receiver, Reason::CtInvalid)
-    }
-
-    /// The sender's side as its rules have it, the receiver's refused for `reason`.
-    #[cold]
-    fn refused_by_receiver(
-        &self,
-        sender: &Port,
-        receiver: &Port,
-        frame: &Frame<'_>,
-        reason: Reason,
-    ) -> Step {
-        let mut step = Self::judge_alone(&self.members, sender, Some(receiver), frame);
-        if step.egress.is_some_and(|judged| judged.verdict.is_accept()) {
-            step.ingress = Some(Judged::refused(reason));
-        }
-        step
+        Step::refused(sender, Some(receiver), Reason::CtInvalid)
     }
 
     /// An ICMP error passes without a rule if it quotes a packet of an allowed connection **from its
@@ -228,18 +212,21 @@ impl Switch {
     ) -> Step {
         let quoted = match packet::quoted(frame.bytes, ip) {
             Ok(quoted) => quoted,
-            Err(_) => return Step::refused(sender, receiver, Reason::Malformed),
+            Err(_) => return Step::refused(sender, Some(receiver), Reason::Malformed),
         };
         let unknown = conntrack::Invalid("error about no known connection");
         if quoted.tuple.src != ip.dst || quoted.fragment_offset > 0 {
             return Self::invalid(sender, receiver, unknown, watch);
         }
+        let eth = &frame.headers.eth;
         let judged = match (quoted.tuple.src, quoted.tuple.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                self.quoted_connection(now, sender, receiver, &quoted, (src.octets(), dst.octets()))
+                let ends = (src.octets(), dst.octets());
+                self.quoted_connection(now, sender, receiver, eth, &quoted, ends)
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                self.quoted_connection(now, sender, receiver, &quoted, (src.octets(), dst.octets()))
+                let ends = (src.octets(), dst.octets());
+                self.quoted_connection(now, sender, receiver, eth, &quoted, ends)
             }
             _ => None,
         };
@@ -259,6 +246,7 @@ impl Switch {
             ingress: ingress.map(related),
             ..Step::new(Fate::Nowhere)
         }
+        .taken_by(Some(receiver), frame)
     }
 
     /// How a packet **against** the quoted one is judged in the quoted one's connection.
@@ -267,6 +255,7 @@ impl Switch {
         now: Now,
         sender: &Port,
         receiver: &Port,
+        eth: &Ethernet,
         quoted: &packet::Quoted,
         (src, dst): (A, A),
     ) -> Option<(Option<Judged>, Option<Judged>)> {
@@ -282,36 +271,39 @@ impl Switch {
         if conn.is_expired(now.ms) {
             return None;
         }
+        let way = conn.way(swapped).opposite();
         let sides = if conn.policy_epoch == self.policy_epoch {
             conn.sides
         } else {
-            self.judge_again(conn)
+            self.judge_again(conn, way, eth)
         };
-        Some(verdicts(sides, conn.way(swapped).opposite()))
+        Some(verdicts(sides, way))
     }
 
     /// Both sides of a connection under the present policy, from its **original** direction; a side
-    /// whose rule is gone is `revoked`.
+    /// whose rule is gone is `revoked`. `eth` is of a packet that goes `way`: the entry remembers no MAC.
     #[cold]
-    pub(super) fn judge_again<A: Address>(&self, conn: &Conn<A>) -> [Side; 2] {
+    fn judge_again<A: Address>(&self, conn: &Conn<A>, way: Way, eth: &Ethernet) -> [Side; 2] {
         if self.persist_established && !conn.state().is_unreplied() {
             return conn.sides;
         }
         let from = conn.originator();
         let to = 1 - from;
-        let end = |index: usize| (conn.key.addr[index].ip(), conn.key.port[index]);
+        let [opener_mac, other_mac] = match way {
+            Way::Original => [eth.src, eth.dst],
+            Way::Reply => [eth.dst, eth.src],
+        };
         let service = service_of(conn);
-        let side = |direction, mine: (IpAddr, PortId), other: (IpAddr, PortId)| {
-            let Some(port) = self.port(mine.1) else {
+        let side = |direction, mine: usize, other: usize, remote_mac: Mac| {
+            let Some(port) = self.port(conn.key.port[mine]) else {
                 return Judged::refused(Reason::Revoked).side();
             };
-            let mac = self.port(other.1).map_or(Mac::ZERO, Port::mac);
             let flow = Flow {
                 vpc: port.config.spec.vpc,
                 protocol: conn.protocol,
                 service,
-                remote: other.0,
-                remote_mac: mac,
+                remote: conn.key.addr[other].ip(),
+                remote_mac,
             };
             match port.judge_flow(&self.members, direction, &flow) {
                 judged if judged.verdict.is_accept() => judged.side(),
@@ -319,8 +311,8 @@ impl Switch {
             }
         };
         [
-            side(Direction::Egress, end(from), end(to)),
-            side(Direction::Ingress, end(to), end(from)),
+            side(Direction::Egress, from, to, other_mac),
+            side(Direction::Ingress, to, from, opener_mac),
         ]
     }
 
@@ -386,7 +378,7 @@ impl Port {
 
     /// Whether the port may receive such a frame at all: its size, and its link and network address.
     #[inline]
-    fn accepts_frame(&self, frame: &Frame<'_>) -> Result<(), Reason> {
+    pub(super) fn accepts_frame(&self, frame: &Frame<'_>) -> Result<(), Reason> {
         if frame.largest_packet() > u32::from(self.config.mtu) {
             return Err(Reason::Mtu);
         }

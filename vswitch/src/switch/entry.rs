@@ -37,9 +37,7 @@ impl Tables {
 const COUNTED_MIN: u32 = 65_536;
 
 /// An address family, as the connection code is generic over it.
-pub(super) trait Address:
-    Copy + Ord + Hash + Eq + Into<IpAddr> + std::fmt::Debug
-{
+pub(super) trait Address: Copy + Ord + Hash + Eq + Into<IpAddr> + std::fmt::Debug {
     /// Its place where there is one of each: IPv4 0, IPv6 1.
     const INDEX: usize;
     /// Finds an unanswered connection of this family that may give way.

@@ -51,13 +51,14 @@ struct Member {
 }
 
 impl Fdb {
-    /// Adds a port to its segment with its static MACs.
+    /// Adds a port to its segment with its static MACs; tells the port of each that was learned there.
     pub(super) fn attach(
         &mut self,
         segment: Segment,
         port: PortId,
         macs: impl IntoIterator<Item = Mac>,
         takes_unknown: bool,
+        mut displaced: impl FnMut(PortId),
     ) {
         let members = self.members.entry(segment).or_default();
         members.push(Member {
@@ -66,13 +67,14 @@ impl Fdb {
         });
         members.sort_by_key(|member| member.port);
         for mac in macs {
-            self.places.insert(
-                (segment, mac),
-                Place {
-                    port,
-                    heard_ms: None,
-                },
-            );
+            let place = Place {
+                port,
+                heard_ms: None,
+            };
+            let before = self.places.insert((segment, mac), place);
+            if let Some(learned) = before.filter(|place| place.heard_ms.is_some()) {
+                displaced(learned.port);
+            }
         }
     }
 
@@ -217,10 +219,10 @@ mod tests {
 
     fn fdb() -> Fdb {
         let mut fdb = Fdb::default();
-        fdb.attach(1, P1, [A], false);
-        fdb.attach(1, P2, [], true);
-        fdb.attach(1, P3, [], true);
-        fdb.attach(2, P4, [B], false);
+        fdb.attach(1, P1, [A], false, |_| {});
+        fdb.attach(1, P2, [], true, |_| {});
+        fdb.attach(1, P3, [], true, |_| {});
+        fdb.attach(2, P4, [B], false, |_| {});
         fdb
     }
 

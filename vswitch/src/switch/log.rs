@@ -116,12 +116,7 @@ impl Log {
 
     /// Takes what left; `older`: it belongs to the window that is closing.
     #[inline]
-    pub(super) fn take<A: Address>(
-        &mut self,
-        older: bool,
-        left: Left<A>,
-        macs: Option<MacPairs>,
-    ) {
+    pub(super) fn take<A: Address>(&mut self, older: bool, left: Left<A>, macs: Option<MacPairs>) {
         let (window, open) = match (&mut self.closing, older) {
             (Some((window, open)), true) => (*window, open),
             _ => (self.window, &mut self.open),

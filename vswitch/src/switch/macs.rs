@@ -5,7 +5,7 @@ use packet::Mac;
 use secgroup::conntrack::{Slot, Way};
 
 /// Source and destination of each way, original first.
-pub type MacPairs = [[Mac; 2]; 2];
+pub(super) type MacPairs = [[Mac; 2]; 2];
 
 /// The pairs of both families' entries, by slot. Empty while nobody asks.
 #[derive(Debug, Default)]

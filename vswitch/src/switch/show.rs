@@ -95,11 +95,7 @@ impl Switch {
         more.then_some(())
     }
 
-    fn flows_of<A: Address>(
-        &self,
-        range: std::ops::Range<u32>,
-        out: &mut Vec<FlowView>,
-    ) -> bool {
+    fn flows_of<A: Address>(&self, range: std::ops::Range<u32>, out: &mut Vec<FlowView>) -> bool {
         let table = A::table(&self.tables);
         let end = range.end.min(table.arena_len());
         for slot in table.slots_in(range.start..end) {

@@ -1,6 +1,6 @@
 //! What is decided about one frame and one receiver, as a value.
 
-use super::Port;
+use super::{Frame, Port};
 use packet::{Basis, Reason, Verdict};
 use secgroup::conntrack::{Advance, Side, Slot, State, TcpWindow, Way};
 use secgroup::{PortId, RuleRef};
@@ -144,15 +144,39 @@ impl Step {
 
     /// Refused at the first port that filters: the sender, or the receiver where the sender does not.
     #[cold]
-    pub(super) fn refused(sender: &Port, receiver: &Port, reason: Reason) -> Self {
+    pub(super) fn refused(sender: &Port, receiver: Option<&Port>, reason: Reason) -> Self {
         let mut step = Self::new(Fate::Nowhere);
-        if sender.filters() || !receiver.filters() {
+        if sender.filters() || !receiver.is_some_and(Port::filters) {
             step.egress = Some(Judged::refused(reason));
         } else {
             step.egress = Some(Judged::plain(Verdict::Accept(Basis::Unfiltered)));
             step.ingress = Some(Judged::refused(reason));
         }
         step
+    }
+
+    /// With the receiver's refusal of a frame that both sides would let pass but that it may not take.
+    #[inline]
+    pub(super) fn taken_by(mut self, receiver: Option<&Port>, frame: &Frame<'_>) -> Self {
+        if let Some(receiver) = receiver
+            && self.is_accept()
+            && let Err(reason) = receiver.accepts_frame(frame)
+        {
+            self.ingress = Some(Judged::refused(reason));
+        }
+        self
+    }
+
+    /// As a copy of a flood, whose sender's side has been told once: what refuses this copy there is told
+    /// at its receiver.
+    #[cold]
+    pub(super) fn as_copy(mut self) -> Self {
+        if let Some(judged) = self.egress.take()
+            && !judged.verdict.is_accept()
+        {
+            self.ingress = Some(judged);
+        }
+        self
     }
 
     /// Whether no side refused it.

@@ -101,9 +101,7 @@ impl Switch {
         let mut expired: Vec<PortId> = Vec::new();
         self.fragments.expire(now.ms, |port| expired.push(port));
         for port in expired {
-            if let Some(port) = self.port_mut(port) {
-                port.fragments = port.fragments.saturating_sub(1);
-            }
+            self.change_fragments(port, -1);
         }
     }
 

@@ -80,7 +80,7 @@ impl Ledger {
 
     /// What left the table.
     pub(crate) fn take(&mut self, chunk: &Chunk) {
-        for left in &chunk.left {
+        for left in &chunk.v4.left {
             for record in tallied(&left.conn).into_iter().flatten() {
                 let tally = left.with[record.way as usize];
                 if tally.is_empty() {

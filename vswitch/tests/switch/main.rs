@@ -10,5 +10,18 @@ mod ledger;
 mod setup;
 mod words;
 
+mod change;
+mod fragments;
+mod frames;
+mod groups;
+mod icmp;
+mod limits;
+mod log;
 mod model;
+mod neighbours;
 mod rules;
+mod spoofing;
+mod state;
+mod talk;
+mod tcp;
+mod windows;

@@ -24,7 +24,10 @@ pub(super) struct Files {
 impl Files {
     /// Finds the files in directories; a file that is named is taken whatever it is called.
     pub(super) fn find(paths: &[PathBuf]) -> Result<Self> {
-        let mut found = Self { files: Vec::new(), failed: false };
+        let mut found = Self {
+            files: Vec::new(),
+            failed: false,
+        };
         for path in paths {
             let kind = fs::metadata(path).map_err(|error| missing(path, &error))?;
             if kind.is_dir() {
@@ -34,7 +37,9 @@ impl Files {
             }
         }
         if found.files.len() >= FILES_MAX {
-            found.tell(format_args!("only the first {FILES_MAX} files are read; name a narrower directory"));
+            found.tell(format_args!(
+                "only the first {FILES_MAX} files are read; name a narrower directory"
+            ));
         }
         Ok(found)
     }
@@ -70,7 +75,10 @@ impl Files {
 
     fn search(&mut self, directory: &Path, depth: usize) {
         if depth > DEPTH_MAX {
-            return self.tell(format_args!("{}: more than {DEPTH_MAX} directories deep", directory.display()));
+            return self.tell(format_args!(
+                "{}: more than {DEPTH_MAX} directories deep",
+                directory.display()
+            ));
         }
         let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut entries = match entries {
@@ -80,7 +88,9 @@ impl Files {
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             // Not of what a link leads to: a link may lead back here.
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             let path = entry.path();
             let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
             if kind.is_dir() && !hidden {
@@ -101,7 +111,10 @@ impl Files {
 }
 
 fn missing(path: &Path, error: &io::Error) -> Usage {
-    Usage(format!("{}: {error}; name the files or directories of a flow log", path.display()))
+    Usage(format!(
+        "{}: {error}; name the files or directories of a flow log",
+        path.display()
+    ))
 }
 
 #[cfg(test)]
@@ -117,8 +130,16 @@ mod tests {
     #[test]
     fn files_are_found_in_partitions_read_in_order_and_a_broken_one_stops_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "2026/11/23/05/b.csv", "packets,filter\n3,ACCEPT\n");
-        write(dir.path(), "2026/11/23/04/a.csv", "packets,filter\n1,DROP\nx,DROP\n2,DROP\n");
+        write(
+            dir.path(),
+            "2026/11/23/05/b.csv",
+            "packets,filter\n3,ACCEPT\n",
+        );
+        write(
+            dir.path(),
+            "2026/11/23/04/a.csv",
+            "packets,filter\n1,DROP\nx,DROP\n2,DROP\n",
+        );
         write(dir.path(), "2026/11/23/05/c.csv", "");
         write(dir.path(), ".vswitch/names.csv", "packets\n9\n");
         write(dir.path(), "readme.txt", "no log");

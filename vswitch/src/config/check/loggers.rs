@@ -215,6 +215,10 @@ fn check_unserved(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findin
 }
 
 /// The value, or a mistake in the words of the error.
-pub(super) fn accept<T, E: Display>(result: Result<T, E>, at: &Place, findings: &mut Findings) -> Option<T> {
+pub(super) fn accept<T, E: Display>(
+    result: Result<T, E>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<T> {
     result.inspect_err(|error| worded(error, at, findings)).ok()
 }

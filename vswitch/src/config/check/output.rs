@@ -181,12 +181,7 @@ fn aws(
     (layout, Format::Aws(AwsText { version, account }))
 }
 
-fn account(
-    typed: &FlowlogLogger,
-    profile: &str,
-    at: &Place,
-    findings: &mut Findings,
-) -> Account {
+fn account(typed: &FlowlogLogger, profile: &str, at: &Place, findings: &mut Findings) -> Account {
     let account = match &typed.account_id {
         Some(text) => accept(Account::parse(text), &at.key("account_id"), findings),
         None => {
