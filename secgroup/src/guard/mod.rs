@@ -52,6 +52,12 @@ impl Guard {
         }
     }
 
+    /// Whether the port may use this address as its own.
+    #[must_use]
+    pub fn owns(&self, address: IpAddr) -> bool {
+        self.couples.owns_address(address)
+    }
+
     /// The port's own MAC, then those of its allowed address pairs: the static FDB entries of a
     /// port with port security, which learns nothing.
     #[must_use]

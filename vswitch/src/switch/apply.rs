@@ -98,6 +98,11 @@ impl Switch {
             policies,
             stateful,
         } = prepared;
+        let mut config = config;
+        for port in &mut config.ports {
+            port.segment = self.segments.of(port.subnet);
+            port.spec.vpc = self.vpcs.of(port.vpc);
+        }
         let wanted: HashMap<Uuid, &PortConfig> =
             config.ports.iter().map(|port| (port.id, port)).collect();
         let stays = |port: &Port| {
@@ -241,12 +246,29 @@ impl Switch {
         self.fdb.attach(
             port.config.segment,
             number,
-            port.guard.owned_macs().iter().copied(),
+            port.guard
+                .owned_macs()
+                .iter()
+                .map(|&mac| (mac, mac != port.mac())),
             port.policy.is_none(),
             |from| displaced.push(from),
         );
         for from in displaced {
             self.change_learned(from, -1);
+        }
+    }
+
+    /// What a port leaves behind that others own too becomes theirs.
+    fn replace_shared_macs(&mut self, segment: super::Segment) {
+        let heirs: Vec<(PortId, Vec<packet::Mac>)> = self
+            .ports()
+            .filter(|port| port.config.segment == segment && port.guard.owned_macs().len() > 1)
+            .map(|port| (port.number(), port.guard.owned_macs().to_vec()))
+            .collect();
+        for (port, macs) in heirs {
+            for mac in macs {
+                self.fdb.inherit(segment, mac, port);
+            }
         }
     }
 
@@ -259,6 +281,7 @@ impl Switch {
         self.members.leave(&spec);
         self.fdb.detach(segment, number);
         let mut senders = Vec::new();
+        self.replace_shared_macs(segment);
         self.fragments
             .forget_port(number, |sender| senders.push(sender));
         for sender in senders {
@@ -276,6 +299,18 @@ impl Switch {
             self.whole_round(now);
         }
         self.policy_epoch += 1;
+    }
+}
+
+/// Numbers given to UUIDs, each for good.
+#[derive(Debug, Default)]
+pub(super) struct Numbers(HashMap<Uuid, u16>);
+
+impl Numbers {
+    fn of(&mut self, id: Uuid) -> u16 {
+        // Subnets and VPCs ever seen; a process that meets 65,536 of them puts the rest into the last.
+        let next = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+        *self.0.entry(id).or_insert(next)
     }
 }
 

@@ -4,8 +4,8 @@ use super::entry::{Address, icmp_ends, pseudo, tallied};
 use super::fdb::Learned;
 use super::log::Left;
 use super::macs::MacPairs;
-use super::step::{Fate, FragmentStep, Judged, Step, Tracked, verdicts};
-use super::{Attached, Frame, Now, Outbox, Switch};
+use super::step::{Fate, FragmentStep, Judged, Room, Step, Tracked, verdicts};
+use super::{Attached, Frame, Now, Outbox, Switch, connection};
 use flowlog::NotRecorded;
 use packet::{Direction, Headers, Ip, L4, Tcp, Wire};
 use secgroup::PortId;
@@ -77,8 +77,12 @@ impl Switch {
             if step.fate == Fate::Nowhere && egress.verdict.is_accept() {
                 sender.counters.no_port += packets;
             }
+            let own = frame.headers.eth.src == sender.mac();
             if !sender.filters() {
                 self.learn(now, rx, frame);
+            } else if !own && egress.verdict.is_accept() {
+                let segment = sender.config.segment;
+                self.fdb.take_over(segment, frame.headers.eth.src, rx);
             }
         }
         if let Some(ingress) = step.ingress
@@ -127,6 +131,11 @@ impl Switch {
     ) -> Option<(Slot, Way)> {
         match (step.tracked, ip.src, ip.dst) {
             (Tracked::No, ..) => None,
+            (Tracked::NoRoom, ..) => {
+                self.tables.v4.move_hand(connection::EVICTION_BUDGET);
+                self.tables.v6.move_hand(connection::EVICTION_BUDGET);
+                None
+            }
             (
                 Tracked::Known {
                     slot,
@@ -215,17 +224,14 @@ impl Switch {
     ) -> Option<(Slot, Way)> {
         let Tracked::Opens {
             hash,
-            replaces,
+            room,
             state,
             window,
         } = step.tracked
         else {
             return None;
         };
-        if let Some(slot) = replaces {
-            A::table_mut(&mut self.tables).move_hand_past(slot);
-            self.drop_entry::<A>(slot);
-        }
+        self.make_room::<A>(room);
         let ends = conntrack::ends(ip)?;
         let (key, swapped) = Key::new((src, ends.0, rx), (dst, ends.1, to));
         let mut conn = Conn::new(key, ip.protocol, swapped, state);
@@ -251,6 +257,21 @@ impl Switch {
         }
         A::table_mut(&mut self.tables).entry_mut(slot).with[0].count_opened();
         Some((slot, Way::Original))
+    }
+
+    fn make_room<A: Address>(&mut self, room: Room) {
+        match room {
+            Room::Free => {}
+            Room::Instead(slot) => self.drop_entry::<A>(slot),
+            Room::OfIpv4(slot) => {
+                self.tables.v4.move_hand_past(slot);
+                self.drop_entry::<[u8; 4]>(slot);
+            }
+            Room::OfIpv6(slot) => {
+                self.tables.v6.move_hand_past(slot);
+                self.drop_entry::<[u8; 16]>(slot);
+            }
+        }
     }
 
     fn insert<A: Address>(&mut self, hash: u64, conn: Conn<A>, window: TcpWindow) -> Option<Slot> {
@@ -544,13 +565,6 @@ impl Switch {
     #[inline]
     pub(super) const fn window_mod8(&self) -> u8 {
         (self.window_number & 7) as u8
-    }
-
-    /// An unanswered connection that may give way to a new one.
-    pub(super) fn victim<A: Address>(&self, budget: usize) -> Option<Slot> {
-        A::table(&self.tables).candidate(budget, |entry| {
-            super::connection::may_give_way(entry.conn.state())
-        })
     }
 }
 

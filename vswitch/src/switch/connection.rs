@@ -1,19 +1,19 @@
 //! Judging: by connection where there is state, by rules alone where there is none.
 
 use super::entry::Address;
-use super::step::{Fate, Judged, Step, Tracked, verdicts};
+use super::step::{Fate, Judged, Room, Step, Tracked, verdicts};
 use super::watch::{Observer, Stage};
 use super::{Frame, Now, Port, Switch};
 use packet::{
     Basis, Direction, Ethernet, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict,
     protocol,
 };
-use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, Way};
+use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, TcpWindow, Way};
 use secgroup::{Essential, Flow, FlowService, Members, Sender};
 use std::net::IpAddr;
 
 /// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
-const EVICTION_BUDGET: usize = 128;
+pub(super) const EVICTION_BUDGET: usize = 128;
 
 impl Switch {
     /// Whether a packet between these two is judged by connection state: it is IP that is tracked at
@@ -68,15 +68,7 @@ impl Switch {
                 let way = table.entry(slot).conn.way(swapped);
                 self.follow::<A>(now, (sender, receiver), frame, ip, (hash, slot, way), watch)
             }
-            expired => self.open(
-                now,
-                (sender, receiver),
-                frame,
-                ip,
-                (hash, expired),
-                A::VICTIM,
-                watch,
-            ),
+            expired => self.open::<A>(now, (sender, receiver), frame, ip, (hash, expired), watch),
         }
     }
 
@@ -108,13 +100,12 @@ impl Switch {
             &self.settings,
         ) {
             Ok(advance) if advance.reopens => {
-                return self.open(
+                return self.open::<A>(
                     now,
                     (sender, receiver),
                     frame,
                     ip,
                     (hash, Some(slot)),
-                    A::VICTIM,
                     watch,
                 );
             }
@@ -141,18 +132,22 @@ impl Switch {
         if way == Way::Reply && !(sender.is_stateful_or_open() && receiver.is_stateful_or_open()) {
             self.judge_stateless(&mut step, sender, receiver, frame);
         }
-        step.taken_by(Some(receiver), frame)
+        if sender.filters() {
+            // Its form was looked at when it was admitted; its size and address are the receiver's.
+            step.fits(receiver, frame)
+        } else {
+            step.taken_by(Some(receiver), frame)
+        }
     }
 
     /// A packet without a connection: rules decide on both sides, the sender's first.
-    fn open(
+    fn open<A: Address>(
         &self,
         now: Now,
         (sender, receiver): (&Port, &Port),
         frame: &Frame<'_>,
         ip: &Ip,
         (hash, replaces): (u64, Option<Slot>),
-        victim: fn(&Self, usize) -> Option<Slot>,
         watch: &mut impl Observer,
     ) -> Step {
         let (state, window) = match conntrack::open(ip, now.ms, &self.settings) {
@@ -164,27 +159,55 @@ impl Switch {
         if !step.is_accept() {
             return step;
         }
-        let mut replaces = replaces;
-        if replaces.is_none() && self.connections >= self.connections_max {
-            replaces = victim(self, EVICTION_BUDGET);
-            watch.see(|| Stage::TableFull {
-                evicts: replaces.is_some(),
-            });
-        }
-        let table_has_room = replaces.is_some() || self.connections < self.connections_max;
-        if sender.connections >= sender.connections_max || !table_has_room {
-            return Step {
-                egress: Some(Judged::refused(Reason::CtFull)),
-                ..Step::new(Fate::Nowhere)
-            };
-        }
-        step.tracked = Tracked::Opens {
-            hash,
-            replaces,
-            state,
-            window,
+        step.tracked = match self.room::<A>(sender, replaces) {
+            Some(room) => Tracked::Opens {
+                hash,
+                room,
+                state,
+                window,
+            },
+            None => {
+                watch.see(|| Stage::TableFull);
+                return Step {
+                    egress: Some(Judged::refused(Reason::CtFull)),
+                    tracked: Tracked::NoRoom,
+                    ..Step::new(Fate::Nowhere)
+                };
+            }
         };
         step
+    }
+
+    /// Where a connection opened by `sender` finds room. Its own share is a hard limit; the whole table's
+    /// makes unanswered connections give way, its own family's first.
+    fn room<A: Address>(&self, sender: &Port, replaces: Option<Slot>) -> Option<Room> {
+        let share_left = sender.connections < sender.connections_max;
+        if let Some(slot) = replaces {
+            let conn = &A::table(&self.tables).entry(slot).conn;
+            let own = conn.key.port[conn.originator()] == sender.number();
+            return (own || share_left).then_some(Room::Instead(slot));
+        }
+        if !share_left {
+            return None;
+        }
+        if self.connections < self.connections_max {
+            return Some(Room::Free);
+        }
+        let v4 = || self.victim::<[u8; 4]>().map(Room::OfIpv4);
+        let v6 = || self.victim::<[u8; 16]>().map(Room::OfIpv6);
+        if A::INDEX == 0 {
+            v4().or_else(v6)
+        } else {
+            v6().or_else(v4)
+        }
+    }
+
+    /// An unanswered connection that may give way to a new one.
+    fn victim<A: Address>(&self) -> Option<Slot> {
+        let table = A::table(&self.tables);
+        table.candidate(EVICTION_BUDGET, |slot, entry| {
+            may_give_way(entry.conn.state(), entry.conn.protocol, table.window(slot))
+        })
     }
 
     #[cold]
@@ -298,6 +321,11 @@ impl Switch {
             let Some(port) = self.port(conn.key.port[mine]) else {
                 return Judged::refused(Reason::Revoked).side();
             };
+            // A guest that lost its address keeps no connection it opened from it.
+            let opened_it = direction == Direction::Egress;
+            if opened_it && port.filters() && !port.guard.owns(conn.key.addr[mine].ip()) {
+                return Judged::refused(Reason::Revoked).side();
+            }
             let flow = Flow {
                 vpc: port.config.spec.vpc,
                 protocol: conn.protocol,
@@ -383,6 +411,19 @@ impl Port {
             return Err(Reason::Mtu);
         }
         if self.filters() {
+            self.guard.receives(frame.bytes, &frame.headers)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// As [`Self::accepts_frame`], for an IP packet that a filtering port was admitted to send.
+    #[inline]
+    pub(super) fn accepts_admitted(&self, frame: &Frame<'_>) -> Result<(), Reason> {
+        if frame.largest_packet() > u32::from(self.config.mtu) {
+            return Err(Reason::Mtu);
+        }
+        if self.filters() && self.config.spec.strict_rx {
             self.guard.receives(frame.bytes, &frame.headers)
         } else {
             Ok(())
@@ -535,7 +576,13 @@ fn is_dhcp(headers: &Headers) -> bool {
     )
 }
 
-/// The states in which a connection may give way to a new one.
-pub(super) fn may_give_way(state: State) -> bool {
-    state.is_connection() && state.is_unreplied()
+/// Whether a connection may give way to a new one: nobody has answered it, or it is reset. One picked up
+/// in the middle is established by its state alone.
+fn may_give_way(state: State, protocol: u8, window: &TcpWindow) -> bool {
+    match state {
+        State::Counted => false,
+        State::Close => true,
+        State::Established => protocol == protocol::TCP && !window.is_answered(),
+        _ => state.is_unreplied(),
+    }
 }

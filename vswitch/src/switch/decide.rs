@@ -77,8 +77,9 @@ impl Switch {
             }
             _ => Self::judge_alone(&self.members, sender, receiver, frame),
         };
-        self.begin_fragments(now, sender, receiver, headers, &mut step);
-        if copy.is_some() {
+        let is_copy = copy.is_some();
+        self.begin_fragments(now, (sender, receiver), headers, is_copy, &mut step);
+        if is_copy {
             step = step.as_copy();
         }
         step.fate = fate;

@@ -7,10 +7,10 @@
 
 use super::log::{Open, Share};
 use super::step::{Judged, verdicts};
-use super::{Attached, ByVerdict, Switch};
+use super::{Attached, ByVerdict};
 use packet::{Direction, FiveTuple, Icmp, Verdict, protocol};
 use secgroup::PortId;
-use secgroup::conntrack::{self, Conn, Entry, Slot, State, Table, Way};
+use secgroup::conntrack::{self, Conn, Entry, State, Table, Way};
 use std::hash::Hash;
 use std::net::IpAddr;
 
@@ -40,8 +40,6 @@ const COUNTED_MIN: u32 = 65_536;
 pub(super) trait Address: Copy + Ord + Hash + Eq + Into<IpAddr> + std::fmt::Debug {
     /// Its place where there is one of each: IPv4 0, IPv6 1.
     const INDEX: usize;
-    /// Finds an unanswered connection of this family that may give way.
-    const VICTIM: fn(&Switch, usize) -> Option<Slot>;
     /// Its table.
     fn table(tables: &Tables) -> &Table<Self, Attached>;
     /// Its table, to be changed.
@@ -57,7 +55,6 @@ pub(super) trait Address: Copy + Ord + Hash + Eq + Into<IpAddr> + std::fmt::Debu
 
 impl Address for [u8; 4] {
     const INDEX: usize = 0;
-    const VICTIM: fn(&Switch, usize) -> Option<Slot> = Switch::victim::<Self>;
     #[inline]
     fn table(tables: &Tables) -> &Table<Self, Attached> {
         &tables.v4
@@ -74,7 +71,6 @@ impl Address for [u8; 4] {
 
 impl Address for [u8; 16] {
     const INDEX: usize = 1;
-    const VICTIM: fn(&Switch, usize) -> Option<Slot> = Switch::victim::<Self>;
     #[inline]
     fn table(tables: &Tables) -> &Table<Self, Attached> {
         &tables.v6

@@ -56,6 +56,8 @@ pub(super) struct Datagram {
     ingress: Option<Judged>,
     ports: (u16, u16),
     overlapped: bool,
+    /// Counts in its sender's share; the copies of a flood do not.
+    charged: bool,
     /// Where its last fragment ends; 0 until that has come.
     end: u16,
     deadline_ms: u32,
@@ -132,7 +134,7 @@ impl Fragments {
     pub(super) fn expire(&mut self, now_ms: u32, mut expired: impl FnMut(PortId)) {
         self.datagrams.retain(|key, datagram| {
             let live = datagram.is_live(now_ms);
-            if !live {
+            if !live && datagram.charged {
                 expired(key.ports[0]);
             }
             live
@@ -141,9 +143,9 @@ impl Fragments {
 
     /// Forgets the datagrams of a port that is gone; tells the sending port of each.
     pub(super) fn forget_port(&mut self, port: PortId, mut forgotten: impl FnMut(PortId)) {
-        self.datagrams.retain(|key, _| {
+        self.datagrams.retain(|key, datagram| {
             let stays = !key.ports.contains(&port);
-            if !stays {
+            if !stays && datagram.charged {
                 forgotten(key.ports[0]);
             }
             stays
@@ -226,9 +228,9 @@ impl Switch {
     pub(super) fn begin_fragments(
         &self,
         now: Now,
-        sender: &Port,
-        receiver: Option<&Port>,
+        (sender, receiver): (&Port, Option<&Port>),
         headers: &Headers,
+        is_copy: bool,
         step: &mut Step,
     ) {
         if let Some(ip) = headers.ip()
@@ -237,7 +239,7 @@ impl Switch {
             && headers.defect.is_none()
             && (sender.filters() || receiver.is_some_and(Port::filters))
         {
-            self.begin_datagram(now, sender, receiver, ip, fragment, step);
+            self.begin_datagram(now, (sender, receiver), ip, fragment, is_copy, step);
         }
     }
 
@@ -245,17 +247,17 @@ impl Switch {
     fn begin_datagram(
         &self,
         now: Now,
-        sender: &Port,
-        receiver: Option<&Port>,
+        (sender, receiver): (&Port, Option<&Port>),
         ip: &Ip,
         fragment: Fragment,
+        is_copy: bool,
         step: &mut Step,
     ) {
         let key = DatagramKey::new(sender.number(), receiver.map(Port::number), ip, fragment);
         if let Some(Datagram { ports, .. }) = self.fragments.live(now, &key) {
             *step = Step::refused(sender, receiver, Reason::FragOverlap);
             step.fragment = FragmentStep::Overlaps { ports: *ports };
-        } else if sender.fragments < PER_PORT {
+        } else if is_copy || sender.fragments < PER_PORT {
             step.fragment = FragmentStep::First;
         } else {
             *step = Step::refused(sender, receiver, Reason::FragLimit);
@@ -284,6 +286,7 @@ impl Switch {
                     ingress: step.ingress,
                     ports: (tuple.src_port, tuple.dst_port),
                     overlapped: false,
+                    charged: step.egress.is_some(),
                     end: 0,
                     deadline_ms: now
                         .ms
@@ -292,16 +295,17 @@ impl Switch {
                     used: 0,
                 };
                 datagram.add(span(fragment), is_last);
-                if self.fragments.datagrams.insert(key, datagram).is_none() {
-                    self.change_fragments(sender, 1);
-                }
+                let before = self.fragments.datagrams.insert(key, datagram);
+                let was_charged = before.is_some_and(|before| before.charged);
+                self.change_fragments(sender, i32::from(datagram.charged) - i32::from(was_charged));
             }
             FragmentStep::Follows { .. } => {
                 if let Some(datagram) = self.fragments.datagrams.get_mut(&key) {
                     datagram.add(span(fragment), is_last);
                     if datagram.is_whole() {
+                        let charged = datagram.charged;
                         self.fragments.datagrams.remove(&key);
-                        self.change_fragments(sender, -1);
+                        self.change_fragments(sender, -i32::from(charged));
                     }
                 }
             }
@@ -330,6 +334,7 @@ mod tests {
             ingress: None,
             ports: (0, 0),
             overlapped: false,
+            charged: true,
             end: 0,
             deadline_ms: 0,
             stretches: [(0, 0); STRETCHES],

@@ -134,6 +134,13 @@ impl Log {
         }
     }
 
+    /// Makes what was taken so far ready, though its window stays open.
+    pub(super) fn cut(&mut self) {
+        let window = self.window;
+        let open = std::mem::take(&mut self.open);
+        self.waiting.push(open.into_chunk(window, None));
+    }
+
     /// Closes the open window and opens `next`. The window before must be finished.
     pub(super) fn close(&mut self, next: Window) {
         debug_assert!(

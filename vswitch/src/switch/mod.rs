@@ -39,7 +39,7 @@ pub use fdb::{AGEING_S, Destination, Place, Segment};
 pub use log::{Chunk, Left, Share};
 pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
 pub use show::{ConnectionView, FlowView};
-pub use step::{Fate, FragmentStep, Judged, Step, Tracked};
+pub use step::{Fate, FragmentStep, Judged, Room, Step, Tracked};
 pub use watch::{Observer, Silent, Stage};
 
 use entry::Tables;
@@ -128,6 +128,9 @@ pub type Outbox = Vec<PortId>;
 #[derive(Debug)]
 pub struct Switch {
     ports: Vec<Option<Box<Port>>>,
+    /// Numbers of subnets and VPCs; given once, so that a reordered file moves nobody.
+    segments: apply::Numbers,
+    vpcs: apply::Numbers,
     fdb: Fdb,
     members: Members,
     tables: Tables,
@@ -164,6 +167,8 @@ impl Switch {
         let tables = Tables::new(connections_max, seed);
         Self {
             ports: Vec::new(),
+            segments: apply::Numbers::default(),
+            vpcs: apply::Numbers::default(),
             fdb: Fdb::default(),
             members: Members::default(),
             counters_max: tables.v4.capacity() - connections_max,
@@ -209,6 +214,11 @@ impl Switch {
         for &to in &copies {
             let step = self.decide(now, rx, frame, Some(to), &mut Silent);
             self.commit(now, rx, frame, &step, out);
+        }
+        if copies.is_empty()
+            && let Some(sender) = self.port_mut(rx)
+        {
+            sender.counters.no_port += u64::from(frame.headers.wire.packets);
         }
         self.copies = copies;
     }
@@ -286,6 +296,12 @@ impl Switch {
         } else {
             Vec::new()
         }
+    }
+
+    /// Memory that a table needed at its peak and needs no more, to be dropped without the lock.
+    #[must_use]
+    pub fn spare_memory(&mut self) -> impl Sized + use<> {
+        (self.tables.v4.spare(), self.tables.v6.spare())
     }
 
     /// The present policy's number.

@@ -80,17 +80,32 @@ pub enum Tracked {
         /// What the packet does to it, where both sides accepted.
         advance: Advance,
     },
+    /// Finds no room; the next search is to look elsewhere.
+    NoRoom,
     /// Opens a connection, where both sides accepted.
     Opens {
         /// Its hash.
         hash: u64,
-        /// Entry to be dropped first: expired, closed and opened anew, or unanswered in a full table.
-        replaces: Option<Slot>,
+        /// What must go first.
+        room: Room,
         /// First state.
         state: State,
         /// First window.
         window: TcpWindow,
     },
+}
+
+/// Where a new connection finds room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// There is some.
+    Free,
+    /// In place of the entry of the same tuple: expired, or closed and opened anew.
+    Instead(Slot),
+    /// Of an unanswered IPv4 connection that gives way.
+    OfIpv4(Slot),
+    /// Of an unanswered IPv6 connection that gives way.
+    OfIpv6(Slot),
 }
 
 /// What is decided about one (frame, receiver). Plain data; carries the slots found, so that commit
@@ -161,6 +176,17 @@ impl Step {
         if let Some(receiver) = receiver
             && self.is_accept()
             && let Err(reason) = receiver.accepts_frame(frame)
+        {
+            self.ingress = Some(Judged::refused(reason));
+        }
+        self
+    }
+
+    /// As [`Self::taken_by`], for a packet whose form was looked at when its sender was admitted.
+    #[inline]
+    pub(super) fn fits(mut self, receiver: &Port, frame: &Frame<'_>) -> Self {
+        if self.is_accept()
+            && let Err(reason) = receiver.accepts_admitted(frame)
         {
             self.ingress = Some(Judged::refused(reason));
         }

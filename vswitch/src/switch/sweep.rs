@@ -75,6 +75,26 @@ impl Switch {
         self.finish_round(now);
     }
 
+    /// Hands over what a slice of entries holds, without closing the window; where the next slice begins,
+    /// `None` after the last. For a change of loggers: what was counted before it goes to the old ones.
+    pub fn hand_over(&mut self, from: u32) -> Option<u32> {
+        let arena_len = self.tables.v4.arena_len().max(self.tables.v6.arena_len());
+        let end = from.saturating_add(SLICE).min(arena_len);
+        self.hand_over_of::<[u8; 4]>(from..end);
+        self.hand_over_of::<[u8; 16]>(from..end);
+        if end == arena_len {
+            self.log.cut();
+        }
+        (end < arena_len).then_some(end)
+    }
+
+    fn hand_over_of<A: Address>(&mut self, range: std::ops::Range<u32>) {
+        let slots: Vec<Slot> = A::table(&self.tables).slots_in(range).collect();
+        for slot in slots {
+            self.leave_slot::<A>(slot);
+        }
+    }
+
     fn close_window(&mut self, now: Now, next: Window) {
         if self.log.is_closing() {
             self.finish_round(now);

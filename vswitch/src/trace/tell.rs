@@ -65,11 +65,7 @@ pub(super) fn stage(switch: &Switch, stage: &Stage<'_>) -> Option<(&'static str,
             "connection",
             format!("invalid: {}", why.to_string().replace('_', " ")),
         ),
-        Stage::TableFull { evicts: true } => (
-            "table",
-            "full; an unanswered connection would give way".to_owned(),
-        ),
-        Stage::TableFull { evicts: false } => (
+        Stage::TableFull => (
             "table",
             "full, and no unanswered connection may give way".to_owned(),
         ),

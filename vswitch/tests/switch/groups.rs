@@ -237,8 +237,8 @@ fn a_remote_group_of_an_egress_rule_is_whom_one_may_speak_to() {
 #[test]
 fn an_address_means_nothing_in_another_network() {
     let other = |port: &mut vswitch::switch::PortConfig| {
-        port.segment = 2;
-        port.spec.vpc = 1;
+        port.subnet = uuid::Uuid::from_u128(2);
+        port.vpc = uuid::Uuid::from_u128(2);
         port.spec.fixed_ips = vec![[10, 0, 0, 12].into()];
     };
     let setup = Setup::of_b("in from group RG")

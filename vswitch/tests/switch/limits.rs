@@ -11,11 +11,36 @@ use vswitch::switch::Now;
 #[test]
 fn an_answer_comes_in_time_or_not_at_all() {
     let cases = [
-        ("udp A:1 > B:9", "udp B:9 > A:1", 30_000, "B> rule, >A default_deny"),
-        ("icmp A > B echo-request id=1", "icmp B > A echo-reply id=1", 30_000, "B> ct_invalid"),
-        ("icmp A6 > B6 echo-request id=1", "icmp B6 > A6 echo-reply id=1", 30_000, "B> ct_invalid"),
-        ("proto=112 A > B", "proto=112 B > A", 600_000, "B> rule, >A default_deny"),
-        ("proto=47 A6 > B6", "proto=47 B6 > A6", 30_000, "B> rule, >A default_deny"),
+        (
+            "udp A:1 > B:9",
+            "udp B:9 > A:1",
+            30_000,
+            "B> rule, >A default_deny",
+        ),
+        (
+            "icmp A > B echo-request id=1",
+            "icmp B > A echo-reply id=1",
+            30_000,
+            "B> ct_invalid",
+        ),
+        (
+            "icmp A6 > B6 echo-request id=1",
+            "icmp B6 > A6 echo-reply id=1",
+            30_000,
+            "B> ct_invalid",
+        ),
+        (
+            "proto=112 A > B",
+            "proto=112 B > A",
+            600_000,
+            "B> rule, >A default_deny",
+        ),
+        (
+            "proto=47 A6 > B6",
+            "proto=47 B6 > A6",
+            30_000,
+            "B> rule, >A default_deny",
+        ),
     ];
     for (ask, answer, timeout_ms, late) in cases {
         for sweep in [false, true] {
@@ -35,7 +60,10 @@ fn an_answer_comes_in_time_or_not_at_all() {
 /// L02.
 #[test]
 fn an_answered_flow_that_lasts_is_a_stream() {
-    for (idle_ms, fate) in [(119_999, "B> reply, >A reply"), (120_000, "B> rule, >A default_deny")] {
+    for (idle_ms, fate) in [
+        (119_999, "B> reply, >A reply"),
+        (120_000, "B> rule, >A default_deny"),
+    ] {
         let mut lab = Lab::new(Setup::of_b("out, in udp"));
         lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
         lab.wait(2_001);
@@ -57,16 +85,26 @@ fn a_closed_connection_is_gone_after_its_time() {
     lab.tick(1_001);
     assert!(lab.connections().is_empty());
     assert_eq!(lab.switch.connections().0, 0);
-    lab.sees("A", "tcp A:4000 > B:80 fin,ack seq=1 ack=1", "A> ct_invalid");
+    lab.sees(
+        "A",
+        "tcp A:4000 > B:80 fin,ack seq=1 ack=1",
+        "A> ct_invalid",
+    );
 }
 
 /// L11, L12, L15.
 #[test]
 fn a_port_opens_as_many_connections_as_it_may_and_disturbs_no_other() {
-    let setup = Setup::of_b(OPEN).group("A", OPEN).port("A", |port| port.conntrack_limit = Some(3));
+    let setup = Setup::of_b(OPEN)
+        .group("A", OPEN)
+        .port("A", |port| port.conntrack_limit = Some(3));
     let mut lab = Lab::new(setup);
     for port in 1..=5 {
-        let fate = if port <= 3 { "A> rule, >B rule" } else { "A> ct_full" };
+        let fate = if port <= 3 {
+            "A> rule, >B rule"
+        } else {
+            "A> ct_full"
+        };
         lab.sees("A", &format!("udp A:{port} > B:9"), fate);
     }
     lab.sees("A", "udp A6:1 > B6:9", "A> ct_full");
@@ -80,7 +118,11 @@ fn a_port_opens_as_many_connections_as_it_may_and_disturbs_no_other() {
     lab.reload(|setup| setup.port("C", |port| port.conntrack_limit = Some(0)));
     lab.all_see(&[
         ("C", "udp C:77 > B:9", "C> ct_full"),
-        ("C", "arp who-has 10.0.0.11 tell 10.0.0.12 to B.mac", "C> essential, >B essential"),
+        (
+            "C",
+            "arp who-has 10.0.0.11 tell 10.0.0.12 to B.mac",
+            "C> essential, >B essential",
+        ),
         ("C", "udp C:68 > 10.0.0.1:67", "C> essential, >U unfiltered"),
         // What stands goes on.
         ("C", "udp C:1 > B:9", "C> rule, >B rule"),
@@ -105,8 +147,11 @@ fn at_its_limit_a_port_may_open_its_own_old_connection_anew() {
 }
 
 fn small(connections_max: u32) -> Setup {
-    let unlimited = |setup: Setup, name: &str| setup.port(name, |port| port.conntrack_limit = Some(10_000));
-    let mut setup = ["A", "B", "C"].into_iter().fold(Setup::of_b("out, in udp, in tcp"), unlimited);
+    let unlimited =
+        |setup: Setup, name: &str| setup.port(name, |port| port.conntrack_limit = Some(10_000));
+    let mut setup = ["A", "B", "C"]
+        .into_iter()
+        .fold(Setup::of_b("out, in udp, in tcp"), unlimited);
     setup.connections_max = connections_max;
     setup
 }
@@ -151,8 +196,12 @@ fn one_that_may_give_way_is_found_wherever_it_stands() {
         lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
     }
     lab.sees("A", "udp A:5000 > B:9", "A> rule, >B rule");
-    let opened = (1..=20).find(|port| lab.send("C", &format!("udp C:{port} > B:9")).fate == "C> rule, >B rule");
-    assert!(opened.is_some(), "the only unanswered connection is found within a few attempts");
+    let opened = (1..=20)
+        .find(|port| lab.send("C", &format!("udp C:{port} > B:9")).fate == "C> rule, >B rule");
+    assert!(
+        opened.is_some(),
+        "the only unanswered connection is found within a few attempts"
+    );
     lab.rows();
 }
 
@@ -183,18 +232,32 @@ fn what_is_refused_keeps_nothing_alive() {
 /// Milliseconds of the switch's clock wrap after 49 days; nothing lives or dies by that.
 #[test]
 fn the_clock_of_timeouts_may_wrap() {
-    let start = Now { ms: u32::MAX - 10_000, wall_us: crate::laboratory::NEW_YEAR_S * 1_000_000 };
-    for (after_ms, fate) in [(29_999, "B> reply, >A reply"), (30_000, "B> rule, >A default_deny")] {
+    let start = Now {
+        ms: u32::MAX - 10_000,
+        wall_us: crate::laboratory::NEW_YEAR_S * 1_000_000,
+    };
+    for (after_ms, fate) in [
+        (29_999, "B> reply, >A reply"),
+        (30_000, "B> rule, >A default_deny"),
+    ] {
         let mut lab = Lab::at(Setup::of_b("out, in udp 9").unfiltered("C"), start);
         lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
-        lab.sees("C", "udp C:1 > A:9 from 02:00:00:00:01:01", "C> unfiltered, >A default_deny");
+        lab.sees(
+            "C",
+            "udp C:1 > A:9 from 02:00:00:00:01:01",
+            "C> unfiltered, >A default_deny",
+        );
         lab.sees("A", "udp A:7 > B:9 frag=5:0:24:+", "A> rule, >B rule");
         lab.tick(12_000);
         lab.sees("A", "udp A > B frag=5:24:8:+", "A> rule, >B rule");
         lab.wait(after_ms - 12_000);
         lab.sees("B", "udp B:9 > A:1", fate);
         lab.sees("A", "udp A > B frag=5:32:8", "A> frag_order");
-        let learned = lab.switch.fdb().filter(|(_, _, place)| place.heard_ms.is_some()).count();
+        let learned = lab
+            .switch
+            .fdb()
+            .filter(|(_, _, place)| place.heard_ms.is_some())
+            .count();
         assert_eq!(learned, 1);
     }
 }

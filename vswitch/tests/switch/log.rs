@@ -36,10 +36,21 @@ fn a_flood_of_tuples_uses_up_its_own_share_and_the_rest_is_counted() {
     }
     let rows = lab.rows();
     assert_eq!(rows.iter().filter(|row| row.place == "A>").count(), 10);
-    let others: u64 = rows.iter().filter(|row| row.place != "A>").map(|row| row.count.packets).sum();
+    let others: u64 = rows
+        .iter()
+        .filter(|row| row.place != "A>")
+        .map(|row| row.count.packets)
+        .sum();
     assert_eq!(others, 200, "the others' records are complete");
     assert_eq!(lab.of("A").skipped.refused(Direction::Egress), 90);
-    assert_eq!((lab.told_skipped("A"), lab.told_skipped("C"), lab.told_skipped("B")), (90, 0, 0));
+    assert_eq!(
+        (
+            lab.told_skipped("A"),
+            lab.told_skipped("C"),
+            lab.told_skipped("B")
+        ),
+        (90, 0, 0)
+    );
     // In the next window it has its share again.
     lab.tick(60_000);
     lab.sees("A", "udp 10.0.9.9:7 > B:9", "A> spoof_ip");
@@ -52,11 +63,18 @@ fn what_a_sender_has_no_share_for_is_counted_as_skipped_at_both_ports() {
     let mut lab = Lab::new(limited("A", 10));
     for port in 1..=30 {
         lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
-        lab.sees("A", &format!("tcp A:{port} > B:9"), "A> rule, >B default_deny");
+        lab.sees(
+            "A",
+            &format!("tcp A:{port} > B:9"),
+            "A> rule, >B default_deny",
+        );
     }
     lab.rows();
     let skipped = |lab: &Lab, port: &str, direction| lab.of(port).skipped.both(direction);
-    let (out, into) = (skipped(&lab, "A", Direction::Egress), skipped(&lab, "B", Direction::Ingress));
+    let (out, into) = (
+        skipped(&lab, "A", Direction::Egress),
+        skipped(&lab, "B", Direction::Ingress),
+    );
     assert_eq!((lab.told_skipped("A"), lab.told_skipped("B")), (out, into));
     assert!(out >= 40 && into >= 40, "{out} {into}");
 }
@@ -71,7 +89,10 @@ fn a_flow_that_is_recorded_stays_recorded() {
         lab.sees("A", "udp 10.0.9.9:3 > B:9", "A> spoof_ip");
     }
     let rows = lab.rows();
-    assert_eq!(rows.iter().map(|row| row.count.packets).collect::<Vec<_>>(), [50, 50]);
+    assert_eq!(
+        rows.iter().map(|row| row.count.packets).collect::<Vec<_>>(),
+        [50, 50]
+    );
     assert_eq!(lab.told_skipped("A"), 50);
 }
 
@@ -92,18 +113,27 @@ fn flows_that_go_on_are_charged_in_every_window() {
         *windows.entry(row.key.window_s).or_default() += 1;
     }
     assert_eq!(windows.into_values().collect::<Vec<_>>(), [10; 5]);
-    assert_eq!(lab.told_skipped("A"), (1..=5).map(|n| 10 * (n - 1)).sum::<u64>());
+    assert_eq!(
+        lab.told_skipped("A"),
+        (1..=5).map(|n| 10 * (n - 1)).sum::<u64>()
+    );
 }
 
 /// What one tuple can be made to leave in the log within a window is charged as well.
 #[test]
 fn records_made_by_alternating_rules_are_charged() {
     let rules = "out4 icmp type 8, out4 icmp type 13";
-    let setup = Setup::new().group("A", rules).port("A", |port| port.flow_limit = 4);
+    let setup = Setup::new()
+        .group("A", rules)
+        .port("A", |port| port.flow_limit = 4);
     let mut lab = Lab::new(setup.unplug("B").unplug("C").unplug("U"));
     for _ in 0..20 {
         for kind in ["echo-request", "timestamp-request"] {
-            lab.sees("A", &format!("icmp A > 255.255.255.255 {kind} id=1"), "A> rule");
+            lab.sees(
+                "A",
+                &format!("icmp A > 255.255.255.255 {kind} id=1"),
+                "A> rule",
+            );
         }
     }
     let left: u64 = lab.rows().iter().map(|row| row.count.packets).sum();
@@ -186,7 +216,11 @@ fn connections_that_use_one_tuple_in_a_window_share_its_record() {
 fn a_packet_that_no_port_takes_was_accepted_and_is_counted() {
     let mut lab = Lab::new(Setup::new().unplug("U"));
     lab.sees("A", "udp A:1 > 10.0.0.99:9", "A> rule, nobody");
-    lab.sees("A", "udp A:1 > 10.0.0.99:9 to A.mac from fa:16:3e:00:00:0b", "A> spoof_mac");
+    lab.sees(
+        "A",
+        "udp A:1 > 10.0.0.99:9 to A.mac from fa:16:3e:00:00:0b",
+        "A> spoof_mac",
+    );
     assert_eq!(lab.of("A").no_port, 1);
     lab.logs("A> rule 1, A> spoof_mac 1");
 }
@@ -213,22 +247,36 @@ fn more_bytes_than_a_tally_holds_are_handed_over_and_not_lost() {
     let (_, text) = talk.segment(0, "psh,ack");
     let frame = lab.frame("A", &format!("{text} len=65000"));
     // With so small segments that every frame stands for nearly 53 MB of headers and payload.
-    let gso = packet::Gso { kind: packet::GsoKind::Tcp4, size: 1 };
-    let offload = packet::Offload { needs_checksum: true, gso: Some(gso), data_valid: false };
+    let gso = packet::Gso {
+        kind: packet::GsoKind::Tcp4,
+        size: 1,
+    };
+    let offload = packet::Offload {
+        needs_checksum: true,
+        gso: Some(gso),
+        data_valid: false,
+    };
     let mut frames = 0_u64;
     for _ in 0..2000 {
         frames += u64::from(lab.send_offload("A", offload, &frame).fate == "A> rule, >B rule");
     }
     let rows = lab.rows();
     let count = rows.iter().find(|row| row.place == ">B").unwrap().count;
-    assert_eq!((count.packets, count.bytes), (frames * 65_000, frames * 65_000 * 41));
+    assert_eq!(
+        (count.packets, count.bytes),
+        (frames * 65_000, frames * 65_000 * 41)
+    );
     assert!(frames == 2000 && count.bytes > u64::from(u32::MAX));
 }
 
 /// With a logger that keeps connection setups alone, setups and the rest are handed over apart.
 #[test]
 fn setups_are_handed_over_apart_where_a_logger_keeps_them_alone() {
-    let mut lab = Lab::new(Setup::of_b("in tcp").group("C", NONE).set(|config| config.recording.setup_apart = true));
+    let mut lab = Lab::new(
+        Setup::of_b("in tcp")
+            .group("C", NONE)
+            .set(|config| config.recording.setup_apart = true),
+    );
     let mut talk = Talk::opens(("A", 4000), ("B", 80), &mut lab);
     for _ in 0..10 {
         talk.passes(&mut lab, 0, "psh,ack", 10);

@@ -32,7 +32,11 @@ fn a_packet_belongs_to_the_interval_of_its_time() {
             lab.send("A", text);
         }
         let rows = lab.rows();
-        assert_eq!(by_window(&rows, "A>"), [(0, 2), (60, 6), (120, 6), (180, 4)], "sweep: {sweep}");
+        assert_eq!(
+            by_window(&rows, "A>"),
+            [(0, 2), (60, 6), (120, 6), (180, 4)],
+            "sweep: {sweep}"
+        );
         assert_eq!(by_window(&rows, ">B"), by_window(&rows, "A>"));
     }
 }
@@ -50,7 +54,10 @@ fn the_number_of_a_window_may_wrap() {
                 lab.tick(60_000);
             }
         }
-        let packets: Vec<u64> = by_window(&lab.rows(), ">B").into_iter().map(|(_, packets)| packets).collect();
+        let packets: Vec<u64> = by_window(&lab.rows(), ">B")
+            .into_iter()
+            .map(|(_, packets)| packets)
+            .collect();
         assert_eq!(packets, [3, 1, 1], "{gap} windows apart");
     }
 }
@@ -66,7 +73,10 @@ fn a_window_that_closes_before_the_last_was_swept_waits_for_it() {
             lab.switch.sweep(lab.now);
         }
     }
-    assert_eq!(by_window(&lab.rows(), "A>"), [(0, 500), (60, 500), (120, 500), (180, 500)]);
+    assert_eq!(
+        by_window(&lab.rows(), "A>"),
+        [(0, 500), (60, 500), (120, 500), (180, 500)]
+    );
 }
 
 /// A clock that steps back opens an older window; one that is read a moment early does not.
@@ -137,7 +147,8 @@ fn an_audit_in_slices_balances_whatever_happens_meanwhile() {
         }
         if slices == 2 {
             lab.setup = lab.setup.clone().guest("D", 13).group("B", NONE);
-            let prepared = vswitch::switch::Prepared::new(lab.setup.config.clone(), &mut lab.rules).unwrap();
+            let prepared =
+                vswitch::switch::Prepared::new(lab.setup.config.clone(), &mut lab.rules).unwrap();
             lab.switch.apply(lab.now, prepared);
         }
         if slices == 3 {
