@@ -19,7 +19,7 @@ pub(crate) enum Datum<'a> {
 
 impl Datum<'_> {
     /// Appends it as text; nothing for [`Self::None`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(self, out: &mut Vec<u8>) {
         match self {
             Self::None => (),
