@@ -83,7 +83,8 @@ impl Guard {
 /// broadcast (an answer comes from an address that was never asked), ICMP redirects, and
 /// neighbour discovery and listener messages.
 ///
-/// A subnet's broadcast address needs no further test: its frames carry the broadcast MAC.
+/// A subnet's broadcast address sent to a unicast MAC is no business of this function: who knows the
+/// subnet asks for it.
 #[inline]
 #[must_use]
 pub fn untracked(h: &Headers) -> bool {

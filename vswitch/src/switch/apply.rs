@@ -11,8 +11,12 @@ use flowlog::{Recording, Skipped};
 use secgroup::conntrack::Settings;
 use secgroup::{Group, Guard, Model, ModelError, Policy, PortId, RuleTable};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// Ports by number and UUID.
+pub type Numbered = Vec<(PortId, Uuid)>;
 
 /// What the switch is told to be.
 #[derive(Debug, Clone)]
@@ -54,13 +58,14 @@ impl Prepared {
         let mut policies = HashMap::new();
         for port in config.ports.iter().filter(|port| filters(port)) {
             let set = group_set(port);
-            if !policies.contains_key(&set) {
-                let members: Vec<&Group> = set
+            if let Entry::Vacant(place) = policies.entry(set) {
+                let members: Vec<&Group> = place
+                    .key()
                     .iter()
                     .filter_map(|id| groups.get(id).copied())
                     .collect();
                 let policy = Policy::compile(&members, &config.model.address_groups, rules)?;
-                policies.insert(set, Arc::new(policy));
+                place.insert(Arc::new(policy));
             }
         }
         let stateful = groups
@@ -88,11 +93,7 @@ fn group_set(port: &PortConfig) -> Vec<Uuid> {
 
 impl Switch {
     /// Swaps a configuration in. Tells which ports are new and which are gone, by number and UUID.
-    pub fn apply(
-        &mut self,
-        now: Now,
-        prepared: Prepared,
-    ) -> (Vec<(PortId, Uuid)>, Vec<(PortId, Uuid)>) {
+    pub fn apply(&mut self, now: Now, prepared: Prepared) -> (Numbered, Numbered) {
         let Prepared {
             config,
             policies,
@@ -110,7 +111,7 @@ impl Switch {
                 .get(&port.config.id)
                 .is_some_and(|new| same_place(&port.config, new))
         };
-        let gone: Vec<(PortId, Uuid)> = self
+        let gone: Numbered = self
             .ports()
             .filter(|port| !stays(port))
             .map(|port| (port.number(), port.config.id))

@@ -7,7 +7,7 @@ use super::macs::MacPairs;
 use super::step::{Fate, FragmentStep, Judged, Room, Step, Tracked, verdicts};
 use super::{Attached, Frame, Now, Outbox, Switch, connection};
 use flowlog::NotRecorded;
-use packet::{Direction, Headers, Ip, L4, Tcp, Wire};
+use packet::{Direction, Headers, Ip, L4, Mac, Tcp, Wire};
 use secgroup::PortId;
 use secgroup::conntrack::{self, Advance, Conn, Key, Side, Slot, State, TcpWindow, Way, idle_ms};
 use std::net::IpAddr;
@@ -377,15 +377,11 @@ impl Switch {
     fn tally<A: Address>(&mut self, now: Now, slot: Slot, way: Way, headers: &Headers) {
         let (wire, flags) = (headers.wire, tcp_flags(headers));
         let tick = self.tick(now);
-        let window = self.window_mod8();
-        let entry = A::table(&self.tables).entry(slot);
-        let tally = &entry.with[way as usize];
-        let apart = self.recording.setup_apart && tally.setup_ends(flags);
-        if entry.conn.window() != window || tally.would_overflow(wire) || apart {
+        if self.must_leave::<A>(slot, way, headers) {
             self.leave_slot::<A>(slot);
         }
         if self.recording.macs_apart {
-            self.note_macs::<A>(slot, way, headers);
+            self.macs.set(A::INDEX, slot, way, macs_of(headers));
         }
         let entry = A::table_mut(&mut self.tables).entry_mut(slot);
         entry.with[way as usize].count(tick, wire, flags);
@@ -394,15 +390,20 @@ impl Switch {
         }
     }
 
-    /// Sees to it that an entry's way holds packets of one pair of MAC addresses.
-    #[cold]
-    fn note_macs<A: Address>(&mut self, slot: Slot, way: Way, headers: &Headers) {
-        let pair = [headers.eth.src, headers.eth.dst];
-        let tally = &A::table(&self.tables).entry(slot).with[way as usize];
-        if !tally.is_empty() && self.macs.get(A::INDEX, slot)[way as usize] != pair {
-            self.leave_slot::<A>(slot);
-        }
-        self.macs.set(A::INDEX, slot, way, pair);
+    /// Whether what an entry holds must leave before it can count another packet.
+    #[inline]
+    fn must_leave<A: Address>(&self, slot: Slot, way: Way, headers: &Headers) -> bool {
+        let entry = A::table(&self.tables).entry(slot);
+        let tally = &entry.with[way as usize];
+        let apart = self.recording.setup_apart && tally.setup_ends(tcp_flags(headers));
+        let other_macs = || {
+            let known = self.macs.get(A::INDEX, slot)[way as usize];
+            !tally.is_empty() && known != macs_of(headers)
+        };
+        entry.conn.window() != self.window_mod8()
+            || tally.would_overflow(headers.wire)
+            || apart
+            || (self.recording.macs_apart && other_macs())
     }
 
     /// Counts one side of a packet in an entry of its own.
@@ -431,19 +432,25 @@ impl Switch {
         let table = A::table(&self.tables);
         let hash = table.hash(&key, ip.protocol);
         let found = table.find(hash, &key, ip.protocol);
-        let Some(slot) = found.or_else(|| self.open_counter(rx, hash, key, ip.protocol, swapped))
-        else {
+        let slot = match found {
+            Some(slot) => {
+                let way = A::table(&self.tables).entry(slot).conn.way(swapped);
+                let judged_so = self.is_judged::<A>(slot, way, judged);
+                let leaves = !judged_so || self.must_leave::<A>(slot, way, headers);
+                Some(slot).filter(|_| !leaves || self.charge(rx))
+            }
+            None => self.open_counter(rx, hash, key, ip.protocol, swapped),
+        };
+        let Some(slot) = slot else {
             if let Some(port) = self.port_mut(port) {
                 port.skip(false, direction, judged.verdict.is_accept(), headers.wire);
             }
             return;
         };
-        let epoch = self.policy_epoch;
-        let conn = &A::table(&self.tables).entry(slot).conn;
-        let way = conn.way(swapped);
-        let other_epoch = self.recording.epochs_apart && conn.policy_epoch != epoch;
-        if conn.sides[way as usize] != judged.side() || other_epoch {
+        let way = A::table(&self.tables).entry(slot).conn.way(swapped);
+        if !self.is_judged::<A>(slot, way, judged) {
             self.leave_slot::<A>(slot);
+            let epoch = self.policy_epoch;
             let conn = &mut A::table_mut(&mut self.tables).entry_mut(slot).conn;
             conn.sides[way as usize] = judged.side();
             conn.policy_epoch = epoch;
@@ -451,8 +458,26 @@ impl Switch {
         self.tally::<A>(now, slot, way, headers);
     }
 
-    /// An entry that only counts, charged to the port that sent the packet: a flood of tuples uses up the
-    /// flooding guest's share and nobody else's.
+    /// Whether an entry that only counts stands for this judgement, and for its policy where that counts.
+    fn is_judged<A: Address>(&self, slot: Slot, way: Way, judged: Judged) -> bool {
+        let conn = &A::table(&self.tables).entry(slot).conn;
+        let same_epoch = !self.recording.epochs_apart || conn.policy_epoch == self.policy_epoch;
+        conn.sides[way as usize] == judged.side() && same_epoch
+    }
+
+    /// Charges the port that sent a packet for what it adds to the window's log, if it may add more.
+    fn charge(&mut self, rx: PortId) -> bool {
+        let Some(sender) = self.port_mut(rx) else {
+            return false;
+        };
+        let may_add = sender.added[0] < sender.config.flow_limit;
+        sender.added[0] += u32::from(may_add);
+        may_add
+    }
+
+    /// An entry that only counts. It is charged to the port that sent the packet, and so is whatever it
+    /// hands over before its window's end: a flood of tuples uses up the flooding guest's share and nobody
+    /// else's.
     #[cold]
     fn open_counter<A: Address>(
         &mut self,
@@ -462,8 +487,7 @@ impl Switch {
         protocol: u8,
         swapped: bool,
     ) -> Option<Slot> {
-        let sender = self.port_mut(rx)?;
-        if sender.added[0] >= sender.config.flow_limit {
+        if !self.charge(rx) {
             return None;
         }
         if self.counters[A::INDEX] >= self.counters_max {
@@ -478,9 +502,6 @@ impl Switch {
         conn.set_window(self.window_mod8());
         let slot = self.insert(hash, conn, TcpWindow::default())?;
         self.counters[A::INDEX] += 1;
-        if let Some(sender) = self.port_mut(rx) {
-            sender.added[0] += 1;
-        }
         Some(slot)
     }
 
@@ -547,7 +568,7 @@ impl Switch {
     }
 
     /// Whether a connection's originator may add another record to the window. Counters were charged
-    /// when they were opened.
+    /// when they began to count.
     fn may_add<A: Copy>(&mut self, older: bool, conn: &Conn<A>) -> bool {
         if conn.state() == State::Counted {
             return true;
@@ -592,4 +613,10 @@ fn tcp_flags(headers: &Headers) -> u8 {
         Some(L4::Tcp(Tcp { flags, .. })) => flags,
         _ => 0,
     }
+}
+
+/// Source and destination MAC address.
+#[inline]
+fn macs_of(headers: &Headers) -> [Mac; 2] {
+    [headers.eth.src, headers.eth.dst]
 }

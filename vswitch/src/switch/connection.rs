@@ -5,8 +5,7 @@ use super::step::{Fate, Judged, Room, Step, Tracked, verdicts};
 use super::watch::{Observer, Stage};
 use super::{Frame, Now, Port, Switch};
 use packet::{
-    Basis, Direction, Ethernet, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict,
-    protocol,
+    Basis, Direction, Ethernet, FiveTuple, Headers, Ip, L4, Mac, Reason, Verdict, protocol,
 };
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, TcpWindow, Way};
 use secgroup::{Essential, Flow, FlowService, Members, Sender};
@@ -233,9 +232,8 @@ impl Switch {
         ip: &Ip,
         watch: &mut impl Observer,
     ) -> Step {
-        let quoted = match packet::quoted(frame.bytes, ip) {
-            Ok(quoted) => quoted,
-            Err(_) => return Step::refused(sender, Some(receiver), Reason::Malformed),
+        let Ok(quoted) = packet::quoted(frame.bytes, ip) else {
+            return Step::refused(sender, Some(receiver), Reason::Malformed);
         };
         let unknown = conntrack::Invalid("error about no known connection");
         if quoted.tuple.src != ip.dst || quoted.fragment_offset > 0 {
@@ -468,34 +466,7 @@ impl Port {
         let Some(ip) = headers.ip() else {
             return Judged::plain(Verdict::Accept(Basis::Essential));
         };
-        let (remote, remote_mac) = match direction {
-            Direction::Egress => (ip.dst, headers.eth.dst),
-            Direction::Ingress | Direction::Unknown => (ip.src, headers.eth.src),
-        };
-        let service = match ip.l4 {
-            L4::Tcp(Tcp {
-                src_port: src,
-                dst_port: dst,
-                ..
-            })
-            | L4::Udp {
-                src_port: src,
-                dst_port: dst,
-            }
-            | L4::Ports {
-                src_port: src,
-                dst_port: dst,
-            } => FlowService::Ports { src, dst },
-            L4::Icmp(Icmp { kind, code, .. }) => FlowService::Icmp { kind, code },
-            L4::Opaque => FlowService::None,
-        };
-        let flow = Flow {
-            vpc: self.config.spec.vpc,
-            protocol: ip.protocol,
-            service,
-            remote,
-            remote_mac,
-        };
+        let flow = Flow::of(direction, self.config.spec.vpc, headers, ip);
         self.judge_flow(members, direction, &flow)
     }
 
@@ -563,17 +534,15 @@ fn quoted_ip(quoted: &packet::Quoted) -> Ip {
 /// 0.0.0.0 to broadcast makes no sane entry.
 #[inline]
 fn is_dhcp(headers: &Headers) -> bool {
-    let Some(Ip {
-        l4: L4::Udp { src_port, dst_port },
-        ..
-    }) = headers.ip()
-    else {
+    let Some(ip) = headers.ip() else { return false };
+    let L4::Udp { src_port, dst_port } = ip.l4 else {
         return false;
     };
-    matches!(
-        (src_port, dst_port),
-        (67, 68) | (68, 67) | (546, 547) | (547, 546)
-    )
+    match (src_port, dst_port) {
+        (67, 68) | (68, 67) => ip.src.is_ipv4(),
+        (546, 547) | (547, 546) => ip.src.is_ipv6(),
+        _ => false,
+    }
 }
 
 /// Whether a connection may give way to a new one: nobody has answered it, or it is reset. One picked up

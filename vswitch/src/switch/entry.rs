@@ -213,7 +213,7 @@ pub(super) fn add_to<A: Copy>(sums: &mut [ByVerdict], entry: &Entry<A, Attached>
             match sign {
                 Sign::Plus => sum.add(record.direction, record.judged.verdict.is_accept(), packets),
                 Sign::Minus => {
-                    sum.sub(record.direction, record.judged.verdict.is_accept(), packets)
+                    sum.sub(record.direction, record.judged.verdict.is_accept(), packets);
                 }
             }
         }

@@ -31,7 +31,7 @@ mod step;
 mod sweep;
 mod watch;
 
-pub use apply::{Prepared, SwitchConfig};
+pub use apply::{Numbered, Prepared, SwitchConfig};
 pub use audit::Audit;
 pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
 pub use entry::{Tallied, icmp_of, tallied, tuple_of};
@@ -171,7 +171,7 @@ impl Switch {
             vpcs: apply::Numbers::default(),
             fdb: Fdb::default(),
             members: Members::default(),
-            counters_max: tables.v4.capacity() - connections_max,
+            counters_max: tables.v4.capacity().saturating_sub(connections_max),
             tables,
             fragments: Fragments::default(),
             log: Log::new(window),

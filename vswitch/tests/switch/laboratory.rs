@@ -185,6 +185,16 @@ impl Lab {
             self.foretold.foresee(self.setup.config.recording.everything, window, rx, &frame.headers, to, step);
             foretold.extend(self.foretell(&mut counters, rx, &frame.headers, to, step));
         }
+        if let [
+            Step {
+                fate: Fate::Flood, ..
+            },
+        ] = steps[..]
+            && steps[0].is_accept()
+        {
+            // A flood without anybody to receive it.
+            counters.entry(rx).or_default().no_port += u64::from(frame.headers.wire.packets);
+        }
         assert_eq!(
             outbox, foretold,
             "trace and forward agree on who gets it: {steps:#?}"
@@ -361,6 +371,7 @@ impl Lab {
     /// more and none less: first by what stands in the table, then by what left it at the window's end.
     #[track_caller]
     pub(crate) fn rows(&mut self) -> Vec<Row> {
+        while self.switch.sweep(self.now) {}
         self.fetch();
         let skipped = self.take_skipped();
         if skipped.is_empty() {

@@ -19,6 +19,7 @@ mod limits;
 mod log;
 mod model;
 mod neighbours;
+mod random;
 mod recording;
 mod rules;
 mod spoofing;

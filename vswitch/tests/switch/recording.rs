@@ -228,6 +228,23 @@ fn a_flood_of_ipv6_tuples_takes_no_room_of_ipv4_and_is_counted() {
 }
 
 #[test]
+fn a_flood_of_mac_addresses_uses_up_its_own_share() {
+    let recording = Recording {
+        macs_apart: true,
+        ..Recording::default()
+    };
+    let limit = |port: &mut vswitch::switch::PortConfig| port.flow_limit = 20;
+    let mut lab = asked(recording, Setup::new().unfiltered("A").port("A", limit));
+    for last in 0..=99 {
+        let mut frame = lab.frame("A", "udp A:1 > B:53");
+        frame[11] = last;
+        lab.send_frame("A", &frame);
+    }
+    lab.rows();
+    assert!(lab.told_skipped("A") >= 60);
+}
+
+#[test]
 fn what_all_ask_for_at_once_still_adds_up() {
     let recording = Recording {
         setup_apart: true,

@@ -10,6 +10,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -162,9 +163,13 @@ impl<'a> Counter<'a> {
     fn new(end: &'a End) -> Result<Self> {
         let device = &end.interface;
         let script = format!(
-            "table netdev bench {{ counter c {{ }}
-               chain in {{ type filter hook ingress device {device} priority 0;
-                 udp dport 5000 counter name c drop; }} }}"
+            "table netdev bench {{
+               counter c {{ }}
+               chain in {{
+                 type filter hook ingress device {device} priority 0;
+                 udp dport 5000 counter name c drop
+               }}
+             }}"
         );
         let counter = Self(end);
         let _ = counter.nft(&["-f", "-"], &script)?;
@@ -258,46 +263,50 @@ fn request_response(system: &System, time: Duration, pinned: bool) -> Result<Fig
     })
 }
 
-/// Connections that are made, and reset by the server, by many clients at once.
+/// Connections that are made, and reset by the server as soon as it sees them, by many clients.
 fn connections(system: &System, time: Duration) -> Result<Figure> {
     let [a, b] = &system.ends;
-    let listener = b.netns.run_in(|| TcpListener::bind((b.ip, 7001)))??;
-    listener.set_nonblocking(true)?;
-    let deadline = Instant::now() + time;
-    let server = thread::spawn(move || -> std::io::Result<()> {
-        while Instant::now() < deadline + Duration::from_millis(500) {
-            match listener.accept() {
-                // Linger for no time: a reset, and no TIME_WAIT to run out of ports with.
-                Ok((stream, _)) => {
-                    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    thread::sleep(Duration::from_micros(50));
-                }
-                Err(error) => return Err(error),
-            }
+    let address = (b.ip, 7001).into();
+    let listener = b.netns.run_in(|| TcpListener::bind(address))??;
+    let (deadline, over) = (Instant::now() + time, AtomicBool::new(false));
+    let serve = || -> std::io::Result<()> {
+        while !over.load(Ordering::Relaxed) {
+            let (stream, _) = listener.accept()?;
+            // Linger for no time: a reset, and no TIME_WAIT to run out of ports with.
+            rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
         }
         Ok(())
-    });
-    let address = (b.ip, 7001).into();
-    let client = || -> u64 {
-        let connect = || match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
-            // The reset may come before connect() returns: connected all the same.
-            Err(error) if error.kind() != ErrorKind::ConnectionReset => 0,
-            _ => 1,
-        };
-        std::iter::from_fn(|| (Instant::now() < deadline).then(connect)).sum()
     };
-    let made: u64 = thread::scope(|scope| {
+    let connect = || -> u64 {
+        let connected = TcpStream::connect_timeout(&address, Duration::from_secs(1));
+        match connected {
+            Ok(mut stream) => {
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+                // The reset, or nothing: a connection in either case.
+                let _ = stream.read(&mut [0]);
+                1
+            }
+            // The reset may come before connect() returns: connected all the same.
+            Err(error) => u64::from(error.kind() == ErrorKind::ConnectionReset),
+        }
+    };
+    let client =
+        || -> u64 { std::iter::from_fn(|| (Instant::now() < deadline).then(connect)).sum() };
+    let made = thread::scope(|scope| {
+        let server = scope.spawn(serve);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| scope.spawn(|| a.netns.run_in(client).unwrap_or(0)))
             .collect();
-        clients
+        let made: u64 = clients
             .into_iter()
             .map(|client| client.join().unwrap_or(0))
-            .sum()
-    });
-    server.join().ok().context("the server has panicked")??;
+            .sum();
+        over.store(true, Ordering::Relaxed);
+        // The server looks up once more.
+        let _ = a.netns.run_in(connect);
+        server.join().ok().context("the server has panicked")??;
+        anyhow::Ok(made)
+    })?;
     Ok(Figure {
         value: made as f64 / time.as_secs_f64() / 1e3,
         beside: vec![],
