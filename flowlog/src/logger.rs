@@ -59,6 +59,17 @@ pub enum Scope {
     All,
 }
 
+impl Scope {
+    /// `seed` or `all`, as configurations write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::All => "all",
+        }
+    }
+}
+
 /// Whether an interval without records leaves a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmptyIntervals {
@@ -87,6 +98,9 @@ pub struct LoggerSpec {
     pub interval_s: u32,
     /// Which packets.
     pub scope: Scope,
+    /// Records of one port in an interval at most, and of all ports together beyond each one's first
+    /// thousands; `None` for the default of [`Limits`](crate::Limits).
+    pub flow_limit: Option<u32>,
     /// Columns, in this order; of an AWS profile the fields that its columns are made from.
     pub fields: Vec<Field>,
     /// Whether a logging port with nothing to report gets a row with the status NODATA.

@@ -305,6 +305,24 @@ fn a_port_that_only_lost_packets_says_how_many_and_one_with_records_says_it_in_e
 }
 
 #[test]
+fn a_logger_with_a_limit_holds_no_more_records_and_counts_the_rest() {
+    let dir = TempDir::new().unwrap();
+    let spec = LoggerSpec {
+        flow_limit: Some(3),
+        fields: Field::parse_list("src_port,status,skipped_packets").unwrap(),
+        ..logger(1, dir.path())
+    };
+    let flows: Vec<_> = (1..=10)
+        .map(|n| sent(udp(n, 53), ACCEPT, packets(1)))
+        .collect();
+    let closed = minute_of(spec, &flows);
+    assert_eq!(
+        rows(&closed, &["src_port", "status", "skipped_packets"]),
+        ["1 SKIPDATA 7", "2 SKIPDATA 7", "3 SKIPDATA 7"]
+    );
+}
+
+#[test]
 fn an_interval_without_anything_has_a_row_for_each_logging_port_and_none_for_an_uplink() {
     let dir = TempDir::new().unwrap();
     let spec = LoggerSpec {

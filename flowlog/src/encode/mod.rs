@@ -82,6 +82,25 @@ impl Format {
         }
     }
 
+    /// `CSV`, `PARQUET` or `AWS`, the text form of its profiles.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Csv(_) => "CSV",
+            Self::Parquet(_) => "PARQUET",
+            Self::Aws(_) => "AWS",
+        }
+    }
+
+    /// How it is compressed.
+    #[must_use]
+    pub const fn compression(&self) -> Compression {
+        match self {
+            Self::Csv(compression) | Self::Parquet(compression) => *compression,
+            Self::Aws(_) => Compression::Gzip,
+        }
+    }
+
     /// What ends the name of a file of this format.
     #[must_use]
     pub const fn extension(&self) -> &'static str {

@@ -23,6 +23,19 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The same for a logger that is to hold fewer records: `flow_limit` of one port, and of all ports
+    /// together beyond their reserves.
+    pub(crate) fn within(self, flow_limit: Option<u32>) -> Self {
+        let limit = flow_limit.map_or(usize::MAX, |limit| limit as usize);
+        Self {
+            records_per_port: self.records_per_port.min(limit),
+            reserve_per_port: self.reserve_per_port.min(limit),
+            records: self.records.min(limit),
+        }
+    }
+}
+
 /// What is left of the limits. A port first fills its reserve, then takes from what is common: a
 /// flood at one port can use up the common part, never another's reserve.
 #[derive(Debug)]

@@ -94,6 +94,7 @@ pub fn logger(id: u128, directory: &Path) -> LoggerSpec {
         connection_setup_only: false,
         interval_s: 60,
         scope: Scope::Seed,
+        flow_limit: None,
         fields: Field::NHN_18.to_vec(),
         no_data_rows: false,
         layout: Layout::default(),

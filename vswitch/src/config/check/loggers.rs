@@ -12,8 +12,8 @@ use crate::config::places::Place;
 use crate::config::plan::Port;
 use crate::config::units::Seconds;
 use flowlog::{
-    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Pending, Resource, Scope,
-    Zone, base_window_s, pending,
+    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Resource, Scope, Zone,
+    base_window_s, pending,
 };
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -62,7 +62,6 @@ fn resolve_logger(
     at: &Place,
     findings: &mut Findings,
 ) -> LoggerSpec {
-    check_unserved(typed, at, findings);
     let directory = directory(typed, at, findings);
     let Output {
         fields,
@@ -78,6 +77,7 @@ fn resolve_logger(
         connection_setup_only: typed.connection_setup_only.unwrap_or(false),
         interval_s: interval_s(typed, &at.key("aggregation_interval"), findings),
         scope: scope(typed, at, findings),
+        flow_limit: flow_limit(typed, at, findings),
         fields,
         no_data_rows,
         layout,
@@ -141,6 +141,12 @@ fn scope(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> Sc
     one_of(text, &known, &at.key("scope"), findings).unwrap_or_default()
 }
 
+fn flow_limit(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> Option<u32> {
+    let at = at.key("flow_limit");
+    let limit = typed.flow_limit?;
+    Some(ranged(limit, 1..=MAX_FLOWS, " records", &at, findings))
+}
+
 fn interval_s(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> u32 {
     let Some(text) = &typed.aggregation_interval else {
         return DEFAULT_INTERVAL_S;
@@ -194,24 +200,6 @@ fn directory(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -
         );
     }
     PathBuf::from(url)
-}
-
-/// Settings that the format knows and nothing serves yet; none is taken without effect.
-fn check_unserved(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) {
-    if let Some(limit) = typed.flow_limit {
-        ranged(
-            limit,
-            1..=MAX_FLOWS,
-            " records",
-            &at.key("flow_limit"),
-            findings,
-        );
-        let pending = Pending {
-            word: "flow_limit".to_owned(),
-            instead: "flow_limit at the ports",
-        };
-        worded(&pending, &at.key("flow_limit"), findings);
-    }
 }
 
 /// The value, or a mistake in the words of the error.

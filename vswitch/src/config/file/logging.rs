@@ -51,7 +51,7 @@ pub struct FlowlogLogger {
     /// Which packets: `seed` (default), or `all`: also IPv6, multicast, metadata and other protocols.
     #[schemars(extend("enum" = ["seed", "all", null]))]
     pub scope: Option<String>,
-    /// Records held at most in an interval.
+    /// Records of one port in an interval at most, and of all together beyond each one's first 4096.
     pub flow_limit: Option<u32>,
     /// Account in the rows and keys of the AWS profiles, which need it.
     pub account_id: Option<String>,
