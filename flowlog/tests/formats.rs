@@ -263,7 +263,11 @@ fn parts_of_an_aws_file_are_told_by_a_hyphen_and_read_back_as_fields() {
     assert_eq!(names.len(), 2);
     assert!(names[0].contains("/2026/11/23/05/"), "{names:?}");
     assert!(names[0].ends_with("-part1.log.gz") && names[1].ends_with("-part2.log.gz"));
-    let rows: Vec<_> = closed[0].files.iter().flat_map(read_back).collect();
+    let rows: Vec<_> = closed[0]
+        .files
+        .iter()
+        .flat_map(|file| read_back(file))
+        .collect();
     assert_eq!(rows.len(), 4);
     assert_eq!(
         rows[0].get(Field::Filter),

@@ -123,7 +123,7 @@ impl Guest {
         (client, peer)
     }
 
-    /// A UDP socket on `port`, 0 for any, that waits for [`Guest::recv`]'s timeout.
+    /// A UDP socket on `port`, 0 for any, whose reads wait for ten seconds.
     ///
     /// # Panics
     /// Where the port is taken.

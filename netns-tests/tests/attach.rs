@@ -88,7 +88,7 @@ fn bridge(guest: &Guest, other: &str) {
         guest.netns(),
         &format!(
             "ip link add br0 type bridge
-             ip link set {tap} address fe:16:3e:00:00:01 master br0 up
+             ip link set {tap} master br0 up
              ip link set {other} master br0 up
              ip link set br0 up"
         ),

@@ -7,11 +7,7 @@ use flowlog::{
     NameMemory, Observation, PortInfo, Ports, Resource, RuleInfo, Scope, Tally, Tick, Window, read,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, tcp_flags as t};
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 use uuid::Uuid;
 
 pub use tempfile::TempDir;
@@ -241,6 +237,6 @@ pub fn tree(root: &Path) -> Vec<String> {
     found
 }
 
-pub fn read_back(file: &PathBuf) -> Vec<read::Row> {
+pub fn read_back(file: &Path) -> Vec<read::Row> {
     read::open(file).unwrap().map(Result::unwrap).collect()
 }

@@ -324,11 +324,11 @@ impl Switch {
         match (ip.src, ip.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let ends = (src.octets(), dst.octets());
-                self.record_in(now, ports, &frame.headers, ip, ends, step, conn);
+                self.record_in(now, ports, (&frame.headers, ip), ends, step, conn);
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
                 let ends = (src.octets(), dst.octets());
-                self.record_in(now, ports, &frame.headers, ip, ends, step, conn);
+                self.record_in(now, ports, (&frame.headers, ip), ends, step, conn);
             }
             _ => {}
         }
@@ -341,8 +341,7 @@ impl Switch {
         &mut self,
         now: Now,
         (rx, receiver): (PortId, Option<PortId>),
-        headers: &Headers,
-        ip: &Ip,
+        (headers, ip): (&Headers, &Ip),
         ends: (A, A),
         step: &Step,
         conn: Option<(Slot, Way)>,

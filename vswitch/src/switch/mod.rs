@@ -6,10 +6,10 @@
 //!              └─ the same function, watched, is `trace`
 //! ```
 //!
-//! * [`decide`]: everything about a frame's fate; changes nothing.
-//! * [`commit`]: always counts; changes connection state only where **both** sides accepted.
-//! * [`sweep`]: closes windows and expires connections in short slices.
-//! * [`apply`]: a configuration, built aside, swapped in under a new policy epoch.
+//! * `decide`: everything about a frame's fate; changes nothing.
+//! * `commit`: always counts; changes connection state only where **both** sides accepted.
+//! * `sweep`: closes windows and expires connections in short slices.
+//! * `apply`: a configuration, built aside, swapped in under a new policy epoch.
 //!
 //! No I/O, no clock, no threads, no allocation per packet. Time comes as [`Now`]; a worker holds the
 //! switch's lock for a batch of frames and sends what the [`Outbox`] says after it has let go.
@@ -224,6 +224,7 @@ impl Switch {
     }
 
     /// Decides about a frame like [`Self::forward`], tells `watch` every stage, and changes nothing.
+    /// So of the copies of a flood it cannot foresee that one takes the last place another would need.
     pub fn trace(
         &self,
         now: Now,

@@ -263,7 +263,7 @@ fn a_constant_member_notices_nothing_of_those_who_come_and_go() {
     for round in 0..30 {
         lab.reload(|setup| {
             setup.port("D", |port| {
-                port.spec.allowed_address_pairs = pairs(round * 50).collect()
+                port.spec.allowed_address_pairs = pairs(round * 50).collect();
             })
         });
         lab.sees("A", PING, "A> rule, >B rule");

@@ -6,7 +6,9 @@ use secgroup::{PortId, RuleRef};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use vswitch::switch::{Chunk, FlowView, FragmentStep, Judged, Share, Step, tallied, tuple_of};
+use vswitch::switch::{
+    Chunk, FlowView, FragmentStep, Judged, Share, Step, Tracked, tallied, tuple_of,
+};
 
 /// One record, by what makes it one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +28,8 @@ pub(crate) struct Count {
     pub(crate) bytes: u64,
     /// As the log writes them.
     pub(crate) flags: u8,
+    /// Connections opened in this direction.
+    pub(crate) opened: u64,
 }
 
 /// Records and their counts.
@@ -38,6 +42,7 @@ impl Ledger {
         count.packets += more.packets;
         count.bytes += more.bytes;
         count.flags |= more.flags;
+        count.opened += more.opened;
     }
 
     /// What a step is to leave in the log, if its packet is recorded at all.
@@ -61,6 +66,7 @@ impl Ledger {
             packets: packets.into(),
             bytes: bytes.into(),
             flags: seed_flags(headers),
+            opened: u64::from(matches!(step.tracked, Tracked::Opens { .. }) && step.is_accept()),
         };
         let mut add = |port: Option<PortId>, ingress, judged: Option<Judged>| {
             if let (Some(port), Some(Judged { verdict, .. })) = (port, judged) {
@@ -111,6 +117,7 @@ impl Ledger {
                         packets: tally.packets.into(),
                         bytes: tally.bytes.into(),
                         flags,
+                        opened: tally.opened().into(),
                     },
                 );
             }
@@ -140,6 +147,7 @@ impl Ledger {
                 packets: tally.packets.into(),
                 bytes: tally.bytes.into(),
                 flags: tally.flags_seed(),
+                opened: tally.opened().into(),
             },
         );
     }
@@ -191,6 +199,7 @@ impl fmt::Display for Row {
                 packets,
                 bytes,
                 flags,
+                ..
             },
         ) = (self.key.tuple, self.count);
         write!(
