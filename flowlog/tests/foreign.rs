@@ -1,6 +1,7 @@
 //! The files in the hands of programs that others wrote (the matrix of `docs/formats.md`).
 //!
 //! The readers are Python packages, fetched once into `target/tmp/foreign-readers`.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 #[path = "foreign/readers.rs"]
 mod readers;
@@ -85,7 +86,8 @@ fn pyarrow_sees_typed_columns_with_dictionaries_statistics_and_codecs() {
     let Some(said) = readers::run("pyarrow_reads.py", &[dir.path()]) else {
         return;
     };
-    for head in ["csv 11 55 int64", "csv.gz 11 55 int64"] {
+    for extension in ["csv", "csv.gz", "csv.zst"] {
+        let head = format!("{extension} 11 55 int64");
         assert!(said.lines().any(|line| line == head), "{said}");
     }
     for codec in ["UNCOMPRESSED", "GZIP", "ZSTD"] {
@@ -158,6 +160,8 @@ fn flowlogs_reader_finds_and_reads_the_aws_profiles_parts_included() {
         let Some(said) = readers::run("flowlogs_reader_reads.py", &[&root]) else {
             return;
         };
+        let in_sql = readers::run("tables_read_aws.py", &[&root]).unwrap();
+        assert_eq!(in_sql, "duckdb 3 3 BIGINT\npandas 3 3\n");
         let v = if version == AwsVersion::V2 { 2 } else { 5 };
         assert_eq!(
             said.lines().collect::<Vec<_>>(),

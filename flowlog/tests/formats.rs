@@ -1,5 +1,6 @@
 //! Profiles, formats and extra fields: what the files hold, and that they are read back as they were
 //! meant (SPEC section 6).
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 

@@ -100,7 +100,10 @@ impl Logger {
         let place = match self.open.iter().position(|open| open.window() == wanted) {
             Some(place) => place,
             None => {
-                self.open.push(Interval::new(wanted, self.limits.within(self.spec.flow_limit)));
+                self.open.push(Interval::new(
+                    wanted,
+                    self.limits.within(self.spec.flow_limit),
+                ));
                 self.open.len() - 1
             }
         };
@@ -122,7 +125,10 @@ impl Logger {
                 self.spec.layout.stem(self.spec.id, empty.start_s).civil_s,
             )
         {
-            due.push(Interval::new(empty, self.limits.within(self.spec.flow_limit)));
+            due.push(Interval::new(
+                empty,
+                self.limits.within(self.spec.flow_limit),
+            ));
         }
         due
     }

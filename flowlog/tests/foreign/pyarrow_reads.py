@@ -4,15 +4,17 @@ CSV as well."""
 import sys
 from pathlib import Path
 
+import pyarrow
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 for file in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.is_file()):
     if file.suffix != ".parquet":
-        if file.suffix != ".zst":
-            table = pyarrow.csv.read_csv(file)
-            print(file.name.split(".", 1)[1], table.num_rows, pc.sum(table["packets"]), table.schema.field("packets").type)
+        # Of .gz it knows itself that it is compressed.
+        source = pyarrow.input_stream(file) if file.suffix == ".zst" else file
+        table = pyarrow.csv.read_csv(source)
+        print(file.name.split(".", 1)[1], table.num_rows, pc.sum(table["packets"]), table.schema.field("packets").type)
         continue
     parquet = pq.ParquetFile(file)
     metadata = parquet.metadata
