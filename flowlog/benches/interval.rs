@@ -3,9 +3,8 @@
 //! with a part of a format's name, such as `Parquet`, to measure that alone.
 
 use flowlog::{
-    Account, AwsText, AwsVersion, Collector, Compression, EmptyIntervals, Field, Filter, Format,
-    Layout, LoggerSpec, NameMemory, Observation, PortInfo, Ports, Record, Resource, RuleInfo,
-    Scope, Tally, Tick, Window,
+    Account, AwsText, AwsVersion, Collector, Compression, EmptyIntervals, Field, Format, Layout,
+    LoggerSpec, NameMemory, Observation, PortInfo, Ports, Record, Resource, Tally, Tick, Window,
 };
 use packet::{Basis, Direction, FiveTuple, Verdict, Wire};
 use std::{
@@ -28,14 +27,6 @@ struct Lab([PortInfo; 2]);
 impl Ports for Lab {
     fn get(&self, port: u16) -> Option<&PortInfo> {
         self.0.get(usize::from(port))
-    }
-
-    fn each(&self, visit: &mut dyn FnMut(&PortInfo)) {
-        self.0.iter().for_each(visit);
-    }
-
-    fn rule(&self, _: u32) -> Option<RuleInfo> {
-        None
     }
 }
 
@@ -150,18 +141,8 @@ fn observation(n: u32) -> Observation {
         src_port: (n >> 8) as u16,
         dst_port: 53,
     };
-    Observation {
-        port: (n & 1) as u16,
-        direction: Direction::Egress,
-        tuple,
-        verdict: Verdict::Accept(Basis::Rule),
-        rule: 1,
-        reply: false,
-        icmp: None,
-        policy_epoch: None,
-        macs: None,
-        tally,
-    }
+    let verdict = Verdict::Accept(Basis::Rule);
+    Observation::new((n & 1) as u16, Direction::Egress, tuple, verdict, tally)
 }
 
 fn port(number: u16) -> PortInfo {
@@ -180,24 +161,14 @@ fn port(number: u16) -> PortInfo {
 }
 
 fn logger(directory: PathBuf, format: Format) -> LoggerSpec {
+    let resource = Resource::Vpc(Uuid::from_u128(0x8888_9999 << 64));
     LoggerSpec {
-        id: Uuid::from_u128(1),
-        name: "bench".into(),
-        resource: Resource::Vpc(Uuid::from_u128(0x8888_9999 << 64)),
-        filter: Filter::All,
-        connection_setup_only: false,
-        interval_s: 60,
-        scope: Scope::Seed,
-        flow_limit: None,
-        fields: Field::NHN_18.to_vec(),
-        no_data_rows: false,
         layout: Layout {
             rows_per_file: NonZeroU32::MAX,
             ..Layout::default()
         },
         format,
         empty_intervals: EmptyIntervals::Skip,
-        directory,
-        admin_state_up: true,
+        ..LoggerSpec::new(Uuid::from_u128(1), "bench", resource, directory)
     }
 }

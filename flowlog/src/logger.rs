@@ -1,6 +1,6 @@
 //! A logger as the configuration defines it: what to collect, how, where to.
 
-use crate::{Field, Format, Layout, Observation, PortInfo, exclusion::is_of_seed};
+use crate::{Compression, Field, Format, Layout, Observation, PortInfo, exclusion::is_of_seed};
 use packet::{protocol, tcp_flags};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ pub const INTERVAL_S_MIN: u32 = 1;
 /// Greatest aggregation interval, seconds: what a [`Tick`](crate::Tick) can tell, a quarter of an hour.
 pub const INTERVAL_S_MAX: u32 = crate::WINDOW_S_MAX;
 
-/// The base window of a switch without loggers, seconds.
+/// The base window of a switch without loggers, and the interval where nothing is said, seconds.
 const IDLE_WINDOW_S: u32 = 60;
 
 /// Whose ports a logger collects from. It follows them: ports that come and go are added and removed.
@@ -118,6 +118,29 @@ pub struct LoggerSpec {
 }
 
 impl LoggerSpec {
+    /// A logger with the defaults of the configuration: every minute, both verdicts, the seed's scope and
+    /// fields, CSV as it is, a file for empty intervals too.
+    #[must_use]
+    pub fn new(id: Uuid, name: &str, resource: Resource, directory: PathBuf) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            resource,
+            filter: Filter::All,
+            connection_setup_only: false,
+            interval_s: IDLE_WINDOW_S,
+            scope: Scope::Seed,
+            flow_limit: None,
+            fields: Field::NHN_18.to_vec(),
+            no_data_rows: false,
+            layout: Layout::default(),
+            format: Format::Csv(Compression::Raw),
+            empty_intervals: EmptyIntervals::Write,
+            directory,
+            admin_state_up: true,
+        }
+    }
+
     /// The aggregation interval within its limits.
     pub(crate) fn interval_s(&self) -> u32 {
         self.interval_s.clamp(INTERVAL_S_MIN, INTERVAL_S_MAX)

@@ -30,6 +30,31 @@ pub struct Observation {
     pub tally: Tally,
 }
 
+impl Observation {
+    /// An observation of which no more is known: no rule, no reply, no details.
+    #[must_use]
+    pub const fn new(
+        port: u16,
+        direction: Direction,
+        tuple: FiveTuple,
+        verdict: Verdict,
+        tally: Tally,
+    ) -> Self {
+        Self {
+            port,
+            direction,
+            tuple,
+            verdict,
+            rule: 0,
+            reply: false,
+            icmp: None,
+            policy_epoch: None,
+            macs: None,
+            tally,
+        }
+    }
+}
+
 /// Who a port is, resolved when the window closes. A nil id or an empty name is an empty field.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PortInfo {
@@ -90,11 +115,13 @@ pub trait Ports {
     fn get(&self, port: u16) -> Option<&PortInfo>;
 
     /// Calls `visit` with every port that there is now, in any order: each that a logger covers and
-    /// that has nothing to report gets a NODATA row.
-    fn each(&self, visit: &mut dyn FnMut(&PortInfo));
+    /// that has nothing to report gets a NODATA row. A directory that cannot tell calls it with none.
+    fn each(&self, _visit: &mut dyn FnMut(&PortInfo)) {}
 
-    /// The rule of a number, `None` for 0 and for numbers never given.
-    fn rule(&self, number: u32) -> Option<RuleInfo>;
+    /// The rule of a number, `None` for 0, for numbers never given, and in a directory without rules.
+    fn rule(&self, _number: u32) -> Option<RuleInfo> {
+        None
+    }
 }
 
 /// Packets that could not be recorded for lack of capacity in one window at one port.

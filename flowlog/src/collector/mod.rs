@@ -13,7 +13,7 @@ pub use deliver::DeliveryError;
 pub use status::{LoggerStatus, State};
 
 use crate::{
-    Limits, LoggerSpec, NameMemory, Observation, PortInfo, Ports, Record, RuleInfo, Skipped, Window,
+    Limits, LoggerSpec, NameMemory, Observation, PortInfo, Ports, Record, Skipped, Window,
 };
 use logger::Logger;
 use std::{path::PathBuf, sync::Arc};
@@ -180,12 +180,6 @@ struct NoPorts;
 
 impl Ports for NoPorts {
     fn get(&self, _: u16) -> Option<&PortInfo> {
-        None
-    }
-
-    fn each(&self, _: &mut dyn FnMut(&PortInfo)) {}
-
-    fn rule(&self, _: u32) -> Option<RuleInfo> {
         None
     }
 }

@@ -3,8 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use flowlog::{
-    Closed, Collector, Compression, EmptyIntervals, Field, Filter, Format, Layout, LoggerSpec,
-    NameMemory, Observation, PortInfo, Ports, Resource, RuleInfo, Scope, Tally, Tick, Window, read,
+    Closed, Collector, EmptyIntervals, LoggerSpec, NameMemory, Observation, PortInfo, Ports,
+    Resource, RuleInfo, Tally, Tick, Window, read,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, tcp_flags as t};
 use std::{collections::BTreeMap, fs, path::Path};
@@ -82,22 +82,11 @@ pub fn interface(port: u16) -> Uuid {
 
 /// A logger of the whole VPC, one minute, everything.
 pub fn logger(id: u128, directory: &Path) -> LoggerSpec {
+    let directory = directory.join(id.to_string());
+    let (id, name) = (Uuid::from_u128(id), format!("logger{id}"));
     LoggerSpec {
-        id: Uuid::from_u128(id),
-        name: format!("logger{id}"),
-        resource: Resource::Vpc(VPC),
-        filter: Filter::All,
-        connection_setup_only: false,
-        interval_s: 60,
-        scope: Scope::Seed,
-        flow_limit: None,
-        fields: Field::NHN_18.to_vec(),
-        no_data_rows: false,
-        layout: Layout::default(),
-        format: Format::Csv(Compression::Raw),
         empty_intervals: EmptyIntervals::Skip,
-        directory: directory.join(id.to_string()),
-        admin_state_up: true,
+        ..LoggerSpec::new(id, &name, Resource::Vpc(VPC), directory)
     }
 }
 
@@ -164,19 +153,7 @@ pub fn packets(n: u32) -> Tally {
 
 /// What port 1 sent.
 pub fn sent(tuple: FiveTuple, verdict: Verdict, tally: Tally) -> Observation {
-    let direction = Direction::Egress;
-    Observation {
-        port: 1,
-        direction,
-        tuple,
-        verdict,
-        rule: 0,
-        reply: false,
-        icmp: None,
-        policy_epoch: None,
-        macs: None,
-        tally,
-    }
+    Observation::new(1, Direction::Egress, tuple, verdict, tally)
 }
 
 /// What port 2 received.
