@@ -14,7 +14,7 @@ use crate::io::pcap::{Captured, PcapError, PcapReader, merge};
 use crate::switch::{Audit, Frame, Now, Prepared, Switch};
 use anyhow::Context;
 use flowlog::{Closed, Collector, NameMemory, Observation, Recording, Tally, Tick, Window};
-use packet::{Basis, Direction, Mac, Offload, Verdict, build, captured_offload, tcp_flags};
+use packet::{Basis, Direction, Mac, Offload, Runt, Verdict, build, captured_offload, tcp_flags};
 use parking_lot::RwLock;
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
@@ -55,8 +55,12 @@ pub struct Summary {
     pub frames: u64,
     /// Frames of a port's capture that another port had sent.
     pub received: u64,
-    /// Frames that matched no port.
+    /// Frames that matched no port, recorded with direction `unknown`.
     pub unknown: u64,
+    /// Frames that matched no port, of a kind that the flow log does not record.
+    pub unknown_unrecorded: u64,
+    /// Frames too short for an Ethernet header; a port's own are counted there as malformed.
+    pub runts: u64,
     /// Copies that would have been delivered.
     pub delivered: u64,
     /// Files written.
@@ -65,6 +69,8 @@ pub struct Summary {
     pub rows: u64,
     /// The conservation identity at the end.
     pub audit: Audit,
+    /// Captures that end early or are damaged: what came before that was replayed.
+    pub damaged: Vec<PcapError>,
 }
 
 /// Port number of frames that match no port: the log's directory knows nobody of that number.
@@ -74,6 +80,9 @@ const NOBODY: u16 = u16::MAX;
 const SWEEP_EVERY_US: u64 = 100_000;
 
 /// Puts captures through a switch built from `plan`; calls `seen` with every interval that closes.
+///
+/// A capture that breaks off is replayed up to there, the others to their end: what was read is worth its
+/// verdicts and its files. [`Summary::damaged`] tells of it.
 ///
 /// # Errors
 /// [`ReplayError`]; a policy beyond its limits; a state directory that cannot be used.
@@ -90,17 +99,17 @@ pub fn replay(
         .iter()
         .map(|input| PcapReader::open(&input.file))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut frames = merge(readers).peekable();
-    let first_ns = match frames.peek() {
-        Some(Ok((_, captured))) => captured.time_ns,
-        _ => 0,
-    };
+    let mut damaged = Vec::new();
+    let mut frames = merge(readers)
+        .filter_map(|frame| frame.map_err(|error| damaged.push(error)).ok())
+        .peekable();
+    let first_ns = frames.peek().map_or(0, |(_, captured)| captured.time_ns);
     let mut replay = Replay::new(plan, first_ns)?;
-    for frame in frames {
-        let (index, captured) = frame.map_err(ReplayError::from)?;
+    for (index, captured) in frames {
         replay.frame(owners.get(index).copied().flatten(), &captured, &mut seen);
     }
-    Ok(replay.finish(&mut seen))
+    let summary = replay.finish(&mut seen);
+    Ok(Summary { damaged, ..summary })
 }
 
 /// The place in the plan of the port that a capture was taken at.
@@ -181,10 +190,13 @@ impl<'a> Replay<'a> {
             frames: 0,
             received: 0,
             unknown: 0,
+            unknown_unrecorded: 0,
+            runts: 0,
             delivered: 0,
             files: Vec::new(),
             rows: 0,
             audit: Audit { ports: Vec::new() },
+            damaged: Vec::new(),
         };
         let outbox = Vec::new();
         Ok(Self {
@@ -233,9 +245,13 @@ impl<'a> Replay<'a> {
             frame,
         ) {
             (Some(rx), Ok(frame)) => self.forward(rx, &frame),
-            (Some(rx), Err(_)) => self.switch.count_runt(rx),
             (None, Ok(frame)) => self.observe_unknown(&frame),
-            (None, Err(_)) => self.summary.unknown += 1,
+            (rx, Err(Runt)) => {
+                self.summary.runts += 1;
+                if let Some(rx) = rx {
+                    self.switch.count_runt(rx);
+                }
+            }
         }
     }
 
@@ -250,15 +266,16 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// A frame of nobody: one record, `unknown`.
+    /// A frame of nobody: one record, `unknown`, if it is of a kind that is recorded.
     fn observe_unknown(&mut self, frame: &Frame<'_>) {
-        self.summary.unknown += 1;
-        if let Some(kind) = flowlog::not_recorded(&frame.headers)
-            && !(self.recording.everything && flowlog::has_tuple(&frame.headers, kind))
-        {
+        let headers = &frame.headers;
+        let recorded = flowlog::not_recorded(headers)
+            .is_none_or(|kind| self.recording.everything && flowlog::has_tuple(headers, kind));
+        let Some(ip) = frame.headers.ip().filter(|_| recorded) else {
+            self.summary.unknown_unrecorded += 1;
             return;
-        }
-        let Some(ip) = frame.headers.ip() else { return };
+        };
+        self.summary.unknown += 1;
         let flags = match ip.l4 {
             packet::L4::Tcp(tcp) => tcp.flags,
             _ => 0,
