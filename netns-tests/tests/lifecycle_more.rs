@@ -19,7 +19,7 @@ use std::{
     process::{Child, Command, Stdio},
     time::Duration,
 };
-use tap::Netns;
+use tap::{Links, Netns};
 
 /// Longest that a command may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -105,10 +105,21 @@ fn a_tap_that_another_daemon_serves_is_refused_by_its_name() {
 fn a_namespace_made_anew_under_a_running_daemon_is_attached_by_a_reload() {
     let mut lab = two_guests().start();
     assert!(a_pings_b(&lab));
+    // A program of the guest lives on, and its namespace with it, without a name.
+    let _program = lab.guest("b").udp(9);
     lab.guest("b").netns().delete().unwrap();
     lab.guest("b").netns().create().unwrap();
     lab.reload(|plan| plan);
-    eventually("b's new namespace", || a_pings_b(&lab));
+    // The old one would answer too.
+    let taps = Links::open(Some(lab.guest("b").netns()))
+        .unwrap()
+        .taps()
+        .unwrap();
+    assert!(
+        matches!(&taps[..], [(tap, _)] if tap == "tap-b"),
+        "{taps:?}"
+    );
+    eventually("b answers", || a_pings_b(&lab));
     let _ = lab.finish();
 }
 
