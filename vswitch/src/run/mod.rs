@@ -93,7 +93,7 @@ impl Daemon {
         let shared = Arc::new(Shared {
             switch: Mutex::new(switch),
             gate: RwLock::default(),
-            rules: RwLock::new(rules),
+            rules: Arc::new(RwLock::new(rules)),
             plan: RwLock::new(Arc::clone(&plan)),
             names: RwLock::default(),
             loggers: Mutex::default(),

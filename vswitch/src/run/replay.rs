@@ -13,11 +13,13 @@ use crate::config::{Plan, Role};
 use crate::io::pcap::{Captured, PcapError, PcapReader, merge};
 use crate::switch::{Audit, Frame, Now, Prepared, Switch};
 use anyhow::Context;
-use flowlog::{Closed, Collector, NameMemory, Observation, Tally, Tick, Window};
-use packet::{Basis, Direction, Mac, Offload, Verdict, build, captured_offload, tcp_flags};
+use flowlog::{Closed, Collector, NameMemory, Observation, Recording, Tally, Tick, Window};
+use packet::{Basis, Direction, Mac, Offload, Runt, Verdict, build, captured_offload, tcp_flags};
+use parking_lot::RwLock;
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A capture and whose it is.
 #[derive(Debug, Clone)]
@@ -53,8 +55,12 @@ pub struct Summary {
     pub frames: u64,
     /// Frames of a port's capture that another port had sent.
     pub received: u64,
-    /// Frames that matched no port.
+    /// Frames that matched no port, recorded with direction `unknown`.
     pub unknown: u64,
+    /// Frames that matched no port, of a kind that the flow log does not record.
+    pub unknown_unrecorded: u64,
+    /// Frames too short for an Ethernet header; a port's own are counted there as malformed.
+    pub runts: u64,
     /// Copies that would have been delivered.
     pub delivered: u64,
     /// Files written.
@@ -63,6 +69,8 @@ pub struct Summary {
     pub rows: u64,
     /// The conservation identity at the end.
     pub audit: Audit,
+    /// Captures that end early or are damaged: what came before that was replayed.
+    pub damaged: Vec<PcapError>,
 }
 
 /// Port number of frames that match no port: the log's directory knows nobody of that number.
@@ -72,6 +80,9 @@ const NOBODY: u16 = u16::MAX;
 const SWEEP_EVERY_US: u64 = 100_000;
 
 /// Puts captures through a switch built from `plan`; calls `seen` with every interval that closes.
+///
+/// A capture that breaks off is replayed up to there, the others to their end: what was read is worth its
+/// verdicts and its files. [`Summary::damaged`] tells of it.
 ///
 /// # Errors
 /// [`ReplayError`]; a policy beyond its limits; a state directory that cannot be used.
@@ -88,17 +99,17 @@ pub fn replay(
         .iter()
         .map(|input| PcapReader::open(&input.file))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut frames = merge(readers).peekable();
-    let first_ns = match frames.peek() {
-        Some(Ok((_, captured))) => captured.time_ns,
-        _ => 0,
-    };
+    let mut damaged = Vec::new();
+    let mut frames = merge(readers)
+        .filter_map(|frame| frame.map_err(|error| damaged.push(error)).ok())
+        .peekable();
+    let first_ns = frames.peek().map_or(0, |(_, captured)| captured.time_ns);
     let mut replay = Replay::new(plan, first_ns)?;
-    for frame in frames {
-        let (index, captured) = frame.map_err(ReplayError::from)?;
+    for (index, captured) in frames {
         replay.frame(owners.get(index).copied().flatten(), &captured, &mut seen);
     }
-    Ok(replay.finish(&mut seen))
+    let summary = replay.finish(&mut seen);
+    Ok(Summary { damaged, ..summary })
 }
 
 /// The place in the plan of the port that a capture was taken at.
@@ -127,6 +138,7 @@ struct Replay<'a> {
     switch: Switch,
     collector: Collector,
     names: Names,
+    recording: Recording,
     numbers: Vec<PortId>,
     macs: HashMap<Mac, usize>,
     first_ns: u64,
@@ -145,7 +157,8 @@ impl<'a> Replay<'a> {
         let window_s = flowlog::base_window_s(&plan.loggers);
         // The seed is fixed: the same captures give the same files.
         let mut switch = Switch::new(now, 0, plan.conntrack.limit, window_s);
-        let prepared = Prepared::new(switch_config(plan), &mut RuleTable::default())?;
+        let mut rules = RuleTable::default();
+        let prepared = Prepared::new(switch_config(plan), &mut rules)?;
         switch.apply(now, prepared);
         std::fs::create_dir_all(&plan.state_dir).with_context(|| {
             format!(
@@ -165,8 +178,8 @@ impl<'a> Replay<'a> {
             .iter()
             .filter_map(|port| by_id.get(&port.id).copied())
             .collect();
-        let mut names = Names::default();
-        names.add(
+        let mut names = Names::new(Arc::new(RwLock::new(rules)));
+        names.set(
             plan.ports
                 .iter()
                 .zip(&numbers)
@@ -177,10 +190,13 @@ impl<'a> Replay<'a> {
             frames: 0,
             received: 0,
             unknown: 0,
+            unknown_unrecorded: 0,
+            runts: 0,
             delivered: 0,
             files: Vec::new(),
             rows: 0,
             audit: Audit { ports: Vec::new() },
+            damaged: Vec::new(),
         };
         let outbox = Vec::new();
         Ok(Self {
@@ -188,6 +204,7 @@ impl<'a> Replay<'a> {
             switch,
             collector,
             names,
+            recording: Recording::of(&plan.loggers),
             numbers,
             macs,
             first_ns,
@@ -228,9 +245,13 @@ impl<'a> Replay<'a> {
             frame,
         ) {
             (Some(rx), Ok(frame)) => self.forward(rx, &frame),
-            (Some(rx), Err(_)) => self.switch.count_runt(rx),
             (None, Ok(frame)) => self.observe_unknown(&frame),
-            (None, Err(_)) => self.summary.unknown += 1,
+            (rx, Err(Runt)) => {
+                self.summary.runts += 1;
+                if let Some(rx) = rx {
+                    self.switch.count_runt(rx);
+                }
+            }
         }
     }
 
@@ -245,13 +266,17 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// A frame of nobody: one record, `unknown`.
+    /// A frame of nobody: one record, `unknown`, if it is of a kind that is recorded.
     fn observe_unknown(&mut self, frame: &Frame<'_>) {
-        self.summary.unknown += 1;
-        if flowlog::not_recorded(&frame.headers).is_some() {
+        let recorded = match flowlog::not_recorded(&frame.headers) {
+            None => true,
+            Some(kind) => self.recording.everything && flowlog::has_tuple(&frame.headers, kind),
+        };
+        let Some(ip) = frame.headers.ip().filter(|_| recorded) else {
+            self.summary.unknown_unrecorded += 1;
             return;
-        }
-        let Some(ip) = frame.headers.ip() else { return };
+        };
+        self.summary.unknown += 1;
         let flags = match ip.l4 {
             packet::L4::Tcp(tcp) => tcp.flags,
             _ => 0,
@@ -277,6 +302,12 @@ impl<'a> Replay<'a> {
             verdict: Verdict::Accept(Basis::Unfiltered),
             rule: 0,
             reply: false,
+            icmp: match ip.l4 {
+                packet::L4::Icmp(icmp) => Some((icmp.kind, icmp.code)),
+                _ => None,
+            },
+            policy_epoch: None,
+            macs: Some([frame.headers.eth.src, frame.headers.eth.dst]),
             tally,
         };
         self.collector.observe(window, &self.names, &observation);

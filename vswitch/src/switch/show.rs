@@ -2,16 +2,18 @@
 
 use super::entry::{Address, tallied, tuple_of};
 use super::{Switch, Tally};
-use packet::{Direction, FiveTuple, Verdict};
-use secgroup::conntrack::State;
+use packet::{Direction, FiveTuple, Verdict, protocol};
+use secgroup::conntrack::{State, asked};
 use secgroup::{PortId, RuleRef};
 use std::net::IpAddr;
 
 /// A connection, as `show connections` lists it.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionView {
-    /// Its original direction; for ICMP the identifier stands in the source port.
+    /// Its original direction; ICMP has no ports.
     pub tuple: FiveTuple,
+    /// Of an ICMP query: the request's type, and the identifier.
+    pub icmp: Option<(u8, u16)>,
     /// The originator's port and the other end's.
     pub ports: [PortId; 2],
     /// Its state.
@@ -70,14 +72,18 @@ impl Switch {
             }
             let (from, to) = (conn.originator(), 1 - conn.originator());
             let ip = |end: usize| -> IpAddr { conn.key.addr[end].ip() };
+            // The key of a query holds type and identifier where others hold ports.
+            let is_icmp = matches!(conn.protocol, protocol::ICMP | protocol::ICMPV6);
+            let port = |end: usize| if is_icmp { 0 } else { conn.key.l4[end] };
             out.push(ConnectionView {
                 tuple: FiveTuple {
                     protocol: conn.protocol,
                     src: ip(from),
                     dst: ip(to),
-                    src_port: conn.key.l4[from],
-                    dst_port: conn.key.l4[to],
+                    src_port: port(from),
+                    dst_port: port(to),
                 },
+                icmp: is_icmp.then(|| asked(conn.key.l4)).flatten(),
                 ports: [conn.key.port[from], conn.key.port[to]],
                 state: conn.state(),
                 expires_in_ms: conn.deadline_ms.wrapping_sub(now_ms),
@@ -87,11 +93,19 @@ impl Switch {
         }
     }
 
-    /// Records in the making whose entry's slot lies in `range`; `None` past the end.
+    /// Records in the making whose entry's slot lies in `range`, of both families; `None` past the end
+    /// of both arenas.
     pub fn flows_in(&self, range: std::ops::Range<u32>, out: &mut Vec<FlowView>) -> Option<()> {
-        let end = range.end.min(self.tables.v4.arena_len());
-        for slot in self.tables.v4.slots_in(range.start..end) {
-            let entry = self.tables.v4.entry(slot);
+        let more = self.flows_of::<[u8; 4]>(range.clone(), out);
+        let more = self.flows_of::<[u8; 16]>(range, out) || more;
+        more.then_some(())
+    }
+
+    fn flows_of<A: Address>(&self, range: std::ops::Range<u32>, out: &mut Vec<FlowView>) -> bool {
+        let table = A::table(&self.tables);
+        let end = range.end.min(table.arena_len());
+        for slot in table.slots_in(range.start..end) {
+            let entry = table.entry(slot);
             for record in tallied(&entry.conn).into_iter().flatten() {
                 let tally = entry.with[record.way as usize];
                 if !tally.is_empty() {
@@ -105,7 +119,7 @@ impl Switch {
                 }
             }
         }
-        (range.start < self.tables.v4.arena_len()).then_some(())
+        range.start < table.arena_len()
     }
 
     /// The forwarding database: segment, MAC, place.

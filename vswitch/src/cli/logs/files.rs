@@ -3,9 +3,9 @@
 use crate::cli::failure::Usage;
 use crate::control::LogRow;
 use anyhow::Result;
-use flowlog::read::CsvReader;
-use std::fs::{self, File};
-use std::io::{self, BufReader};
+use flowlog::read::{self, Rows};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Directories within directories; partitions have four levels.
@@ -13,9 +13,6 @@ const DEPTH_MAX: usize = 16;
 
 /// Files read at once: three years of hours, times forty loggers.
 const FILES_MAX: usize = 1_000_000;
-
-/// What this version reads.
-const EXTENSION: &str = "csv";
 
 /// The files, in order of their names, which is the order of time.
 #[derive(Debug)]
@@ -61,7 +58,7 @@ impl Files {
             *failed = true;
         };
         let mut files = files.into_iter();
-        let mut open: Option<CsvReader<BufReader<File>>> = None;
+        let mut open: Option<Rows> = None;
         std::iter::from_fn(move || {
             loop {
                 match open.as_mut().and_then(Iterator::next) {
@@ -69,7 +66,7 @@ impl Files {
                     Some(Err(error)) => told(&error),
                     None => {
                         let path = files.next()?;
-                        open = self::open(&path).map_err(|error| told(&error)).ok();
+                        open = read::open(&path).map_err(|error| told(&error)).ok();
                     }
                 }
             }
@@ -98,24 +95,12 @@ impl Files {
             let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
             if kind.is_dir() && !hidden {
                 self.search(&path, depth + 1);
-            } else if kind.is_file() && !hidden && self.files.len() < FILES_MAX {
-                self.take(path);
+            } else if kind.is_file()
+                && read::is_flow_log(&entry.file_name().to_string_lossy())
+                && self.files.len() < FILES_MAX
+            {
+                self.files.push(path);
             }
-        }
-    }
-
-    fn take(&mut self, path: PathBuf) {
-        let name = path.to_string_lossy();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == EXTENSION)
-        {
-            self.files.push(path);
-        } else if [".csv.gz", ".csv.zst", ".parquet"]
-            .iter()
-            .any(|known| name.ends_with(known))
-        {
-            self.tell(format_args!("{name}: this version reads plain CSV"));
         }
     }
 
@@ -123,13 +108,6 @@ impl Files {
         eprintln!("vswitch: {what}");
         self.failed = true;
     }
-}
-
-fn open(path: &Path) -> Result<CsvReader<BufReader<File>>> {
-    let name = path.display().to_string();
-    let file =
-        File::open(path).map_err(|error| anyhow::anyhow!("{name}: cannot be opened: {error}"))?;
-    Ok(CsvReader::new(&name, BufReader::new(file))?)
 }
 
 fn missing(path: &Path, error: &io::Error) -> Usage {
