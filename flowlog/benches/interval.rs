@@ -2,8 +2,8 @@
 //! `cargo bench -p flowlog`, with a directory as argument to write elsewhere than to memory.
 
 use flowlog::{
-    Collector, EmptyIntervals, Field, Filter, Format, Layout, LoggerSpec, NameMemory, Observation,
-    PortInfo, Ports, Resource, Tally, Tick, Window,
+    Collector, Delivery, EmptyIntervals, Field, Filter, Format, Layout, LoggerSpec, Observation,
+    PortInfo, Ports, Resource, Storage, Tally, Tick, Window,
 };
 use packet::{Basis, Direction, FiveTuple, Verdict, Wire};
 use std::{net::Ipv4Addr, num::NonZeroU32, path::PathBuf, time::Duration};
@@ -30,7 +30,10 @@ fn main() -> Result<(), std::io::Error> {
         .find(|argument| !argument.starts_with('-'));
     let directory = PathBuf::from(given.unwrap_or_else(|| "/dev/shm/flowlog-bench".into()));
     let lab = Lab([port(0), port(1)]);
-    let mut collector = Collector::new(vec![logger(directory.clone())], NameMemory::volatile());
+    let delivery = Delivery::open(&directory.join("state"), 1 << 40)
+        .map_err(std::io::Error::other)?
+        .in_place();
+    let mut collector = Collector::new(vec![logger(directory.clone())], delivery);
     for _ in 0..ROUNDS {
         let start = cpu_time();
         for n in 0..RECORDS {
@@ -129,7 +132,7 @@ fn logger(directory: PathBuf) -> LoggerSpec {
         },
         format: Format::Csv,
         empty_intervals: EmptyIntervals::Skip,
-        directory,
+        storage: Storage::Directory(directory),
         admin_state_up: true,
     }
 }

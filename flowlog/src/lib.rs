@@ -15,11 +15,14 @@
 #![forbid(unsafe_code)]
 
 mod collector;
+mod delivery;
 mod digits;
 mod encode;
 mod exclusion;
 mod field;
+mod files;
 mod interval;
+mod ipfix;
 mod layout;
 mod logger;
 mod names;
@@ -27,11 +30,13 @@ mod observation;
 mod pending;
 pub mod read;
 mod record;
+mod spool;
 mod store;
 mod tally;
 mod window;
 
 pub use collector::{Closed, Collector, DeliveryError, LoggerStatus, State, TAIL_RECORDS_MAX};
+pub use delivery::{Delivery, OpenError};
 pub use encode::{Encoder, Format, FormatError};
 pub use exclusion::{NotRecorded, not_recorded};
 pub use field::{Field, FieldError, Kind};
@@ -47,6 +52,7 @@ pub use names::{NameMemory, NameMemoryError};
 pub use observation::{Observation, PortInfo, Ports, Skipped};
 pub use pending::{Pending, pending};
 pub use record::{Flow, Record, Status};
-pub use store::{Directory, Draft, Store, StoreError};
+pub use spool::{Backlog, Interrupted, Lost, SpoolError};
+pub use store::{Bucket, Cause, Secret, Storage};
 pub use tally::{TICK_US, Tally, Tick, WINDOW_S_MAX};
 pub use window::Window;

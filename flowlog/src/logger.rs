@@ -1,8 +1,7 @@
 //! A logger as the configuration defines it: what to collect, how, where to.
 
-use crate::{Field, Format, Layout, Observation, PortInfo};
+use crate::{Field, Format, Layout, Observation, PortInfo, Storage};
 use packet::{protocol, tcp_flags};
-use std::path::PathBuf;
 use uuid::Uuid;
 
 /// Least aggregation interval, seconds.
@@ -83,8 +82,8 @@ pub struct LoggerSpec {
     pub format: Format,
     /// What to do without records.
     pub empty_intervals: EmptyIntervals,
-    /// Root of the files.
-    pub directory: PathBuf,
+    /// Where its records go.
+    pub storage: Storage,
     /// `false`: nothing is collected.
     pub admin_state_up: bool,
 }

@@ -3,21 +3,36 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use flowlog::{
-    Closed, Collector, EmptyIntervals, Field, Filter, Format, Layout, LoggerSpec, NameMemory,
-    Observation, PortInfo, Ports, Resource, Tally, Tick, Window, read::CsvReader,
+    Closed, Collector, Delivery, EmptyIntervals, Field, Filter, Format, Layout, LoggerSpec,
+    Observation, PortInfo, Ports, Resource, Storage, Tally, Tick, Window, read::CsvReader,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, tcp_flags as t};
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
 };
 use uuid::Uuid;
 
-pub use tempfile::TempDir;
+/// A folder in memory, gone with the test: everything is synced again and again, which a disk takes
+/// its time for.
+pub struct TempDir(tempfile::TempDir);
+
+impl TempDir {
+    pub fn new() -> std::io::Result<Self> {
+        tempfile::tempdir_in("/dev/shm").map(Self)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
 
 /// 2026-11-23T05:00:00Z, the start of an hour.
 pub const T0: u64 = 1_795_410_000;
+/// More than any test spools.
+pub const SPOOL_MAX: u64 = 1 << 30;
 pub const VPC: Uuid = Uuid::from_u128(0xaaaa);
 pub const SUBNET: Uuid = Uuid::from_u128(0xbbbb);
 pub const ACCEPT: Verdict = Verdict::Accept(Basis::Rule);
@@ -84,13 +99,28 @@ pub fn logger(id: u128, directory: &Path) -> LoggerSpec {
         layout: Layout::default(),
         format: Format::Csv,
         empty_intervals: EmptyIntervals::Skip,
-        directory: directory.join(id.to_string()),
+        storage: Storage::Directory(directory.join(id.to_string())),
         admin_state_up: true,
     }
 }
 
+/// Where a logger's files are.
+pub fn root(spec: &LoggerSpec) -> &Path {
+    spec.storage.directory().unwrap()
+}
+
+/// A collector that remembers nothing and has delivered what a call closes when the call returns.
 pub fn collector(specs: &[LoggerSpec]) -> Collector {
-    Collector::new(specs.to_vec(), NameMemory::volatile())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let state = format!(".state{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let state = root(&specs[0]).parent().unwrap().join(state);
+    remembering(specs, &state)
+}
+
+/// The same with a memory of its own.
+pub fn remembering(specs: &[LoggerSpec], state: &Path) -> Collector {
+    let delivery = Delivery::open(state, SPOOL_MAX).unwrap().in_place();
+    Collector::new(specs.to_vec(), delivery)
 }
 
 pub fn minute(n: u64) -> Window {
