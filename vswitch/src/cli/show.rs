@@ -172,7 +172,7 @@ fn flows(rows: &[FlowRow]) -> Table {
 fn loggers(rows: &[LoggerRow]) -> Table {
     let mut table = Table::new(&[
         ("LOGGER", Left), ("STATUS", Left), ("LAST INTERVAL", Left), ("FILES", Right), ("ROWS", Right),
-        ("ROWS LOST", Right), ("SKIPPED", Right), ("CAUSE", Left),
+        ("WAITING", Right), ("ROWS LOST", Right), ("SKIPPED", Right), ("CAUSE", Left),
     ]);
     for row in rows {
         let paint = match row.status.as_str() {
@@ -188,7 +188,7 @@ fn loggers(rows: &[LoggerRow]) -> Table {
         table.row([
             Cell::painted(Paint::Strong, &row.name), Cell::painted(paint, &row.status),
             row.last_interval.map_or_else(|| "-".to_owned(), utc).into(), Cell::count(row.files), Cell::count(row.rows),
-            Cell::loss(row.rows_lost), Cell::loss(row.skipped_packets), cause.into(),
+            Cell::loss(row.waiting_files), Cell::loss(row.rows_lost), Cell::loss(row.skipped_packets), cause.into(),
         ]);
     }
     table

@@ -170,7 +170,7 @@ impl Plan {
             "filter",
             "every",
             "fields",
-            "directory",
+            "to",
             "state",
         ]);
         for logger in &self.loggers {
@@ -190,7 +190,7 @@ impl Plan {
                 format!("{filter}{setup}"),
                 format!("{}s", logger.interval_s),
                 logger.fields.len().to_string(),
-                logger.directory.display().to_string(),
+                logger.storage.to_string(),
                 if logger.admin_state_up { "up" } else { "down" }.to_owned(),
             ]);
         }

@@ -23,7 +23,7 @@ use filter::Filter;
 use print::Printer;
 use sort::{Key, Sorted};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use summary::Summary;
 
@@ -126,7 +126,7 @@ fn paths(args: &LogsArgs, plan: Option<&Plan>) -> Vec<PathBuf> {
         return args.paths.clone();
     }
     let mut paths: Vec<PathBuf> = match plan {
-        Some(plan) => plan.loggers.iter().map(|logger| logger.directory.clone()).collect(),
+        Some(plan) => plan.loggers.iter().filter_map(|logger| logger.storage.directory()).map(Path::to_owned).collect(),
         None => vec![DIRECTORY.into()],
     };
     paths.sort();

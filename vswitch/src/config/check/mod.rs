@@ -14,6 +14,7 @@ mod loggers;
 mod network;
 mod ports;
 mod security;
+mod storage;
 mod values;
 
 use super::file::File;
@@ -41,6 +42,7 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
         port_names: &port_names,
         ports: &ports,
         zone: &zone,
+        object_storage: object_storage.as_ref(),
     };
     let loggers = loggers::resolve(file, &context, findings);
     let conntrack = host::conntrack(file, findings);
