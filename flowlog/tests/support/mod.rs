@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod s3;
+
 use flowlog::{
     Closed, Collector, Delivery, EmptyIntervals, Field, Filter, Format, Layout, LoggerSpec,
     Observation, PortInfo, Ports, Resource, Storage, Tally, Tick, Window, read::CsvReader,
