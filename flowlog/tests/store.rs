@@ -265,23 +265,28 @@ fn what_a_store_does_once_is_survived_and_each_object_is_there_once_and_whole() 
         Fault::LostAnswer,
         Fault::Slow(Duration::from_secs(1)),
     ];
-    for fault in faults {
-        let mut scene = Scene::new();
-        scene.bucket.timeout = Duration::from_millis(300);
-        let mut collector = scene.threaded();
-        until("ACTIVE", || status(&collector).state == State::Active);
-        scene.server.state().faults.push_back(fault);
-        close(&mut collector, 0, 5);
-        until("delivered", || status(&collector).backlog.files == 0);
-        let last_error = status(&collector).last_error;
-        assert!(last_error.is_some(), "{fault:?}");
-        assert_eq!(status(&collector).state, State::Active);
-        assert_eq!(collector.shut(Duration::from_secs(5)), 0);
-        let state = scene.server.state();
-        assert_eq!(state.objects.keys().collect::<Vec<_>>(), [&key(0)]);
-        let text = String::from_utf8(state.objects[&key(0)].clone()).unwrap();
-        assert_eq!(text.lines().count(), 6, "{fault:?}");
-    }
+    std::thread::scope(|scope| {
+        for fault in faults {
+            scope.spawn(move || survives(fault));
+        }
+    });
+}
+
+fn survives(fault: Fault) {
+    let mut scene = Scene::new();
+    scene.bucket.timeout = Duration::from_millis(500);
+    let mut collector = scene.threaded();
+    until("ACTIVE", || status(&collector).state == State::Active);
+    scene.server.state().faults.push_back(fault);
+    close(&mut collector, 0, 5);
+    until("delivered", || status(&collector).backlog.files == 0);
+    assert!(status(&collector).last_error.is_some(), "{fault:?}");
+    assert_eq!(status(&collector).state, State::Active);
+    assert_eq!(collector.shut(Duration::from_secs(5)), 0);
+    let state = scene.server.state();
+    assert_eq!(state.objects.keys().collect::<Vec<_>>(), [&key(0)]);
+    let text = String::from_utf8(state.objects[&key(0)].clone()).unwrap();
+    assert_eq!(text.lines().count(), 6, "{fault:?}");
 }
 
 #[test]

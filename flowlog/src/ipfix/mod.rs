@@ -23,5 +23,3 @@ mod template;
 
 pub(crate) use exporter::Exporter;
 
-#[cfg(test)]
-mod tests;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod ipfix;
 pub mod s3;
 
 use flowlog::{
