@@ -168,7 +168,10 @@ fn check(objects: &BTreeMap<String, String>, closed: &[(u64, u32)]) {
             assert_eq!(line.len(), lines[0].len(), "{name} is not whole");
             let start_s: u64 = line[start].parse().unwrap();
             let of = ((start_s - T0) / 60, line[src].parse().unwrap());
-            found.entry(of).or_default().push(line[dst].parse().unwrap());
+            found
+                .entry(of)
+                .or_default()
+                .push(line[dst].parse().unwrap());
         }
     }
     for (of, rows) in &mut found {
@@ -183,7 +186,10 @@ fn check(objects: &BTreeMap<String, String>, closed: &[(u64, u32)]) {
         }
     }
     for of in closed {
-        assert!(found.contains_key(of), "interval and life {of:?} is missing");
+        assert!(
+            found.contains_key(of),
+            "interval and life {of:?} is missing"
+        );
     }
 }
 

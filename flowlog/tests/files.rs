@@ -3,8 +3,8 @@
 mod support;
 
 use flowlog::{
-    Cause, Collector, EmptyIntervals, Field, FileName, Layout, LoggerSpec, Partition, State, Storage,
-    Zone,
+    Cause, Collector, EmptyIntervals, Field, FileName, Layout, LoggerSpec, Partition, State,
+    Storage, Zone,
     read::{CsvReader, Value},
 };
 use std::{fs, num::NonZeroU32};
@@ -334,7 +334,10 @@ fn a_directory_that_cannot_be_used_puts_the_logger_into_error_and_loses_nothing(
     let status = &collector.status()[0];
     let cause = status.cause.clone().unwrap();
     assert!(cause.starts_with("cannot create the folder "), "{cause}");
-    assert_eq!((status.state, status.store), (State::Error, Some(Cause::Missing)));
+    assert_eq!(
+        (status.state, status.store),
+        (State::Error, Some(Cause::Missing))
+    );
     assert_eq!((status.files, status.backlog.files), (0, 1));
     assert_eq!(status.backlog.oldest_s, Some(T0));
 

@@ -77,7 +77,10 @@ fn full_spool() {
     fs::remove_file(disk.join("ballast")).unwrap();
     assert!(close(&mut collector, 2, 7));
     let status = &collector.status()[0];
-    assert_eq!((status.state, status.rows, status.rows_lost), (State::Active, 12, 1000));
+    assert_eq!(
+        (status.state, status.rows, status.rows_lost),
+        (State::Active, 12, 1000)
+    );
     assert_eq!(tree(root(&spec)).len(), 2);
 }
 
@@ -103,8 +106,17 @@ fn full_directory() {
         collector.reconfigure(vec![spec.clone()]);
     }
     let status = &collector.status()[0];
-    assert_eq!((status.files, status.backlog.files, status.rows_lost), (0, 3, 0));
-    assert!(status.last_error.as_ref().unwrap().contains("No space left"));
+    assert_eq!(
+        (status.files, status.backlog.files, status.rows_lost),
+        (0, 3, 0)
+    );
+    assert!(
+        status
+            .last_error
+            .as_ref()
+            .unwrap()
+            .contains("No space left")
+    );
     assert!(status.store.is_none_or(|cause| cause == Cause::Full));
     assert!(tree(root(&spec)).is_empty(), "{:?}", tree(root(&spec)));
     fs::remove_file(disk.join("ballast")).unwrap();

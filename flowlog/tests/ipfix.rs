@@ -2,9 +2,7 @@
 
 mod support;
 
-use flowlog::{
-    Cause, Collector, Delivery, LoggerSpec, Observation, Skipped, State, Storage,
-};
+use flowlog::{Cause, Collector, Delivery, LoggerSpec, Observation, Skipped, State, Storage};
 use packet::{Reason, Verdict};
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -93,7 +91,10 @@ fn a_record_says_who_what_when_which_way_and_what_became_of_it() {
     for (element, value) in expected {
         // Moments are of 64 µs.
         let found = number(accepted, element);
-        assert!(value.abs_diff(found) <= u64::from(value > T0), "{element}: {found}");
+        assert!(
+            value.abs_diff(found) <= u64::from(value > T0),
+            "{element}: {found}"
+        );
     }
     let verdict = |record| (number(record, 89), number(record, 233));
     assert_eq!(verdict(spoofed), (141, 3));
@@ -129,16 +130,30 @@ fn datagrams_keep_to_the_mtu_and_sequence_numbers_count_every_data_record() {
     close(&mut collector, 1, &flows(3000));
     let collected = receiving.join().unwrap();
     assert!(collected.lengths.iter().all(|length| *length <= 1432));
-    let full = collected.lengths.iter().filter(|length| **length > 1300).count();
-    assert!(full >= collected.lengths.len() - 4, "{:?}", collected.lengths);
+    let full = collected
+        .lengths
+        .iter()
+        .filter(|length| **length > 1300)
+        .count();
+    assert!(
+        full >= collected.lengths.len() - 4,
+        "{:?}",
+        collected.lengths
+    );
     let mut expected = 0;
     for (sequence, records) in &collected.sequence {
         assert_eq!(*sequence, expected);
         expected += records;
     }
     // At the beginning of each interval, and again within.
-    assert!(collected.with_templates >= 4, "{}", collected.with_templates);
-    let packets = of_template(&collected, V4).into_iter().map(|r| number(r, 2));
+    assert!(
+        collected.with_templates >= 4,
+        "{}",
+        collected.with_templates
+    );
+    let packets = of_template(&collected, V4)
+        .into_iter()
+        .map(|r| number(r, 2));
     assert_eq!(packets.sum::<u64>(), 2000 * 2001 / 2 + 3000 * 3001 / 2);
     let status = &collector.status()[0];
     assert_eq!((status.state, status.rows), (State::Active, 5000));
@@ -181,7 +196,10 @@ fn what_could_not_be_sent_is_counted_and_a_collector_that_comes_back_gets_the_re
     // The refusal of the last datagram is not known yet.
     let status = &collector.status()[0];
     assert_eq!((status.rows_lost, status.rows), (40, 10));
-    assert_eq!((status.state, status.store), (State::Error, Some(Cause::Unreachable)));
+    assert_eq!(
+        (status.state, status.store),
+        (State::Error, Some(Cause::Unreachable))
+    );
     let socket = UdpSocket::bind(address).unwrap();
     close(&mut collector, 5, &flows(10));
     close(&mut collector, 6, &flows(10));
@@ -240,7 +258,15 @@ fn nfdump_reads_what_was_exported() {
         free.local_addr().unwrap()
     };
     let child = Command::new("nfcapd")
-        .args(["-b", "127.0.0.1", "-p", &address.port().to_string(), "-T", "all", "-w"])
+        .args([
+            "-b",
+            "127.0.0.1",
+            "-p",
+            &address.port().to_string(),
+            "-T",
+            "all",
+            "-w",
+        ])
         .arg(&store)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -261,9 +287,17 @@ fn nfdump_reads_what_was_exported() {
     nfcapd.0.wait().unwrap();
 
     let files = tree(&store);
-    let file = files.iter().find(|file| file.starts_with("nfcapd.")).unwrap();
+    let file = files
+        .iter()
+        .find(|file| file.starts_with("nfcapd."))
+        .unwrap();
     let output = Command::new("nfdump")
-        .args(["-q", "-o", "fmt:%pr;%sa;%sp;%da;%dp;%pkt;%byt;%flg;%fwd;%dir;%in;%out", "-r"])
+        .args([
+            "-q",
+            "-o",
+            "fmt:%pr;%sa;%sp;%da;%dp;%pkt;%byt;%flg;%fwd;%dir;%in;%out",
+            "-r",
+        ])
         .arg(store.join(file))
         .output()
         .unwrap();
@@ -276,7 +310,10 @@ fn nfdump_reads_what_was_exported() {
     rows.sort();
     assert_eq!(rows.len(), 51, "{text}");
     let denied = rows.iter().find(|row| row.starts_with("TCP")).unwrap();
-    assert!(denied.contains("10.77.1.11;40000;10.77.1.12;22;1;100;"), "{denied}");
+    assert!(
+        denied.contains("10.77.1.11;40000;10.77.1.12;22;1;100;"),
+        "{denied}"
+    );
     // nfcapd 1.7.1 leaves the forwarding status of IPFIX out, later ones keep it.
     let ends = [";......S.;130;I;0;2", ";......S.;0;I;0;2"];
     assert!(ends.iter().any(|end| denied.ends_with(end)), "{denied}");

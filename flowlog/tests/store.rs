@@ -167,7 +167,10 @@ fn every_refusal_has_a_cause_of_its_own_and_keeps_the_spool() {
     scene.bucket.access_key = Secret::Env("VSWITCH_TEST_NO_SUCH_VARIABLE".into());
     let (cause, text) = trouble(&scene);
     assert_eq!(cause, Cause::Credentials);
-    assert!(text.contains("VSWITCH_TEST_NO_SUCH_VARIABLE is not set"), "{text}");
+    assert!(
+        text.contains("VSWITCH_TEST_NO_SUCH_VARIABLE is not set"),
+        "{text}"
+    );
 
     let scene = Scene::new();
     fs::write(scene.dir.path().join("access"), "nobody").unwrap();
@@ -183,7 +186,10 @@ fn every_refusal_has_a_cause_of_its_own_and_keeps_the_spool() {
     scene.bucket.name = "absent".into();
     let (cause, text) = trouble(&scene);
     assert_eq!(cause, Cause::Missing);
-    assert!(text.contains("there is no bucket absent; create it"), "{text}");
+    assert!(
+        text.contains("there is no bucket absent; create it"),
+        "{text}"
+    );
 
     let scene = Scene::new();
     scene.server.state().forbidden = true;
@@ -245,7 +251,10 @@ fn one_refused_object_blocks_no_other() {
     let stored: Vec<_> = scene.server.state().objects.keys().cloned().collect();
     assert_eq!(stored, [key(0), key(2), key(3)]);
     let before = status(&collector);
-    assert_eq!((before.state, before.store), (State::Error, Some(Cause::Refused)));
+    assert_eq!(
+        (before.state, before.store),
+        (State::Error, Some(Cause::Refused))
+    );
     assert_eq!(before.backlog.oldest_s, Some(T0 + 60));
     scene.server.state().for_key = None;
     collector.reconfigure(vec![scene.spec()]);
@@ -363,7 +372,10 @@ fn what_exceeds_the_spool_is_lost_oldest_first_and_counted_to_the_row() {
     let before = status(&collector);
     assert_eq!(before.backlog.files, 4);
     assert_eq!(before.backlog.rows, 7 + 8 + 9 + 10);
-    assert_eq!((before.lost.files, before.lost.rows), (6, 1 + 2 + 3 + 4 + 5 + 6));
+    assert_eq!(
+        (before.lost.files, before.lost.rows),
+        (6, 1 + 2 + 3 + 4 + 5 + 6)
+    );
     assert_eq!(before.rows_lost, before.lost.rows);
     scene.server.state().forbidden = false;
     collector.reconfigure(vec![scene.spec()]);
@@ -385,7 +397,10 @@ fn a_great_object_goes_in_parts_and_a_failure_between_them_leaves_nothing() {
     };
     let mut collector = remembering(&[spec.clone()], &scene.state());
     // Refused after the upload was begun: the second request of the object.
-    let faults = [Fault::Slow(Duration::ZERO), Fault::Status(403, "AccessDenied")];
+    let faults = [
+        Fault::Slow(Duration::ZERO),
+        Fault::Status(403, "AccessDenied"),
+    ];
     scene.server.state().faults.extend(faults);
     const ROWS: u32 = 60_000;
     for flow in 0..ROWS {

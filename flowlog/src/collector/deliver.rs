@@ -1,9 +1,7 @@
 //! A closed interval becomes objects in the spool.
 
 use super::outlet::Outlet;
-use crate::{
-    LoggerSpec, NameMemoryError, delivery::Kept, interval::Sorted, spool::SpoolError,
-};
+use crate::{LoggerSpec, NameMemoryError, delivery::Kept, interval::Sorted, spool::SpoolError};
 use std::{
     io,
     path::{Path, PathBuf},

@@ -55,12 +55,7 @@ impl Logger {
     }
 
     /// Goes on under another definition of the same logger.
-    pub(super) fn adopt(
-        &mut self,
-        spec: LoggerSpec,
-        delivery: &Delivery,
-        left: &mut Vec<Carrier>,
-    ) {
+    pub(super) fn adopt(&mut self, spec: LoggerSpec, delivery: &Delivery, left: &mut Vec<Carrier>) {
         self.name = spec.name.as_str().into();
         self.outlet.adopt(&self.spec, &spec, delivery, left);
         self.spec = spec;
@@ -131,12 +126,7 @@ impl Logger {
     }
 
     /// Writes every open interval as it is.
-    pub(super) fn flush(
-        &mut self,
-        ports: &dyn Ports,
-        kept: &Kept,
-        tail: bool,
-    ) -> Vec<Closed> {
+    pub(super) fn flush(&mut self, ports: &dyn Ports, kept: &Kept, tail: bool) -> Vec<Closed> {
         self.open.sort_by_key(Interval::window);
         let open = std::mem::take(&mut self.open);
         open.into_iter()

@@ -214,7 +214,10 @@ impl Collector {
         if !self.delivery.on_threads {
             return;
         }
-        let up = self.loggers.iter().filter(|logger| logger.spec.admin_state_up);
+        let up = self
+            .loggers
+            .iter()
+            .filter(|logger| logger.spec.admin_state_up);
         let marks = up.map(|logger| {
             let since_s = logger.open_since_s().unwrap_or(now_s);
             (logger.spec.id, (since_s, logger.spec.interval_s()))

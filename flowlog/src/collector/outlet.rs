@@ -36,9 +36,7 @@ impl Outlet {
                 }
                 None => Self::Closed,
             },
-            None if spec.admin_state_up => {
-                Self::Messages(Exporter::new(spec, delivery.on_threads))
-            }
+            None if spec.admin_state_up => Self::Messages(Exporter::new(spec, delivery.on_threads)),
             None => Self::Closed,
         }
     }

@@ -165,7 +165,5 @@ impl Courier {
 /// What a file name ends with; no template of a name has a full stop.
 fn extension(name: &str) -> &str {
     let file = name.rfind('/').map_or(0, |slash| slash + 1);
-    name[file..]
-        .find('.')
-        .map_or("", |dot| &name[file + dot..])
+    name[file..].find('.').map_or("", |dot| &name[file + dot..])
 }

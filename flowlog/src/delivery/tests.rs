@@ -223,5 +223,12 @@ fn an_object_that_is_damaged_is_lost_and_the_next_is_delivered() {
     scene.run_until(MINUTE_MS);
     assert_eq!(scene.diary(), ["b"]);
     assert_eq!(scene.kept.spool.lost(LOGGER).rows, 1);
-    assert!(scene.board.read().last_error.unwrap().contains("is damaged"));
+    assert!(
+        scene
+            .board
+            .read()
+            .last_error
+            .unwrap()
+            .contains("is damaged")
+    );
 }

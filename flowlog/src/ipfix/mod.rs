@@ -22,4 +22,3 @@ mod sender;
 mod template;
 
 pub(crate) use exporter::Exporter;
-

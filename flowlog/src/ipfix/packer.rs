@@ -83,7 +83,11 @@ impl Packer<'_> {
 
     fn push(&mut self, template: u16, record: &[u8], rows: u32) {
         let is_open = |set: &(u16, usize)| set.0 == template;
-        let head = if self.set.as_ref().is_some_and(is_open) { 0 } else { 4 };
+        let head = if self.set.as_ref().is_some_and(is_open) {
+            0
+        } else {
+            4
+        };
         if self.message.bytes.len() + head + record.len() > self.payload_max {
             self.end();
             self.begin();

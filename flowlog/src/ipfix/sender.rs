@@ -82,8 +82,13 @@ impl Sender {
         if self.socket.is_some() {
             return Ok(());
         }
-        if self.look_again.is_some_and(|moment| Instant::now() < moment) {
-            return Err(io::Error::other("the collector could not be found a moment ago"));
+        if self
+            .look_again
+            .is_some_and(|moment| Instant::now() < moment)
+        {
+            return Err(io::Error::other(
+                "the collector could not be found a moment ago",
+            ));
         }
         self.look_again = Some(Instant::now() + LOOK_AGAIN);
         let mut addresses = self.collector.to_socket_addrs()?;
@@ -114,7 +119,8 @@ impl Sender {
             }
             Err(error) => {
                 self.rows_before = 0;
-                self.board.not_exported(rows, Some(&self.unreachable(&error)));
+                self.board
+                    .not_exported(rows, Some(&self.unreachable(&error)));
                 return;
             }
         }

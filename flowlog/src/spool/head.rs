@@ -95,7 +95,10 @@ impl Head {
 
 fn parse_line(line: &[u8]) -> Option<(u64, String)> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    let (bytes, name) = line.strip_prefix(MAGIC)?.strip_prefix(' ')?.split_once(' ')?;
+    let (bytes, name) = line
+        .strip_prefix(MAGIC)?
+        .strip_prefix(' ')?
+        .split_once(' ')?;
     Some((bytes.parse().ok()?, name.to_owned()))
 }
 

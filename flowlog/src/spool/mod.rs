@@ -97,7 +97,8 @@ impl Spool {
         files::make_folders(&root)
             .map_err(|(folder, error)| SpoolError::system("create the folder", &folder, error))?;
         let path = root.join(LOCK);
-        let lock = File::create(&path).map_err(|error| SpoolError::system("create", &path, error))?;
+        let lock =
+            File::create(&path).map_err(|error| SpoolError::system("create", &path, error))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| SpoolError::InUse(root.clone()))?;
         let spool = Self {
@@ -158,7 +159,11 @@ impl Spool {
     }
 
     /// An object's name, what is known of it, and its bytes.
-    pub(crate) fn read(&self, logger: Uuid, number: u64) -> Result<(String, Entry, Body), SpoolError> {
+    pub(crate) fn read(
+        &self,
+        logger: Uuid,
+        number: u64,
+    ) -> Result<(String, Entry, Body), SpoolError> {
         let entry = self.ledger().entry(logger, number).unwrap_or_default();
         let path = self.path(logger, number, &entry);
         let (name, body) = Head::read(&path)?;
@@ -210,7 +215,8 @@ impl Spool {
 
     fn unlink(&self, logger: Uuid, number: u64, entry: &Entry) -> Result<(), SpoolError> {
         let path = self.path(logger, number, entry);
-        let removed = fs::remove_file(&path).and_then(|()| files::sync_folder(&self.folder(logger)));
+        let removed =
+            fs::remove_file(&path).and_then(|()| files::sync_folder(&self.folder(logger)));
         removed.map_err(|error| SpoolError::system("remove", &path, error))
     }
 

@@ -58,7 +58,10 @@ fn what_was_committed_outlives_the_process_in_its_order_and_what_was_not_leaves_
     assert_eq!(spool.others(&[LOGGER])[0].1.rows, 5);
     put(&spool, LOGGER, "2026/d.csv", 1);
     let names = drain(&spool, LOGGER);
-    assert_eq!(names, ["2026/a.csv", "2026/b.csv", "2026/c.csv", "2026/d.csv"]);
+    assert_eq!(
+        names,
+        ["2026/a.csv", "2026/b.csv", "2026/c.csv", "2026/d.csv"]
+    );
     let folder = root.path().join(LOGGER.to_string());
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
     assert_eq!(spool.backlog(LOGGER), Backlog::default());
@@ -84,7 +87,11 @@ fn an_object_that_is_damaged_is_told_and_given_up_alone() {
     for damage in damages {
         put(&spool, LOGGER, "a", 3);
         let number = oldest(&spool, LOGGER).unwrap();
-        let path = spool.path(LOGGER, number, &spool.ledger().entry(LOGGER, number).unwrap());
+        let path = spool.path(
+            LOGGER,
+            number,
+            &spool.ledger().entry(LOGGER, number).unwrap(),
+        );
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, damage(&bytes)).unwrap();
         let error = spool.read(LOGGER, number).unwrap_err();
@@ -141,7 +148,9 @@ fn an_object_greater_than_the_whole_spool_is_refused_and_costs_no_other() {
 fn a_smaller_limit_at_the_next_start_takes_the_oldest() {
     let root = folder();
     let spool = open(&root);
-    ["a", "b", "c"].iter().for_each(|name| put(&spool, LOGGER, name, 1));
+    ["a", "b", "c"]
+        .iter()
+        .for_each(|name| put(&spool, LOGGER, name, 1));
     drop(spool);
     let spool = Spool::open(root.path().to_owned(), 4096).unwrap();
     assert_eq!(spool.lost(LOGGER).files, 2);

@@ -115,7 +115,9 @@ impl Collected {
 /// A number of any length.
 pub fn number(record: &Record, element: u16) -> u64 {
     let bytes = &record[&element];
-    bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 fn get16(bytes: &[u8], at: usize) -> u16 {

@@ -165,13 +165,7 @@ impl Plan {
 
     fn loggers_table(&self) -> Table {
         let mut table = Table::new(&[
-            "name",
-            "resource",
-            "filter",
-            "every",
-            "fields",
-            "to",
-            "state",
+            "name", "resource", "filter", "every", "fields", "to", "state",
         ]);
         for logger in &self.loggers {
             let filter = match logger.filter {

@@ -321,7 +321,11 @@ impl<'a> Replay<'a> {
         );
         let closed = self.collector.finish(window, &self.names, &[]);
         self.note(closed, seen);
-        let troubled = self.collector.status().into_iter().find_map(|logger| logger.cause);
+        let troubled = self
+            .collector
+            .status()
+            .into_iter()
+            .find_map(|logger| logger.cause);
         let waiting = self.collector.shut(PATIENCE);
         if waiting > 0 {
             let cause = troubled.unwrap_or_else(|| "the store was too slow".to_owned());

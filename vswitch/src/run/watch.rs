@@ -14,7 +14,11 @@ impl Watch {
     /// Tells what is new: a state that changed, rows that were lost.
     pub(super) fn look(&mut self, loggers: &[LoggerStatus]) {
         for logger in loggers {
-            let (state, rows_lost) = self.told.get(&logger.id).copied().unwrap_or((State::Build, 0));
+            let (state, rows_lost) = self
+                .told
+                .get(&logger.id)
+                .copied()
+                .unwrap_or((State::Build, 0));
             if logger.state != state {
                 tell_state(logger, state);
             }
@@ -22,9 +26,11 @@ impl Watch {
                 let rows = logger.rows_lost - rows_lost;
                 tracing::error!(logger = %logger.name, rows, "rows of the flow log are lost");
             }
-            self.told.insert(logger.id, (logger.state, logger.rows_lost));
+            self.told
+                .insert(logger.id, (logger.state, logger.rows_lost));
         }
-        self.told.retain(|id, _| loggers.iter().any(|logger| logger.id == *id));
+        self.told
+            .retain(|id, _| loggers.iter().any(|logger| logger.id == *id));
     }
 }
 

@@ -87,7 +87,10 @@ impl Answer {
             ),
             (_, "InvalidAccessKeyId" | "InvalidToken" | "ExpiredToken" | "InvalidSecurity") => (
                 Cause::Credentials,
-                format!("the store does not know the access key of {}", bucket.access_key),
+                format!(
+                    "the store does not know the access key of {}",
+                    bucket.access_key
+                ),
             ),
             (_, "SignatureDoesNotMatch") => (
                 Cause::Credentials,
@@ -101,7 +104,10 @@ impl Answer {
                 format!("the store does not go by the region {}", bucket.region),
             ),
             // What arrived was not what was sent.
-            (_, "RequestTimeout" | "IncompleteBody" | "BadDigest" | "XAmzContentSHA256Mismatch")
+            (
+                _,
+                "RequestTimeout" | "IncompleteBody" | "BadDigest" | "XAmzContentSHA256Mismatch",
+            )
             | (408 | 429, _) => (Cause::Busy, "the store did not get the object".into()),
             (507, _) | (_, "QuotaExceeded" | "InsufficientStorage") => {
                 (Cause::Full, "the store has no room left".into())

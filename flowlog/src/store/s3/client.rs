@@ -59,8 +59,8 @@ impl<'a> Client<'a> {
             .headers()
             .and_then(|headers| Ok((headers, signed.url()?, signed.request_body()?)))
             .map_err(|error| refused(self.bucket, &error))?;
-        let patience = self.bucket.timeout
-            + Duration::from_secs((body.len() / BYTES_PER_S_MIN) as u64);
+        let patience =
+            self.bucket.timeout + Duration::from_secs((body.len() / BYTES_PER_S_MIN) as u64);
         let mut request = Request::builder()
             .method(method(&signed.command.http_verb()))
             .uri(url.as_str());

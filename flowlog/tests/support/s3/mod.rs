@@ -133,8 +133,14 @@ impl State {
         if let Err((status, code)) = signature::check(request, self.clock_ahead_s) {
             return (status, error(code));
         }
-        let not_served = ["if-none-match", "x-amz-tagging", "x-amz-sdk-checksum-algorithm"];
-        let is_chunked = request.header("x-amz-content-sha256").starts_with("STREAMING");
+        let not_served = [
+            "if-none-match",
+            "x-amz-tagging",
+            "x-amz-sdk-checksum-algorithm",
+        ];
+        let is_chunked = request
+            .header("x-amz-content-sha256")
+            .starts_with("STREAMING");
         if is_chunked || not_served.iter().any(|name| request.has(name)) {
             return (501, error("NotImplemented"));
         }
@@ -176,7 +182,10 @@ impl State {
             }
             ("PUT", None) => {
                 let held: usize = self.objects.values().map(Vec::len).sum();
-                if self.room.is_some_and(|room| held + request.body.len() > room) {
+                if self
+                    .room
+                    .is_some_and(|room| held + request.body.len() > room)
+                {
                     return (507, error("InsufficientStorage"));
                 }
                 self.store(key, request.body.clone());

@@ -46,7 +46,9 @@ pub fn check(request: &Request, clock_ahead_s: i64) -> Result<(), (u16, &'static
     );
     let key = [day, region, service, "aws4_request"]
         .iter()
-        .fold(format!("AWS4{SECRET}").into_bytes(), |key, part| mac(&key, part));
+        .fold(format!("AWS4{SECRET}").into_bytes(), |key, part| {
+            mac(&key, part)
+        });
     match hex(&mac(&key, &to_sign)) == field("Signature") {
         true => Ok(()),
         false => Err((403, "SignatureDoesNotMatch")),
@@ -56,7 +58,10 @@ pub fn check(request: &Request, clock_ahead_s: i64) -> Result<(), (u16, &'static
 fn check_age(moment: &str, clock_ahead_s: i64) -> Result<(), (u16, &'static str)> {
     let signed = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", moment);
     let signed = signed.map_err(|_| (403, "AccessDenied"))?;
-    let signed = signed.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+    let signed = signed
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .unwrap()
+        .timestamp();
     let now_s = jiff::Timestamp::now().as_second() + clock_ahead_s;
     match (now_s - signed.as_second()).abs() <= AGE_S_MAX {
         true => Ok(()),

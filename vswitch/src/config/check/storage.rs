@@ -43,7 +43,8 @@ pub(super) fn resolve(
         Some(Type::File) => directory(url, &url_at, findings),
         Some(Type::Obs) => {
             if file.object_storage.is_none() {
-                let remedy = "write `object_storage:` with endpoint and keys, at the top of the file";
+                let remedy =
+                    "write `object_storage:` with endpoint and keys, at the top of the file";
                 let problem = "no object storage is configured";
                 findings.mistake(&at.key("storage_type"), problem, remedy);
             }
@@ -105,7 +106,8 @@ fn bucket_parts(url: &str) -> Option<(&str, &str)> {
     let is_folder =
         |folder: &str| !matches!(folder, "" | "." | "..") && folder.chars().all(is_of_key);
     let fits = (1..=MAX_BUCKET_BYTES).contains(&name.len()) && prefix.len() <= MAX_PREFIX_BYTES;
-    let holds = name.chars().all(is_name) && (prefix.is_empty() || prefix.split('/').all(is_folder));
+    let holds =
+        name.chars().all(is_name) && (prefix.is_empty() || prefix.split('/').all(is_folder));
     (fits && holds).then_some((name, prefix))
 }
 
