@@ -188,12 +188,12 @@ mod tests {
     #[test]
     fn a_header_cut_short_leaves_no_tuple_but_a_fragment_has_its_datagrams() {
         let mut headers = ip("10.0.0.1", "10.0.0.2", 6);
-        let packet::Net::Ip(ip) = &mut headers.net else {
+        let Net::Ip(ip) = &mut headers.net else {
             unreachable!()
         };
         ip.l4 = L4::Opaque;
         assert_eq!(not_recorded(&headers), Some(NotRecorded::Malformed));
-        let packet::Net::Ip(ip) = &mut headers.net else {
+        let Net::Ip(ip) = &mut headers.net else {
             unreachable!()
         };
         ip.fragment = Some(packet::Fragment {

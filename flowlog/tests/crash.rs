@@ -3,6 +3,7 @@
 //!
 //! The writer is this test program itself, started anew as another process and killed. Forty times by
 //! default; `FLOWLOG_KILLS=200` makes it more.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! A disk without room: what was lost is a number, and what was spooled before is delivered.
 //!
 //! The disk is a small one in memory, mounted in a namespace of its own; needs root.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 
@@ -98,7 +99,7 @@ fn full_directory() {
         storage: Storage::Directory(disk.join("logs")),
         ..logger(1, dir.path())
     };
-    let mut collector = remembering(&[spec.clone()], &dir.path().join("state"));
+    let mut collector = remembering(std::slice::from_ref(&spec), &dir.path().join("state"));
     fill(&disk, 32 * 1024);
     (0..3).for_each(|n| assert!(close(&mut collector, n, 1000)));
     // Asked often enough to be called down.

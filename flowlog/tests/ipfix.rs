@@ -1,4 +1,5 @@
 //! Records as IPFIX: read by a decoder of the test's own, and by nfdump.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 

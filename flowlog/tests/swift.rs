@@ -2,6 +2,7 @@
 //!
 //! Needs root and the Debian packages swift-proxy, swift-account, swift-container, swift-object and
 //! memcached (`--no-install-recommends`); where they are absent the test says so and ends.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 
@@ -253,6 +254,9 @@ fn close(collector: &mut Collector, n: u64, flows: u32) {
     assert!(closed.iter().all(|closed| closed.error.is_none()));
 }
 
+/// What is wrong with a bucket: it may take a secret that is wrong.
+type Change = fn(&mut Bucket, Secret);
+
 /// A logger with this key and bucket, and how it fares after an interval.
 fn trouble(dir: &TempDir, bucket: Bucket) -> LoggerStatus {
     let spec = LoggerSpec {
@@ -326,17 +330,17 @@ fn openstack_swift_gets_every_file_and_says_what_is_wrong() {
         assert_eq!(lines, rows + 1, "{name}");
     }
 
-    let wrong = |change: fn(&mut Bucket, Secret)| {
+    let wrong = |change: Change| {
         let mut bucket = bucket.clone();
         change(&mut bucket, secret("wrong", "wrong"));
         trouble(&dir, bucket)
     };
-    let cases: [(Cause, fn(&mut Bucket, Secret)); 4] = [
+    let cases: [(Cause, Change); 4] = [
         (Cause::Credentials, |bucket, wrong| {
-            bucket.secret_key = wrong
+            bucket.secret_key = wrong;
         }),
         (Cause::Credentials, |bucket, wrong| {
-            bucket.access_key = wrong
+            bucket.access_key = wrong;
         }),
         (Cause::Missing, |bucket, _| bucket.name = "absent".into()),
         (Cause::Refused, |bucket, _| bucket.region = "KR2".into()),

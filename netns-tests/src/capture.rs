@@ -160,6 +160,8 @@ impl Tcpdump {
         command
             .args([
                 "-n",
+                // Neither the kernel nor tcpdump holds a packet back.
+                "--immediate-mode",
                 "-U",
                 "-s",
                 "0",

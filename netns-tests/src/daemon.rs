@@ -13,6 +13,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tap::Netns;
 
 /// How long the daemon may take to answer, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,28 +27,36 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `vswitch run` on a configuration in `dir` and waits until its control socket answers.
+    /// Starts `vswitch run` on a configuration in `dir`, in `home` or our own namespace, and waits until
+    /// its control socket answers.
     ///
     /// # Panics
     /// Where it does not.
     #[must_use]
-    pub fn start(dir: &Path, config: &Path) -> Self {
+    pub fn start(dir: &Path, config: &Path, home: Option<&Netns>) -> Self {
         let log = dir.join("vswitch.log");
         let file = File::options()
             .create(true)
             .append(true)
             .open(&log)
             .expect("the folder is there");
-        let child = Command::new(vswitch())
+        let mut command = Command::new(vswitch());
+        command
             .arg("run")
             .arg(config)
             .current_dir(dir)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(file)
-            .spawn()
-            .expect("vswitch starts");
+            .stderr(file);
+        // A child inherits the namespace of the thread that starts it.
+        let child = match home {
+            Some(home) => home
+                .run_in(|| command.spawn())
+                .expect("the namespace is there"),
+            None => command.spawn(),
+        };
+        let child = child.expect("vswitch starts");
         let mut daemon = Self {
             child,
             socket: dir.join("control.sock"),

@@ -70,7 +70,7 @@ impl Guest {
     #[must_use]
     pub fn pings(&self, to: impl Into<IpAddr>, count: u32, size: u32) -> bool {
         let to = to.into();
-        let line = format!("ping -n -q -i 0.05 -c {count} -W 1 -w 10 -s {size} {to}");
+        let line = format!("ping -n -q -i 0.05 -c {count} -W 1 -s {size} {to}");
         let done = self.run(&line);
         done.code == Some(0) && done.stdout.contains(&format!("{count} received"))
     }
@@ -123,7 +123,7 @@ impl Guest {
         (client, peer)
     }
 
-    /// A UDP socket on `port`, 0 for any, that waits for [`Guest::recv`]'s timeout.
+    /// A UDP socket on `port`, 0 for any, whose reads wait for ten seconds.
     ///
     /// # Panics
     /// Where the port is taken.

@@ -29,6 +29,8 @@ pub struct Lab {
     plan: Plan,
     prefix: String,
     dir: TempDir,
+    /// Where the daemon runs, unless in our own namespace: some of its TAPs stay there.
+    home: Option<Netns>,
 }
 
 impl Plan {
@@ -61,6 +63,7 @@ impl Plan {
             prefix: format!("{PREFIX}{}-{number}-", std::process::id()),
             plan: self,
             dir,
+            home: None,
         };
         lab.add_guests();
         lab.write_config();
@@ -88,7 +91,15 @@ impl Lab {
             if self.guests.iter().any(|guest| guest.port.name == port.name) {
                 continue;
             }
-            let netns = self.namespace(&port.name);
+            let netns = match (&port.place, port.at_home, self.home.clone()) {
+                (Some(place), ..) => Netns::at(place),
+                (None, false, _) => self.namespace(&port.name),
+                (None, true, Some(home)) => home,
+                (None, true, None) => {
+                    let home = self.namespace("home");
+                    self.home.insert(home).clone()
+                }
+            };
             let scratch = self.dir.path().to_owned();
             self.guests.push(Guest {
                 netns,
@@ -142,7 +153,11 @@ impl Lab {
 
     /// Starts the daemon, again where it had ended.
     pub fn start_daemon(&mut self) {
-        self.daemon = Some(Daemon::start(self.dir.path(), &self.config()));
+        self.daemon = Some(Daemon::start(
+            self.dir.path(),
+            &self.config(),
+            self.home.as_ref(),
+        ));
     }
 
     fn write_config(&self) {
@@ -185,7 +200,7 @@ impl Lab {
             answer = said.rsplit_once('\n').and_then(|(lines, _)| {
                 lines
                     .lines()
-                    .find(|line| line.contains("reload"))
+                    .find(|line| line.contains("reloaded"))
                     .map(str::to_owned)
             });
             answer.is_some()
@@ -278,10 +293,9 @@ impl Lab {
     /// What logger number `logger`, from 0, has written so far.
     #[must_use]
     pub fn records(&self, logger: usize) -> Records {
-        Records::read(
-            &self.dir().join(format!("flowlogs/{logger}")),
-            self.plan.ports(),
-        )
+        // Of every guest there ever was: the log outlives ports.
+        let ports: Vec<_> = self.guests.iter().map(|guest| guest.port.clone()).collect();
+        Records::read(&self.dir().join(format!("flowlogs/{logger}")), &ports)
     }
 }
 

@@ -23,6 +23,7 @@ mod plan;
 mod records;
 pub mod rules;
 pub mod truth;
+pub mod vm;
 
 pub use capture::{Seen, Tcpdump, Watch};
 pub use command::{Done, run};

@@ -34,6 +34,10 @@ pub struct PortPlan {
     pub uplink: bool,
     /// MTU of the TAP.
     pub mtu: u16,
+    /// The TAP stays in the daemon's namespace, to be bridged to what is no namespace.
+    pub at_home: bool,
+    /// A namespace of somebody else's making, by path, instead of one of the lab's.
+    pub place: Option<String>,
 }
 
 impl PortPlan {
@@ -101,9 +105,14 @@ impl PortPlan {
             "" => String::new(),
             keys => format!(", {keys}"),
         };
+        let netns = match (self.at_home, &self.place) {
+            (true, _) => String::new(),
+            (false, Some(place)) => format!(", netns: {place}"),
+            (false, None) => format!(", netns: {netns}"),
+        };
         format!(
             "  - {{ name: {name}, id: {id}, subnet: net{subnet}, mac_address: \"{mac}\", {what}{keys}, \
-             tap: {{ name: {tap}, netns: {netns}, mtu: {mtu} }} }}\n"
+             tap: {{ name: {tap}, mtu: {mtu}{netns} }} }}\n"
         )
     }
 }
@@ -167,6 +176,8 @@ impl Plan {
             keys: String::new(),
             uplink: false,
             mtu: 1500,
+            at_home: false,
+            place: None,
         };
         set(&mut port);
         self.ports.push(port);

@@ -5,60 +5,62 @@
     reason = "a test says what it expects by panicking"
 )]
 
-use netns_tests::{Plan, binary::vswitch, eventually, rules::ping_in, run};
+use netns_tests::{Plan, binary::vswitch, eventually, rules::ping_in};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    collections::BTreeSet,
-    process::{Command, Stdio},
-    time::Duration,
+    path::Path,
+    process::{Child, Command, Stdio},
 };
 use tap::{Links, Netns};
 
-fn namespaces() -> BTreeSet<String> {
+/// The namespaces that the demo with that process number has made.
+fn made_by(demo: u32) -> usize {
+    let prefix = format!("vswitch-demo-{demo}");
     let entries = std::fs::read_dir("/run/netns")
         .into_iter()
         .flatten()
         .flatten();
     entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with("vst-"))
-        .collect()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .count()
+}
+
+fn demo(dir: &Path) -> Child {
+    let mut demo = Command::new(vswitch());
+    demo.arg("demo")
+        .current_dir(dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    demo.spawn().unwrap()
 }
 
 #[test]
 fn the_demo_shows_records_leaves_its_files_and_removes_what_it_made() {
     let dir = tempfile::tempdir().unwrap();
-    let before = namespaces();
-    let mut demo = Command::new(vswitch());
-    let done = run(
-        None,
-        demo.arg("demo").current_dir(dir.path()),
-        "",
-        Duration::from_secs(90),
-    );
-    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    let running = demo(dir.path());
+    let number = running.id();
+    eventually("the demo's three guests", || made_by(number) == 3);
+    let done = running.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
     assert!(
-        done.stdout.contains("ACCEPT") && done.stdout.contains("DROP"),
-        "{}",
-        done.stdout
+        done.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&done.stderr)
     );
+    assert!(said.contains("ACCEPT") && said.contains("DROP"), "{said}");
     assert!(dir.path().join("flowlogs").is_dir());
-    assert_eq!(namespaces(), before);
+    assert_eq!(made_by(number), 0);
+}
 
-    // Twice, and the second time it is interrupted.
-    let mut demo = Command::new(vswitch())
-        .arg("demo")
-        .current_dir(dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually("the demo's namespaces", || {
-        namespaces().len() > before.len()
-    });
-    kill_process(Pid::from_child(&demo), Signal::INT).unwrap();
-    demo.wait().unwrap();
-    assert_eq!(namespaces(), before);
+#[test]
+fn an_interrupted_demo_removes_what_it_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = demo(dir.path());
+    let number = running.id();
+    eventually("the demo's first guest", || made_by(number) > 0);
+    kill_process(Pid::from_child(&running), Signal::INT).unwrap();
+    running.wait().unwrap();
+    assert_eq!(made_by(number), 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //!                      Display ◀──┴──▶ text form `tcp 10.77.1.11:40000 > 10.77.1.12:22 syn`
 //! ```
 //!
-//! Beside the parse: [`quoted`] and [`neighbour`] read what ICMP messages carry, [`segment`] does
+//! Beside the parse: [`quoted()`] and [`neighbour()`] read what ICMP messages carry, [`segment`] does
 //! in software what a receiver's TAP does not take, [`build`] makes frames for tests.
 //!
 //! No I/O, no clock, no allocation on the way from bytes to [`Headers`]. Nothing panics on any

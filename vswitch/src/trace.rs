@@ -1,6 +1,6 @@
 //! The text of a trace: what happened to a packet stage by stage, and why.
 //!
-//! [`Recorder`] watches the very function that forwards ([`Switch::trace`]); nothing here decides
+//! A recorder watches the very function that forwards ([`Switch::trace`]); nothing here decides
 //! anything. It notes words while the switch's lock is held, and everything that needs the
 //! configuration (rules, remedies) is told afterwards.
 
@@ -104,11 +104,25 @@ impl Question {
     /// [`TraceError`] for a port that is none and a text that is no packet.
     pub fn new(plan: &Plan, port: &str, packet: &str) -> Result<Self, TraceError> {
         let index = find_port(plan, port)?;
-        let no_packet = |why: String| TraceError::NoPacket { text: packet.to_owned(), why };
-        let spec: PacketSpec = packet.parse().map_err(|error| no_packet(format!("{error}")))?;
-        let frame = spec.build(plan.ports[index].mac, addresses::destination_mac(plan, index, &spec));
-        let headers = parse(&frame).map_err(|error| no_packet(error.to_string()))?.headers;
-        Ok(Self { port: index, frame, headers })
+        let no_packet = |why: String| TraceError::NoPacket {
+            text: packet.to_owned(),
+            why,
+        };
+        let spec: PacketSpec = packet
+            .parse()
+            .map_err(|error| no_packet(format!("{error}")))?;
+        let frame = spec.build(
+            plan.ports[index].mac,
+            addresses::destination_mac(plan, index, &spec),
+        );
+        let headers = parse(&frame)
+            .map_err(|error| no_packet(error.to_string()))?
+            .headers;
+        Ok(Self {
+            port: index,
+            frame,
+            headers,
+        })
     }
 
     /// Asks the switch. Short: what needs words from the configuration is left to
@@ -118,16 +132,30 @@ impl Question {
     /// [`TraceError::NotAttached`].
     pub fn ask(&self, plan: &Plan, switch: &Switch, now: Now) -> Result<Answer, TraceError> {
         let port = &plan.ports[self.port];
-        let rx = switch.ports().find(|known| known.config.id == port.id).map(Port::number);
+        let rx = switch
+            .ports()
+            .find(|known| known.config.id == port.id)
+            .map(Port::number);
         let rx = rx.ok_or_else(|| TraceError::NotAttached(port.name.clone()))?;
         let frame = parse(&self.frame).map_err(|_| TraceError::NotAttached(port.name.clone()))?;
-        let mut recorder = Recorder { switch, told: Vec::new(), copies: 0, receiver: None };
+        let mut recorder = Recorder {
+            switch,
+            told: Vec::new(),
+            copies: 0,
+            receiver: None,
+        };
         let steps = switch.trace(now, rx, &frame, &mut recorder);
         let Recorder { told, receiver, .. } = recorder;
         let more_receivers = steps.len().saturating_sub(1 + RECEIVERS_MAX);
         let steps = steps.into_iter().take(1 + RECEIVERS_MAX);
-        let steps = steps.map(|step| (step, to(switch, &step).or_else(|| receiver.clone()))).collect();
-        Ok(Answer { told, steps, more_receivers })
+        let steps = steps
+            .map(|step| (step, to(switch, &step).or_else(|| receiver.clone())))
+            .collect();
+        Ok(Answer {
+            told,
+            steps,
+            more_receivers,
+        })
     }
 
     /// The packet as it is written, with its MAC addresses.
@@ -137,10 +165,21 @@ impl Question {
 }
 
 fn find_port(plan: &Plan, port: &str) -> Result<usize, TraceError> {
-    let found = plan.ports.iter().position(|known| known.name == port || known.id.to_string() == port);
+    let found = plan
+        .ports
+        .iter()
+        .position(|known| known.name == port || known.id.to_string() == port);
     found.ok_or_else(|| {
-        let known: Vec<&str> = plan.ports.iter().take(RECEIVERS_MAX).map(|port| port.name.as_str()).collect();
-        TraceError::NoPort { port: port.to_owned(), known: known.join(", ") }
+        let known: Vec<&str> = plan
+            .ports
+            .iter()
+            .take(RECEIVERS_MAX)
+            .map(|port| port.name.as_str())
+            .collect();
+        TraceError::NoPort {
+            port: port.to_owned(),
+            known: known.join(", "),
+        }
     })
 }
 
@@ -152,7 +191,9 @@ fn parse(frame: &[u8]) -> Result<Frame<'_>, packet::Runt> {
 
 /// The port that a step leads to.
 fn to(switch: &Switch, step: &Step) -> Option<String> {
-    let Fate::To(port) = step.fate else { return None };
+    let Fate::To(port) = step.fate else {
+        return None;
+    };
     switch.port(port).map(|port| port.config.name.clone())
 }
 
@@ -168,7 +209,10 @@ pub struct Answer {
 impl Answer {
     /// The rules that have to be known to tell the answer.
     pub fn rules(&self) -> impl Iterator<Item = RuleRef> + '_ {
-        let sides = self.steps.iter().flat_map(|(step, _)| [step.egress, step.ingress]);
+        let sides = self
+            .steps
+            .iter()
+            .flat_map(|(step, _)| [step.egress, step.ingress]);
         sides.flatten().map(|judged| judged.rule)
     }
 
@@ -176,7 +220,9 @@ impl Answer {
     #[must_use]
     pub fn told(self, question: &Question, plan: &Plan, rules: &RuleBook) -> Trace {
         let sender = plan.ports[question.port].name.clone();
-        let tell = |direction, port: &str, judged| remedy::side(plan, rules, &question.headers, direction, port, judged);
+        let tell = |direction, port: &str, judged| {
+            remedy::side(plan, rules, &question.headers, direction, port, judged)
+        };
         let mut sides = Vec::new();
         for (step, receiver) in &self.steps {
             if let Some(judged) = step.egress {
@@ -188,7 +234,15 @@ impl Answer {
         }
         let (accepted, verdict) = tell::verdict(&self.steps, &sender);
         let more_receivers = self.more_receivers;
-        Trace { packet: question.text(), port: sender, stages: self.told, sides, more_receivers, accepted, verdict }
+        Trace {
+            packet: question.text(),
+            port: sender,
+            stages: self.told,
+            sides,
+            more_receivers,
+            accepted,
+            verdict,
+        }
     }
 }
 
@@ -196,7 +250,14 @@ impl Answer {
 ///
 /// # Errors
 /// [`TraceError`].
-pub fn trace(plan: &Plan, switch: &Switch, rules: &RuleTable, now: Now, port: &str, packet: &str) -> Result<Trace, TraceError> {
+pub fn trace(
+    plan: &Plan,
+    switch: &Switch,
+    rules: &RuleTable,
+    now: Now,
+    port: &str,
+    packet: &str,
+) -> Result<Trace, TraceError> {
     let question = Question::new(plan, port, packet)?;
     let answer = question.ask(plan, switch, now)?;
     let book = RuleBook::of(plan, rules, answer.rules());
@@ -223,7 +284,10 @@ impl Observer for Recorder<'_> {
             self.receiver = receiver.map(|port| port.config.name.clone());
         }
         if let Some((stage, text)) = tell::stage(self.switch, &stage) {
-            self.told.push(Told { stage: stage.to_owned(), text });
+            self.told.push(Told {
+                stage: stage.to_owned(),
+                text,
+            });
         }
     }
 }

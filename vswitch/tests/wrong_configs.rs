@@ -4,6 +4,11 @@
 //! `UPDATE_EXPECTED=1 cargo test -p vswitch --test wrong_configs` writes the messages anew; read them
 //! before you keep them.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by panicking"
+)]
+
 use std::path::{Path, PathBuf};
 use vswitch::config::Config;
 

@@ -21,7 +21,7 @@ type Diary = Arc<Mutex<Vec<String>>>;
 /// Answers as a function of the object's name says.
 struct Scripted {
     diary: Diary,
-    answer: Arc<Mutex<dyn FnMut(&str) -> Result<(), Cause> + Send>>,
+    answer: Box<dyn FnMut(&str) -> Result<(), Cause> + Send>,
 }
 
 impl Store for Scripted {
@@ -38,8 +38,8 @@ impl Store for Scripted {
 }
 
 impl Scripted {
-    fn note(&self, name: &str) -> Result<(), StoreError> {
-        let answer = (self.answer.lock().unwrap())(name);
+    fn note(&mut self, name: &str) -> Result<(), StoreError> {
+        let answer = (self.answer)(name);
         let word = answer.map_or_else(|cause| format!("{name} {cause}"), |()| name.to_owned());
         self.diary.lock().unwrap().push(word);
         answer.map_err(|cause| StoreError::new(cause, cause.as_str()))
@@ -62,7 +62,7 @@ impl Scene {
         let diary = Diary::default();
         let store = Scripted {
             diary: Arc::clone(&diary),
-            answer: Arc::new(Mutex::new(answer)),
+            answer: Box::new(answer),
         };
         let board = Arc::new(Board::default());
         let address = Address {

@@ -81,9 +81,11 @@ fn a_second_process_is_refused() {
 fn an_object_that_is_damaged_is_told_and_given_up_alone() {
     let root = folder();
     let spool = open(&root);
-    let cut = |bytes: &[u8]| bytes[..bytes.len() - 1].to_vec();
-    let other = |_: &[u8]| b"something else".to_vec();
-    let damages: [&dyn Fn(&[u8]) -> Vec<u8>; 3] = [&cut, &other, &|_| Vec::new()];
+    let damages: [fn(&[u8]) -> Vec<u8>; 3] = [
+        |bytes| bytes[..bytes.len() - 1].to_vec(),
+        |_| b"something else".to_vec(),
+        |_| Vec::new(),
+    ];
     for damage in damages {
         put(&spool, LOGGER, "a", 3);
         let number = oldest(&spool, LOGGER).unwrap();

@@ -140,10 +140,7 @@ impl<A: Copy + Eq + Hash, T: Copy> Table<A, T> {
         mut fits: impl FnMut(&Entry<A, T>) -> bool,
     ) -> Option<Slot> {
         for _ in 0..budget {
-            if self.hand >= self.arena.len() {
-                self.hand = 0;
-            }
-            let (live, next) = self.arena.live_near(self.hand);
+            let (live, next) = self.next_near(self.hand);
             self.hand = next;
             if let Some(slot) = live.filter(|slot| fits(self.arena.entry(*slot))) {
                 return Some(Slot(slot));
@@ -156,16 +153,13 @@ impl<A: Copy + Eq + Hash, T: Copy> Table<A, T> {
     pub fn candidate(
         &self,
         budget: usize,
-        mut fits: impl FnMut(&Entry<A, T>) -> bool,
+        mut fits: impl FnMut(Slot, &Entry<A, T>) -> bool,
     ) -> Option<Slot> {
         let mut hand = self.hand;
         for _ in 0..budget {
-            if hand >= self.arena.len() {
-                hand = 0;
-            }
-            let (live, next) = self.arena.live_near(hand);
+            let (live, next) = self.next_near(hand);
             hand = next;
-            if let Some(slot) = live.filter(|slot| fits(self.arena.entry(*slot))) {
+            if let Some(slot) = live.filter(|slot| fits(Slot(*slot), self.arena.entry(*slot))) {
                 return Some(Slot(slot));
             }
         }
@@ -175,6 +169,20 @@ impl<A: Copy + Eq + Hash, T: Copy> Table<A, T> {
     /// Moves the hand behind a candidate that was taken.
     pub fn move_hand_past(&mut self, slot: Slot) {
         self.hand = slot.0.saturating_add(1);
+    }
+
+    /// Moves the hand over as many entries as a vain search has looked at, so that the next one looks at
+    /// others.
+    pub fn move_hand(&mut self, budget: usize) {
+        for _ in 0..budget {
+            (_, self.hand) = self.next_near(self.hand);
+        }
+    }
+
+    /// The entry at the hand, if it is live, and where the hand goes next.
+    fn next_near(&self, hand: u32) -> (Option<u32>, u32) {
+        self.arena
+            .live_near(if hand >= self.arena.len() { 0 } else { hand })
     }
 
     /// The live slots among `range` of the arena, for a sweep in slices; the arena's length is

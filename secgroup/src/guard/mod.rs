@@ -52,6 +52,12 @@ impl Guard {
         }
     }
 
+    /// Whether the port may use this address as its own.
+    #[must_use]
+    pub fn owns(&self, address: IpAddr) -> bool {
+        self.couples.owns_address(address)
+    }
+
     /// The port's own MAC, then those of its allowed address pairs: the static FDB entries of a
     /// port with port security, which learns nothing.
     #[must_use]
@@ -77,7 +83,8 @@ impl Guard {
 /// broadcast (an answer comes from an address that was never asked), ICMP redirects, and
 /// neighbour discovery and listener messages.
 ///
-/// A subnet's broadcast address needs no further test: its frames carry the broadcast MAC.
+/// A subnet's broadcast address sent to a unicast MAC is no business of this function: who knows the
+/// subnet asks for it.
 #[inline]
 #[must_use]
 pub fn untracked(h: &Headers) -> bool {

@@ -60,8 +60,7 @@ pub enum Command {
     #[command(subcommand)]
     Lab(LabCommand),
     /// Shows the state of the running daemon
-    #[command(subcommand)]
-    Show(ShowCommand),
+    Show(ShowArgs),
     /// Tells what would happen to a packet and why, stage by stage; changes nothing
     ///
     /// The very code that forwards is asked, in the running daemon or, with --config, in a switch made
@@ -95,10 +94,10 @@ pub enum LabCommand {
 #[derive(Debug, Clone, Args)]
 pub struct Ask {
     /// Control socket of the daemon.
-    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    #[arg(long, value_name = "PATH", default_value = SOCKET, global = true)]
     pub socket: PathBuf,
     /// Print as JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }
 
@@ -120,65 +119,44 @@ impl Filter {
     /// As the daemon is asked for it.
     #[must_use]
     pub fn select(self) -> Select {
-        Select { port: self.port, address: self.address.map(|prefix| prefix.0), limit: self.limit }
+        Select {
+            port: self.port,
+            address: self.address.map(|prefix| prefix.0),
+            limit: self.limit,
+        }
     }
 }
 
 /// `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Where the daemon is and how its answer is printed.
+    #[command(flatten)]
+    pub ask: Ask,
+    /// What to show.
+    #[command(subcommand)]
+    pub what: ShowCommand,
+}
+
+/// What `show` shows.
 #[derive(Debug, Subcommand)]
 pub enum ShowCommand {
     /// Ports: whose they are, whether they are up, what went through
-    Ports {
-        #[command(flatten)]
-        ask: Ask,
-        #[command(flatten)]
-        filter: Filter,
-    },
+    Ports(Filter),
     /// The forwarding database: which MAC is behind which port
-    Fdb {
-        #[command(flatten)]
-        ask: Ask,
-        #[command(flatten)]
-        filter: Filter,
-    },
+    Fdb(Filter),
     /// Security groups: members and rules
-    Groups {
-        #[command(flatten)]
-        ask: Ask,
-        #[command(flatten)]
-        filter: Filter,
-    },
+    Groups(Filter),
     /// Tracked connections: state, timeout, the rule on each side
-    Connections {
-        #[command(flatten)]
-        ask: Ask,
-        #[command(flatten)]
-        filter: Filter,
-    },
+    Connections(Filter),
     /// Flow-log records in the making: the open interval
-    Flows {
-        #[command(flatten)]
-        ask: Ask,
-        #[command(flatten)]
-        filter: Filter,
-    },
+    Flows(Filter),
     /// Loggers: status and cause, files and rows, what was lost
-    Loggers {
-        #[command(flatten)]
-        ask: Ask,
-    },
+    Loggers,
     /// What was refused or lost, by port and reason
-    Drops {
-        #[command(flatten)]
-        ask: Ask,
-        #[command(flatten)]
-        filter: Filter,
-    },
+    Drops(Filter),
     /// Balances what the ports counted against what the log recorded; exits 1 if it does not hold
-    Audit {
-        #[command(flatten)]
-        ask: Ask,
-    },
+    Audit,
 }
 
 const TRACE_HELP: &str = "\
@@ -270,6 +248,7 @@ mod tests {
             "vswitch show ports --port vm1 --json",
             "vswitch show connections --address 10.0.0.0/8 --limit 5",
             "vswitch show audit --socket /tmp/s",
+            "vswitch show --socket /tmp/s --json drops",
             "vswitch trace --port vm1 arp",
             "vswitch logs flowlogs --verdict DROP --since 10m --sort bytes",
             "vswitch logs --follow --json",
@@ -277,7 +256,12 @@ mod tests {
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["vswitch", "vswitch check", "vswitch replay --config x", "vswitch show ports --limit 0"] {
+        for line in [
+            "vswitch",
+            "vswitch check",
+            "vswitch replay --config x",
+            "vswitch show ports --limit 0",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -33,13 +33,21 @@ pub(super) fn check(config: Option<&Path>, json: bool, schema: bool) -> Result<E
     };
     let code = match Config::load(path) {
         Ok((plan, notices)) if json => {
-            out.json(&Checked { valid: true, plan: Some(&plan), notices: &notices, mistakes: &[], error: None })?;
+            out.json(&Checked {
+                valid: true,
+                plan: Some(&plan),
+                notices: &notices,
+                mistakes: &[],
+                error: None,
+            })?;
             ExitCode::SUCCESS
         }
         Ok((plan, notices)) => {
             write!(out, "{plan}")?;
             out.flush()?;
-            notices.iter().for_each(|notice| eprintln!("note: {}: {notice}", path.display()));
+            notices
+                .iter()
+                .for_each(|notice| eprintln!("note: {}: {notice}", path.display()));
             ExitCode::SUCCESS
         }
         Err(error) if json => {
@@ -48,7 +56,13 @@ pub(super) fn check(config: Option<&Path>, json: bool, schema: bool) -> Result<E
                 ConfigError::Read { .. } | ConfigError::Syntax { .. } => &[],
             };
             let error = Some(error.to_string());
-            out.json(&Checked { valid: false, plan: None, notices: &[], mistakes, error })?;
+            out.json(&Checked {
+                valid: false,
+                plan: None,
+                notices: &[],
+                mistakes,
+                error,
+            })?;
             ExitCode::from(USAGE)
         }
         Err(error) => return Err(error.into()),

@@ -34,7 +34,9 @@ pub(super) fn end(result: anyhow::Result<ExitCode>) -> ExitCode {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    let is_usage = error.chain().any(|cause| cause.is::<Usage>() || cause.is::<ConfigError>());
+    let is_usage = error
+        .chain()
+        .any(|cause| cause.is::<Usage>() || cause.is::<ConfigError>());
     if is_usage { USAGE } else { FAILED }
 }
 
@@ -42,7 +44,9 @@ fn code(error: &anyhow::Error) -> u8 {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        let json = cause
+            .downcast_ref::<serde_json::Error>()
+            .and_then(serde_json::Error::io_error_kind);
         io.or(json) == Some(io::ErrorKind::BrokenPipe)
     })
 }
@@ -70,7 +74,9 @@ mod tests {
 
     #[test]
     fn causes_stand_in_one_line_and_none_is_told_twice() {
-        let error = anyhow!("no such file").context("x.yaml: no such file").context("cannot reload");
+        let error = anyhow!("no such file")
+            .context("x.yaml: no such file")
+            .context("cannot reload");
         assert_eq!(chain(&error), "cannot reload: x.yaml: no such file");
     }
 
@@ -80,6 +86,9 @@ mod tests {
         let error = Err::<(), _>(broken).context("cannot write").unwrap_err();
         assert!(is_broken_pipe(&error));
         assert_eq!(code(&anyhow!("x")), FAILED);
-        assert_eq!(code(&anyhow::Error::from(Usage("x".into())).context("y")), USAGE);
+        assert_eq!(
+            code(&anyhow::Error::from(Usage("x".into())).context("y")),
+            USAGE
+        );
     }
 }

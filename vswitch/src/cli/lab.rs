@@ -22,8 +22,12 @@ pub(super) fn lab(command: LabCommand) -> Result<ExitCode> {
 
 fn up(out: &mut Output, config: &Path) -> Result<()> {
     let plan = load(config)?;
-    std::fs::create_dir_all(&plan.state_dir)
-        .with_context(|| format!("cannot make the state directory {}", plan.state_dir.display()))?;
+    std::fs::create_dir_all(&plan.state_dir).with_context(|| {
+        format!(
+            "cannot make the state directory {}",
+            plan.state_dir.display()
+        )
+    })?;
     let report = Lab::new(&plan.state_dir, &name_of(config)).up(&lab_ports(&plan))?;
     for thing in &report.made {
         writeln!(out, "made     {thing}")?;

@@ -1,4 +1,4 @@
-//! The command line: reads it, runs a command, ends with an exit code ([`failure`]).
+//! The command line: reads it, runs a command, ends with an exit code (`failure.rs`).
 
 mod args;
 mod check;
@@ -19,7 +19,6 @@ pub use logs::{LiveLine, line_heading};
 pub use output::Output;
 pub use style::{Paint, Painted, Style};
 pub use table::{Align, Cell, Table};
-
 
 use args::Command;
 use clap::Parser;
@@ -45,7 +44,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo => crate::demo::demo(),
         Command::Run { config } => run::run(&config),
-        Command::Check { config, json, schema } => check::check(config.as_deref(), json, schema),
+        Command::Check {
+            config,
+            json,
+            schema,
+        } => check::check(config.as_deref(), json, schema),
         Command::Lab(command) => lab::lab(command),
         Command::Show(command) => show::show(command),
         Command::Trace(args) => trace::trace(args),
@@ -57,7 +60,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 /// What the program tells of itself goes to standard error. A demo speaks for itself, and is only
 /// interrupted by warnings.
 fn tell_on_stderr(command: &Command) {
-    let default = if matches!(command, Command::Demo) { "warn" } else { LOG_DEFAULT };
+    let default = if matches!(command, Command::Demo) {
+        "warn"
+    } else {
+        LOG_DEFAULT
+    };
     let filter = EnvFilter::try_from_env(LOG_ENV).unwrap_or_else(|_| EnvFilter::new(default));
     let style = Style::of(&std::io::stderr());
     tracing_subscriber::fmt()

@@ -18,7 +18,10 @@ impl Output {
     pub fn stdout() -> Self {
         let out = io::stdout().lock();
         let style = Style::of(&out);
-        Self { out: BufWriter::new(out), style }
+        Self {
+            out: BufWriter::new(out),
+            style,
+        }
     }
 
     /// How text is painted here.

@@ -24,8 +24,14 @@ pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     if let Some(out) = &args.out {
         redirect(&mut plan, out);
     }
-    let mut inputs: Vec<Input> =
-        args.ports.into_iter().map(|(port, file)| Input { file, port: Some(port) }).collect();
+    let mut inputs: Vec<Input> = args
+        .ports
+        .into_iter()
+        .map(|(port, file)| Input {
+            file,
+            port: Some(port),
+        })
+        .collect();
     inputs.extend(args.capture.map(|file| Input { file, port: None }));
 
     let mut out = Output::stdout();
@@ -43,7 +49,11 @@ pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     })?;
     let holds = summary.audit.holds();
     print(&mut out, args.json, summary)?;
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if holds {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
 }
 
 /// Puts what the loggers write, and what is remembered of it, under `out`.
@@ -51,11 +61,20 @@ fn redirect(plan: &mut Plan, out: &Path) {
     plan.state_dir = out.join(STATE);
     let several = plan.loggers.len() > 1;
     for logger in &mut plan.loggers {
-        logger.storage = Storage::Directory(if several { out.join(&logger.name) } else { out.to_owned() });
+        logger.storage = Storage::Directory(if several {
+            out.join(&logger.name)
+        } else {
+            out.to_owned()
+        });
     }
 }
 
-fn records(out: &mut Output, json: bool, any: &mut bool, closed: &flowlog::Closed) -> io::Result<()> {
+fn records(
+    out: &mut Output,
+    json: bool,
+    any: &mut bool,
+    closed: &flowlog::Closed,
+) -> io::Result<()> {
     if let Some(error) = &closed.error {
         eprintln!("vswitch: {}: {error}", closed.logger);
     }
@@ -87,20 +106,45 @@ struct Replayed {
 }
 
 fn print(out: &mut Output, json: bool, summary: Summary) -> Result<(), Error> {
-    let Summary { frames, received, unknown, delivered, files, rows, audit: balance } = summary;
+    let Summary {
+        frames,
+        received,
+        unknown,
+        delivered,
+        files,
+        rows,
+        audit: balance,
+    } = summary;
     if json {
         let audit_holds = balance.holds();
-        out.json_line(&Replayed { frames, received, unknown, delivered, rows, files, audit_holds })?;
+        out.json_line(&Replayed {
+            frames,
+            received,
+            unknown,
+            delivered,
+            rows,
+            files,
+            audit_holds,
+        })?;
         return Ok(out.flush()?);
     }
-    writeln!(out, "\n{frames} frames replayed, {delivered} copies delivered")?;
+    writeln!(
+        out,
+        "\nframes replayed: {frames}; copies delivered: {delivered}"
+    )?;
     if received > 0 {
-        writeln!(out, "{received} frames of a port's capture were sent by another port and left out")?;
+        writeln!(
+            out,
+            "left out of a port's capture, for another port had sent them: {received}"
+        )?;
     }
     if unknown > 0 {
-        writeln!(out, "{unknown} frames match no port: recorded with direction unknown")?;
+        writeln!(
+            out,
+            "of no port, hence recorded with direction unknown: {unknown}"
+        )?;
     }
-    writeln!(out, "{rows} rows in {} files", files.len())?;
+    writeln!(out, "rows: {rows}; files: {}", files.len())?;
     for file in &files {
         writeln!(out, "  {}", file.display())?;
     }
@@ -115,7 +159,9 @@ fn print(out: &mut Output, json: bool, summary: Summary) -> Result<(), Error> {
 /// `PORT=FILE`.
 pub(super) fn port_capture(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
-        Some((port, file)) if !port.is_empty() && !file.is_empty() => Ok((port.to_owned(), file.into())),
+        Some((port, file)) if !port.is_empty() && !file.is_empty() => {
+            Ok((port.to_owned(), file.into()))
+        }
         _ => Err(format!("`{text}` is not PORT=FILE, as in vm1=vm1.pcap")),
     }
 }
@@ -126,7 +172,10 @@ mod tests {
 
     #[test]
     fn a_ports_capture_is_written_with_an_equals_sign() {
-        assert_eq!(port_capture("vm1=a=b.pcap"), Ok(("vm1".to_owned(), "a=b.pcap".into())));
+        assert_eq!(
+            port_capture("vm1=a=b.pcap"),
+            Ok(("vm1".to_owned(), "a=b.pcap".into()))
+        );
         for wrong in ["vm1", "=a", "vm1="] {
             assert!(port_capture(wrong).is_err(), "{wrong}");
         }

@@ -23,7 +23,9 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, String> {
         let address = text.parse::<IpAddr>().map(IpNet::from);
         let prefix = address.ok().or_else(|| text.parse::<IpNet>().ok());
-        let prefix = prefix.ok_or_else(|| format!("`{text}` is neither an address nor a prefix; write 10.77.1.11 or 10.77.0.0/16"))?;
+        let prefix = prefix.ok_or_else(|| {
+            format!("`{text}` is neither an address nor a prefix; write 10.77.1.11 or 10.77.0.0/16")
+        })?;
         Ok(Self(prefix.trunc()))
     }
 }
@@ -77,8 +79,13 @@ fn seconds_ago(text: &str) -> Option<u64> {
 /// A moment for people, in UTC: `2026-11-23 05:00:07`.
 #[must_use]
 pub(super) fn utc(seconds: u64) -> String {
-    let stamp = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    stamp.map_or_else(|| seconds.to_string(), |stamp| stamp.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    let stamp = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok());
+    stamp.map_or_else(
+        || seconds.to_string(),
+        |stamp| stamp.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -88,9 +95,14 @@ mod tests {
     #[test]
     fn an_address_is_a_prefix_of_one_and_host_bits_do_not_matter() {
         let one: Prefix = "10.77.1.11".parse().unwrap();
-        assert!(one.contains("10.77.1.11".parse().unwrap()) && !one.contains("10.77.1.12".parse().unwrap()));
+        assert!(
+            one.contains("10.77.1.11".parse().unwrap())
+                && !one.contains("10.77.1.12".parse().unwrap())
+        );
         let many: Prefix = "10.77.1.11/16".parse().unwrap();
-        assert!(many.contains("10.77.200.1".parse().unwrap()) && !many.contains("::1".parse().unwrap()));
+        assert!(
+            many.contains("10.77.200.1".parse().unwrap()) && !many.contains("::1".parse().unwrap())
+        );
         assert!("10.77".parse::<Prefix>().is_err());
     }
 

@@ -1,15 +1,15 @@
 //! `vswitch show`: asks the daemon and prints rows.
 
-use super::args::{Ask, ShowCommand};
+use super::args::{Ask, ShowArgs, ShowCommand};
+use super::failure::FAILED;
 use super::output::Output;
 use super::select::utc;
 use super::style::Paint;
 use super::table::{Align, Cell, Table};
 use crate::control::{
-    AuditRow, ConnectionRow, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply, Request,
-    SideText, ask,
+    AuditRow, ConnectionRow, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow,
+    Reply, Request, SideText, ask,
 };
-use super::failure::FAILED;
 use Align::{Left, Right};
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -18,18 +18,30 @@ use std::io::Write;
 use std::process::ExitCode;
 
 /// Asks and prints. An audit that does not hold exits with 1.
-pub(super) fn show(command: ShowCommand) -> Result<ExitCode> {
-    let (request, from) = request(command);
+pub(super) fn show(ShowArgs { ask: from, what }: ShowArgs) -> Result<ExitCode> {
+    let request = request(what);
     let reply = ask(&from.socket, &request)?;
     let mut out = Output::stdout();
     let mut code = ExitCode::SUCCESS;
     match reply {
         Reply::Ports(rows) => print(&mut out, &from, rows, "no ports", ports)?,
-        Reply::Fdb(rows) => print(&mut out, &from, rows, "the forwarding database is empty", fdb)?,
+        Reply::Fdb(rows) => print(
+            &mut out,
+            &from,
+            rows,
+            "the forwarding database is empty",
+            fdb,
+        )?,
         Reply::Groups(rows) if !from.json => groups(&mut out, &rows.rows)?,
         Reply::Groups(rows) => out.json(&rows.rows)?,
         Reply::Connections(rows) => print(&mut out, &from, rows, "no connections", connections)?,
-        Reply::Flows(rows) => print(&mut out, &from, rows, "no flows in the open interval", flows)?,
+        Reply::Flows(rows) => print(
+            &mut out,
+            &from,
+            rows,
+            "no flows in the open interval",
+            flows,
+        )?,
         Reply::Loggers(rows) => print(&mut out, &from, rows, "no loggers", loggers)?,
         Reply::Drops(rows) => print(&mut out, &from, rows, "nothing was refused or lost", drops)?,
         Reply::Audit(rows) => {
@@ -46,16 +58,16 @@ pub(super) fn show(command: ShowCommand) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn request(command: ShowCommand) -> (Request, Ask) {
+fn request(command: ShowCommand) -> Request {
     match command {
-        ShowCommand::Ports { ask, filter } => (Request::Ports(filter.select()), ask),
-        ShowCommand::Fdb { ask, filter } => (Request::Fdb(filter.select()), ask),
-        ShowCommand::Groups { ask, filter } => (Request::Groups(filter.select()), ask),
-        ShowCommand::Connections { ask, filter } => (Request::Connections(filter.select()), ask),
-        ShowCommand::Flows { ask, filter } => (Request::Flows(filter.select()), ask),
-        ShowCommand::Loggers { ask } => (Request::Loggers, ask),
-        ShowCommand::Drops { ask, filter } => (Request::Drops(filter.select()), ask),
-        ShowCommand::Audit { ask } => (Request::Audit, ask),
+        ShowCommand::Ports(filter) => Request::Ports(filter.select()),
+        ShowCommand::Fdb(filter) => Request::Fdb(filter.select()),
+        ShowCommand::Groups(filter) => Request::Groups(filter.select()),
+        ShowCommand::Connections(filter) => Request::Connections(filter.select()),
+        ShowCommand::Flows(filter) => Request::Flows(filter.select()),
+        ShowCommand::Loggers => Request::Loggers,
+        ShowCommand::Drops(filter) => Request::Drops(filter.select()),
+        ShowCommand::Audit => Request::Audit,
     }
 }
 
@@ -76,33 +88,75 @@ fn print<T: Serialize>(
         eprintln!("{nothing}");
     }
     if listing.more {
-        eprintln!("there are more than these {}; narrow them down, or raise --limit", listing.rows.len());
+        eprintln!(
+            "there are more than these {}; narrow them down, or raise --limit",
+            listing.rows.len()
+        );
     }
     Ok(())
 }
 
-pub(crate) fn ports(rows: &[PortRow]) -> Table {
+fn ports(rows: &[PortRow]) -> Table {
     let mut table = Table::new(&[
-        ("PORT", Left), ("INSTANCE", Left), ("SUBNET", Left), ("MAC", Left), ("ADDRESSES", Left), ("STATE", Left),
-        ("RX", Right), ("TX", Right), ("DROPS", Right), ("TX LOST", Right), ("CONNECTIONS", Right), ("GROUPS", Left),
+        ("PORT", Left),
+        ("INSTANCE", Left),
+        ("SUBNET", Left),
+        ("MAC", Left),
+        ("ADDRESSES", Left),
+        ("STATE", Left),
+        ("RX", Right),
+        ("TX", Right),
+        ("DROPS", Right),
+        ("TX LOST", Right),
+        ("CONNECTIONS", Right),
+        ("GROUPS", Left),
     ]);
     for row in rows {
-        let state = if row.up { Cell::painted(Paint::Good, "up") } else { Cell::painted(Paint::Bad, "down") };
-        let groups = if row.uplink { "(uplink)".to_owned() } else { list(&row.security_groups, "-") };
+        let state = if row.up {
+            Cell::painted(Paint::Good, "up")
+        } else {
+            Cell::painted(Paint::Bad, "down")
+        };
+        let groups = if row.uplink {
+            "(uplink)".to_owned()
+        } else {
+            list(&row.security_groups, "-")
+        };
         table.row([
-            Cell::painted(Paint::Strong, &row.name), (&row.instance).into(), (&row.subnet).into(), (&row.mac).into(),
-            list(&row.addresses, "-").into(), state, Cell::count(row.rx), Cell::count(row.tx), Cell::loss(row.drops),
-            Cell::loss(row.tx_lost), Cell::count(row.connections.into()), groups.into(),
+            Cell::painted(Paint::Strong, &row.name),
+            (&row.instance).into(),
+            (&row.subnet).into(),
+            (&row.mac).into(),
+            list(&row.addresses, "-").into(),
+            state,
+            Cell::count(row.rx),
+            Cell::count(row.tx),
+            Cell::loss(row.drops),
+            Cell::loss(row.tx_lost),
+            Cell::count(row.connections.into()),
+            groups.into(),
         ]);
     }
     table
 }
 
 fn fdb(rows: &[FdbRow]) -> Table {
-    let mut table = Table::new(&[("SUBNET", Left), ("MAC", Left), ("PORT", Left), ("HEARD", Left)]);
+    let mut table = Table::new(&[
+        ("SUBNET", Left),
+        ("MAC", Left),
+        ("PORT", Left),
+        ("HEARD", Left),
+    ]);
     for row in rows {
-        let heard = row.heard_ms_ago.map_or_else(|| "static".to_owned(), |ms| format!("{} s ago", ms / 1000));
-        table.row([(&row.subnet).into(), (&row.mac).into(), (&row.port).into(), heard.into()]);
+        let heard = row
+            .heard_ms_ago
+            .map_or_else(|| "static".to_owned(), |ms| format!("{} s ago", ms / 1000));
+        table.row([
+            (&row.subnet).into(),
+            (&row.mac).into(),
+            (&row.port).into(),
+            heard.into(),
+        ]);
     }
     table
 }
@@ -113,7 +167,12 @@ fn groups(out: &mut Output, rows: &[GroupRow]) -> Result<()> {
     for (place, row) in rows.iter().enumerate() {
         let gap = if place == 0 { "" } else { "\n" };
         let stateless = if row.stateful { "" } else { "  stateless" };
-        writeln!(out, "{gap}{}{stateless}  {}", style.paint(Paint::Strong, &row.name), style.paint(Paint::Faint, row.id))?;
+        writeln!(
+            out,
+            "{gap}{}{stateless}  {}",
+            style.paint(Paint::Strong, &row.name),
+            style.paint(Paint::Faint, row.id)
+        )?;
         for (port, addresses) in &row.members {
             writeln!(out, "  member {port}  {}", list(addresses, "-"))?;
         }
@@ -124,7 +183,11 @@ fn groups(out: &mut Output, rows: &[GroupRow]) -> Result<()> {
             writeln!(out, "  {}", style.paint(Paint::Faint, "no members"))?;
         }
         if row.rules.is_empty() {
-            writeln!(out, "  {}", style.paint(Paint::Faint, "no rules: allows nothing"))?;
+            writeln!(
+                out,
+                "  {}",
+                style.paint(Paint::Faint, "no rules: allows nothing")
+            )?;
         }
     }
     Ok(())
@@ -132,16 +195,33 @@ fn groups(out: &mut Output, rows: &[GroupRow]) -> Result<()> {
 
 fn connections(rows: &[ConnectionRow]) -> Table {
     let mut table = Table::new(&[
-        ("PROTO", Left), ("SOURCE", Left), ("DESTINATION", Left), ("FROM", Left), ("TO", Left), ("STATE", Left),
-        ("EXPIRES", Right), ("PACKETS", Right), ("REPLIES", Right), ("EGRESS", Left), ("INGRESS", Left),
+        ("PROTO", Left),
+        ("SOURCE", Left),
+        ("DESTINATION", Left),
+        ("FROM", Left),
+        ("TO", Left),
+        ("STATE", Left),
+        ("EXPIRES", Right),
+        ("PACKETS", Right),
+        ("REPLIES", Right),
+        ("EGRESS", Left),
+        ("INGRESS", Left),
     ]);
     for row in rows {
         let [from, to] = &row.ports;
         let [egress, ingress] = row.sides.each_ref().map(side);
         table.row([
-            (&row.protocol).into(), row.source.into(), row.destination.into(), from.into(), to.into(),
-            (&row.state).into(), format!("{} s", row.expires_in_s).into(), Cell::count(row.counted[0].packets.into()),
-            Cell::count(row.counted[1].packets.into()), egress, ingress,
+            (&row.protocol).into(),
+            row.source.into(),
+            row.destination.into(),
+            from.into(),
+            to.into(),
+            (&row.state).into(),
+            format!("{} s", row.expires_in_s).into(),
+            Cell::count(row.counted[0].packets.into()),
+            Cell::count(row.counted[1].packets.into()),
+            egress,
+            ingress,
         ]);
     }
     table
@@ -155,14 +235,28 @@ fn side(side: &Option<SideText>) -> Cell {
 
 fn flows(rows: &[FlowRow]) -> Table {
     let mut table = Table::new(&[
-        ("PORT", Left), ("DIRECTION", Left), ("PROTO", Left), ("SOURCE", Left), ("DESTINATION", Left),
-        ("FLAGS", Right), ("PACKETS", Right), ("BYTES", Right), ("VERDICT", Left), ("REASON", Left),
+        ("PORT", Left),
+        ("DIRECTION", Left),
+        ("PROTO", Left),
+        ("SOURCE", Left),
+        ("DESTINATION", Left),
+        ("FLAGS", Right),
+        ("PACKETS", Right),
+        ("BYTES", Right),
+        ("VERDICT", Left),
+        ("REASON", Left),
     ]);
     for row in rows {
         table.row([
-            (&row.port).into(), (&row.direction).into(), (&row.protocol).into(), row.source.into(),
-            row.destination.into(), Cell::count(row.tcp_flag.into()), Cell::count(row.packets.into()),
-            Cell::count(row.bytes.into()), Cell::painted(Paint::of_verdict(row.filter == "ACCEPT"), &row.filter),
+            (&row.port).into(),
+            (&row.direction).into(),
+            (&row.protocol).into(),
+            row.source.into(),
+            row.destination.into(),
+            Cell::count(row.tcp_flag.into()),
+            Cell::count(row.packets.into()),
+            Cell::count(row.bytes.into()),
+            Cell::painted(Paint::of_verdict(row.filter == "ACCEPT"), &row.filter),
             (&row.reason).into(),
         ]);
     }
@@ -171,8 +265,15 @@ fn flows(rows: &[FlowRow]) -> Table {
 
 fn loggers(rows: &[LoggerRow]) -> Table {
     let mut table = Table::new(&[
-        ("LOGGER", Left), ("STATUS", Left), ("LAST INTERVAL", Left), ("FILES", Right), ("ROWS", Right),
-        ("WAITING", Right), ("ROWS LOST", Right), ("SKIPPED", Right), ("CAUSE", Left),
+        ("LOGGER", Left),
+        ("STATUS", Left),
+        ("LAST INTERVAL", Left),
+        ("FILES", Right),
+        ("ROWS", Right),
+        ("WAITING", Right),
+        ("ROWS LOST", Right),
+        ("SKIPPED", Right),
+        ("CAUSE", Left),
     ]);
     for row in rows {
         let paint = match row.status.as_str() {
@@ -186,42 +287,90 @@ fn loggers(rows: &[LoggerRow]) -> Table {
             (None, None) => String::new(),
         };
         table.row([
-            Cell::painted(Paint::Strong, &row.name), Cell::painted(paint, &row.status),
-            row.last_interval.map_or_else(|| "-".to_owned(), utc).into(), Cell::count(row.files), Cell::count(row.rows),
-            Cell::loss(row.waiting_files), Cell::loss(row.rows_lost), Cell::loss(row.skipped_packets), cause.into(),
+            Cell::painted(Paint::Strong, &row.name),
+            Cell::painted(paint, &row.status),
+            row.last_interval.map_or_else(|| "-".to_owned(), utc).into(),
+            Cell::count(row.files),
+            Cell::count(row.rows),
+            Cell::loss(row.waiting_files),
+            Cell::loss(row.rows_lost),
+            Cell::loss(row.skipped_packets),
+            cause.into(),
         ]);
     }
     table
 }
 
 fn drops(rows: &[DropRow]) -> Table {
-    let mut table = Table::new(&[("PORT", Left), ("REASON", Left), ("PACKETS", Right), ("MEANING", Left)]);
+    let mut table = Table::new(&[
+        ("PORT", Left),
+        ("REASON", Left),
+        ("PACKETS", Right),
+        ("MEANING", Left),
+    ]);
     for row in rows {
-        let paint = if row.is_verdict { Paint::Bad } else { Paint::Warn };
+        let paint = if row.is_verdict {
+            Paint::Bad
+        } else {
+            Paint::Warn
+        };
         table.row([
-            (&row.port).into(), Cell::painted(paint, &row.reason), row.packets.into(), (&row.meaning).into(),
+            (&row.port).into(),
+            Cell::painted(paint, &row.reason),
+            row.packets.into(),
+            (&row.meaning).into(),
         ]);
     }
     table
 }
 
-pub(crate) fn audit(rows: &[AuditRow]) -> Table {
+pub(super) fn audit(rows: &[AuditRow]) -> Table {
     let mut table = Table::new(&[
-        ("PORT", Left), ("HOLDS", Left), ("RX", Right), ("EGRESS ACCEPT", Right), ("EGRESS DROP", Right),
-        ("OFFERED", Right), ("INGRESS ACCEPT", Right), ("INGRESS DROP", Right), ("NOT RECORDED", Right),
-        ("SKIPPED", Right), ("HELD", Right), ("DELIVERED + LOST", Right), ("DIFFERENCE", Left),
+        ("PORT", Left),
+        ("HOLDS", Left),
+        ("RX", Right),
+        ("EGRESS ACCEPT", Right),
+        ("EGRESS DROP", Right),
+        ("OFFERED", Right),
+        ("INGRESS ACCEPT", Right),
+        ("INGRESS DROP", Right),
+        ("NOT RECORDED", Right),
+        ("SKIPPED", Right),
+        ("HELD", Right),
+        ("DELIVERED + LOST", Right),
+        ("DIFFERENCE", Left),
     ]);
     for row in rows {
-        let holds = if row.holds { Cell::painted(Paint::Good, "yes") } else { Cell::painted(Paint::Bad, "NO") };
-        let equations = [("rx", row.rx), ("offered", row.offered), ("delivered", row.delivered)];
-        let broken = equations.iter().filter(|(_, [counted, recorded])| counted != recorded);
-        let difference: Vec<String> =
-            broken.map(|(name, [counted, recorded])| format!("{name} {counted}, recorded {recorded}")).collect();
+        let holds = if row.holds {
+            Cell::painted(Paint::Good, "yes")
+        } else {
+            Cell::painted(Paint::Bad, "NO")
+        };
+        let equations = [
+            ("rx", row.rx),
+            ("offered", row.offered),
+            ("delivered", row.delivered),
+        ];
+        let broken = equations
+            .iter()
+            .filter(|(_, [counted, recorded])| counted != recorded);
+        let difference: Vec<String> = broken
+            .map(|(name, [counted, recorded])| format!("{name} {counted}, recorded {recorded}"))
+            .collect();
         table.row([
-            Cell::painted(Paint::Strong, &row.port), holds, Cell::count(row.rx[0]), Cell::count(row.egress_accept),
-            Cell::count(row.egress_drop), Cell::count(row.offered[0]), Cell::count(row.ingress_accept),
-            Cell::count(row.ingress_drop), Cell::count(row.not_recorded), Cell::loss(row.skipped),
-            Cell::count(row.held), Cell::count(row.delivered[0]), Cell::painted(Paint::Bad, difference.join("; ")),
+            Cell::painted(Paint::Strong, &row.port),
+            holds,
+            Cell::count(row.rx[0]),
+            Cell::count(row.egress_accept),
+            Cell::count(row.egress_drop),
+            Cell::count(row.offered[0]),
+            Cell::count(row.ingress_accept),
+            Cell::count(row.ingress_drop),
+            Cell::count(row.not_recorded),
+            Cell::loss(row.skipped),
+            Cell::count(row.held),
+            Cell::count(row.delivered[0]),
+            Cell::painted(Paint::Bad, difference.join("; ")),
         ]);
     }
     table
@@ -232,5 +381,9 @@ fn list<T: Display>(values: &[T], none: &str) -> String {
     if values.is_empty() {
         return none.to_owned();
     }
-    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    values
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -56,13 +56,18 @@ impl Style {
     pub fn of(stream: &impl IsTerminal) -> Self {
         let objects = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { colours: stream.is_terminal() && !objects && !dumb }
+        Self {
+            colours: stream.is_terminal() && !objects && !dumb,
+        }
     }
 
     /// `text` in its colour.
     #[must_use]
     pub fn paint<T: fmt::Display>(self, paint: Paint, text: T) -> Painted<T> {
-        Painted { code: paint.code().filter(|_| self.colours), text }
+        Painted {
+            code: paint.code().filter(|_| self.colours),
+            text,
+        }
     }
 }
 
@@ -94,13 +99,19 @@ mod tests {
     fn only_a_style_with_colours_adds_to_the_text() {
         assert_eq!(Style::PLAIN.paint(Paint::Bad, "DROP").to_string(), "DROP");
         let style = Style { colours: true };
-        assert_eq!(style.paint(Paint::Bad, "DROP").to_string(), "\x1b[31mDROP\x1b[0m");
+        assert_eq!(
+            style.paint(Paint::Bad, "DROP").to_string(),
+            "\x1b[31mDROP\x1b[0m"
+        );
         assert_eq!(style.paint(Paint::Plain, "x").to_string(), "x");
     }
 
     #[test]
     fn padding_goes_to_the_text_and_not_to_the_colour() {
         let style = Style { colours: true };
-        assert_eq!(format!("{:<6}|", style.paint(Paint::Good, "up")), "\x1b[32mup    \x1b[0m|");
+        assert_eq!(
+            format!("{:<6}|", style.paint(Paint::Good, "up")),
+            "\x1b[32mup    \x1b[0m|"
+        );
     }
 }

@@ -26,19 +26,36 @@ impl Cell {
     /// A value with a colour.
     #[must_use]
     pub fn painted(paint: Paint, text: impl ToString) -> Self {
-        Self { text: one_line(text.to_string()), paint }
+        Self {
+            text: one_line(text.to_string()),
+            paint,
+        }
     }
 
     /// A counter: nothing is worth no attention.
     #[must_use]
     pub fn count(number: u64) -> Self {
-        Self::painted(if number == 0 { Paint::Faint } else { Paint::Plain }, number)
+        Self::painted(
+            if number == 0 {
+                Paint::Faint
+            } else {
+                Paint::Plain
+            },
+            number,
+        )
     }
 
     /// A counter of what should not happen.
     #[must_use]
     pub fn loss(number: u64) -> Self {
-        Self::painted(if number == 0 { Paint::Faint } else { Paint::Warn }, number)
+        Self::painted(
+            if number == 0 {
+                Paint::Faint
+            } else {
+                Paint::Warn
+            },
+            number,
+        )
     }
 }
 
@@ -68,7 +85,10 @@ impl Table {
     /// A table without rows.
     #[must_use]
     pub fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self {
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row: a cell per column. Missing ones are empty, superfluous ones are not shown.
@@ -87,8 +107,11 @@ impl Table {
             return Ok(());
         }
         let widths = self.widths();
-        let heading: Vec<Cell> =
-            self.columns.iter().map(|(title, _)| Cell::painted(Paint::Strong, title)).collect();
+        let heading: Vec<Cell> = self
+            .columns
+            .iter()
+            .map(|(title, _)| Cell::painted(Paint::Strong, title))
+            .collect();
         for row in std::iter::once(&heading).chain(&self.rows) {
             self.write_row(out, style, row, &widths)?;
         }
@@ -96,7 +119,11 @@ impl Table {
     }
 
     fn widths(&self) -> Vec<usize> {
-        let mut widths: Vec<usize> = self.columns.iter().map(|(title, _)| title.chars().count()).collect();
+        let mut widths: Vec<usize> = self
+            .columns
+            .iter()
+            .map(|(title, _)| title.chars().count())
+            .collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.text.chars().count());
@@ -105,8 +132,17 @@ impl Table {
         widths
     }
 
-    fn write_row(&self, out: &mut dyn io::Write, style: Style, row: &[Cell], widths: &[usize]) -> io::Result<()> {
-        let last = row.iter().rposition(|cell| !cell.text.is_empty()).unwrap_or(0);
+    fn write_row(
+        &self,
+        out: &mut dyn io::Write,
+        style: Style,
+        row: &[Cell],
+        widths: &[usize],
+    ) -> io::Result<()> {
+        let last = row
+            .iter()
+            .rposition(|cell| !cell.text.is_empty())
+            .unwrap_or(0);
         for (place, (cell, &width)) in row.iter().zip(widths).enumerate().take(last + 1) {
             let gap = if place == 0 { "" } else { GAP };
             let painted = style.paint(cell.paint, &cell.text);
@@ -133,10 +169,17 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_value_and_lines_end_without_blanks() {
-        let mut table = Table::new(&[("PORT", Align::Left), ("RX", Align::Right), ("STATE", Align::Left)]);
+        let mut table = Table::new(&[
+            ("PORT", Align::Left),
+            ("RX", Align::Right),
+            ("STATE", Align::Left),
+        ]);
         table.row(["vm1".into(), Cell::count(7), "up".into()]);
         table.row(["bastion".into(), Cell::count(12345), "".into()]);
-        assert_eq!(text(&table), "PORT        RX  STATE\nvm1          7  up\nbastion  12345\n");
+        assert_eq!(
+            text(&table),
+            "PORT        RX  STATE\nvm1          7  up\nbastion  12345\n"
+        );
     }
 
     #[test]

@@ -55,12 +55,5 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Read { source, .. } => Some(source),
-            Self::Syntax { error, .. } => Some(error),
-            Self::Meaning { .. } => None,
-        }
-    }
-}
+// Without sources: the text above says already what the cause says.
+impl std::error::Error for ConfigError {}

@@ -3,16 +3,17 @@
 //! The switch's lock is held for at most 20 µs at a time: tables are read in slices of [`SLOTS`], ports
 //! in slices of [`PORTS`], and every word is made after the lock is let go.
 
+use super::record::LogRow;
 use super::request::{Request, Select};
 use super::rows::{
-    ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply, SideText,
+    ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply,
+    SideText,
 };
-use super::record::LogRow;
 use super::rules::{RuleBook, rule_words};
 use crate::config::{Plan, Role};
 use crate::run::Shared;
 use crate::switch::{ConnectionView, FlowView, Port, PortCounters};
-use crate::trace::{self, Question};
+use crate::trace::{self, Question, Trace, TraceError};
 use packet::{FiveTuple, Reason};
 use secgroup::{PortId, protocol_name};
 use std::collections::HashMap;
@@ -45,8 +46,12 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
         Request::Flows(select) => Reply::Flows(flows(shared, &plan, select)),
         Request::Loggers => Reply::Loggers(loggers(shared)),
         Request::Drops(select) => Reply::Drops(drops(shared, &plan, select)),
-        Request::Audit => Reply::Audit(Listing::all(shared.audit().ports.into_iter().map(Into::into).collect())),
-        Request::Trace { port, packet } => Reply::Trace(trace(shared, &plan, port, packet)?),
+        Request::Audit => Reply::Audit(Listing::all(
+            shared.audit().ports.into_iter().map(Into::into).collect(),
+        )),
+        Request::Trace { port, packet } => {
+            Reply::Trace(trace(shared, port, packet).map_err(|error| error.to_string())?)
+        }
         Request::Follow => return Err("`follow` is a stream".to_owned()),
     })
 }
@@ -54,17 +59,26 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
 /// One live record.
 pub(super) fn record(shared: &Shared, logger: &str, record: &flowlog::Record) -> LogRow {
     let mut row = LogRow::of(logger, record);
-    let rule = record.flow.and_then(|flow| secgroup::RuleRef::new(flow.rule));
+    let rule = record
+        .flow
+        .and_then(|flow| secgroup::RuleRef::new(flow.rule));
     let identity = rule.and_then(|rule| shared.rules.read().lookup(rule));
-    let id = identity.map_or(serde_json::Value::Null, |identity| identity.rule.to_string().into());
+    let id = identity.map_or(serde_json::Value::Null, |identity| {
+        identity.rule.to_string().into()
+    });
     row.push("rule_id", id);
     row
 }
 
 fn check_port(plan: &Plan, select: &Select) -> Result<(), String> {
-    let known = plan.ports.iter().any(|port| select.takes_port(&port.name, port.id));
+    let known = plan
+        .ports
+        .iter()
+        .any(|port| select.takes_port(&port.name, port.id));
     match &select.port {
-        Some(port) if !known => Err(format!("there is no port `{port}`; `vswitch show ports` lists them")),
+        Some(port) if !known => Err(format!(
+            "there is no port `{port}`; `vswitch show ports` lists them"
+        )),
         _ => Ok(()),
     }
 }
@@ -84,28 +98,42 @@ fn port_views(shared: &Shared) -> Vec<PortView> {
     let mut views = Vec::with_capacity(numbers.len());
     for slice in numbers.chunks(PORTS) {
         let switch = shared.switch.lock();
-        views.extend(slice.iter().filter_map(|&number| switch.port(number)).map(|port| PortView {
-            number: port.number(),
-            id: port.config.id,
-            up: port.up,
-            connections: [port.connections, port.connections_max],
-            counters: Box::new(port.counters),
-        }));
+        views.extend(
+            slice
+                .iter()
+                .filter_map(|&number| switch.port(number))
+                .map(|port| PortView {
+                    number: port.number(),
+                    id: port.config.id,
+                    up: port.up,
+                    connections: [port.connections, port.connections_max],
+                    counters: Box::new(port.counters),
+                }),
+        );
     }
     views
 }
 
 fn ports(shared: &Shared, plan: &Plan, select: &Select) -> Listing<PortRow> {
-    let views: HashMap<_, _> = port_views(shared).into_iter().map(|view| (view.id, view)).collect();
+    let views: HashMap<_, _> = port_views(shared)
+        .into_iter()
+        .map(|view| (view.id, view))
+        .collect();
     let wanted = plan.ports.iter().filter(|port| {
-        select.takes_port(&port.name, port.id) && select.takes_address(port.fixed_ips.iter().copied())
+        select.takes_port(&port.name, port.id)
+            && select.takes_address(port.fixed_ips.iter().copied())
     });
     let rows = wanted.filter_map(|port| {
         let view = views.get(&port.id)?;
         let counters = &view.counters;
         let subnet = plan.subnets.get(port.subnet)?;
         let uplink = port.role == Role::Uplink;
-        let group = |id: &uuid::Uuid| plan.groups.iter().find(|group| group.id == *id).map(|group| group.name.clone());
+        let group = |id: &uuid::Uuid| {
+            plan.groups
+                .iter()
+                .find(|group| group.id == *id)
+                .map(|group| group.name.clone())
+        };
         Some(PortRow {
             name: port.name.clone(),
             id: port.id,
@@ -113,7 +141,11 @@ fn ports(shared: &Shared, plan: &Plan, select: &Select) -> Listing<PortRow> {
             subnet: subnet.name.clone(),
             uplink,
             mac: port.mac.to_string(),
-            addresses: if uplink { subnet.gateway_ips.clone() } else { port.fixed_ips.clone() },
+            addresses: if uplink {
+                subnet.gateway_ips.clone()
+            } else {
+                port.fixed_ips.clone()
+            },
             security_groups: port.groups.iter().filter_map(group).collect(),
             up: view.up,
             rx: counters.rx,
@@ -140,7 +172,11 @@ fn fdb(shared: &Shared, plan: &Plan, select: &Select) -> Listing<FdbRow> {
     let mut rows: Vec<FdbRow> = entries
         .into_iter()
         .map(|(segment, mac, place)| FdbRow {
-            subnet: plan.subnets.get(usize::from(segment)).map(|subnet| subnet.name.clone()).unwrap_or_default(),
+            subnet: plan
+                .subnets
+                .get(usize::from(segment))
+                .map(|subnet| subnet.name.clone())
+                .unwrap_or_default(),
             mac: mac.to_string(),
             port: names.get(place.port),
             heard_ms_ago: place.heard_ms.map(|heard| now_ms.wrapping_sub(heard)),
@@ -149,7 +185,8 @@ fn fdb(shared: &Shared, plan: &Plan, select: &Select) -> Listing<FdbRow> {
     let wanted = |row: &FdbRow| {
         let port = plan.ports.iter().find(|port| port.name == row.port);
         port.is_none_or(|port| {
-            select.takes_port(&port.name, port.id) && select.takes_address(port.fixed_ips.iter().copied())
+            select.takes_port(&port.name, port.id)
+                && select.takes_address(port.fixed_ips.iter().copied())
         })
     };
     rows.retain(wanted);
@@ -173,7 +210,11 @@ fn groups(plan: &Plan, select: &Select) -> Listing<GroupRow> {
             id: group.id,
             stateful: group.stateful,
             members,
-            rules: group.rules.iter().map(|rule| rule_words(plan, rule)).collect(),
+            rules: group
+                .rules
+                .iter()
+                .map(|rule| rule_words(plan, rule))
+                .collect(),
         })
     });
     Listing::limited(rows.take(select.limit() + 1).collect(), select.limit())
@@ -189,7 +230,11 @@ fn connections(shared: &Shared, plan: &Plan, select: &Select) -> Listing<Connect
         let now_ms = shared.clock.now().ms;
         shared.switch.lock().connections_in(slots, now_ms, out)
     });
-    let numbers = views.iter().flat_map(|view| view.sides).flatten().map(|(_, rule)| rule);
+    let numbers = views
+        .iter()
+        .flat_map(|view| view.sides)
+        .flatten()
+        .map(|(_, rule)| rule);
     let book = RuleBook::of(plan, &shared.rules.read(), numbers);
     let rows = views.into_iter().map(|view| {
         let (source, destination) = ends(&view.tuple);
@@ -206,7 +251,9 @@ fn connections(shared: &Shared, plan: &Plan, select: &Select) -> Listing<Connect
                     rule: book.words(rule).map(str::to_owned),
                 })
             }),
-            counted: view.counted.map(|(packets, bytes)| Counted { packets, bytes }),
+            counted: view
+                .counted
+                .map(|(packets, bytes)| Counted { packets, bytes }),
         }
     });
     Listing::limited(rows.collect(), select.limit())
@@ -215,9 +262,12 @@ fn connections(shared: &Shared, plan: &Plan, select: &Select) -> Listing<Connect
 fn flows(shared: &Shared, _plan: &Plan, select: &Select) -> Listing<FlowRow> {
     let names = Names::of(shared);
     let wanted = |view: &FlowView| {
-        names.is(view.port, select) && select.takes_address([view.tuple.src, view.tuple.dst].into_iter())
+        names.is(view.port, select)
+            && select.takes_address([view.tuple.src, view.tuple.dst].into_iter())
     };
-    let views = in_slices(select.limit(), wanted, |slots, out| shared.switch.lock().flows_in(slots, out));
+    let views = in_slices(select.limit(), wanted, |slots, out| {
+        shared.switch.lock().flows_in(slots, out)
+    });
     let rows = views.into_iter().map(|view| {
         let (source, destination) = ends(&view.tuple);
         FlowRow {
@@ -282,32 +332,62 @@ fn drops(shared: &Shared, plan: &Plan, select: &Select) -> Listing<DropRow> {
     let mut rows = Vec::new();
     let names = Names::of(shared);
     for view in port_views(shared) {
-        let addresses = plan.ports.iter().filter(|port| port.id == view.id).flat_map(|port| port.fixed_ips.iter().copied());
+        let addresses = plan
+            .ports
+            .iter()
+            .filter(|port| port.id == view.id)
+            .flat_map(|port| port.fixed_ips.iter().copied());
         if !names.is(view.number, select) || !select.takes_address(addresses) {
             continue;
         }
         let mut row = |reason: &str, is_verdict, packets, meaning: &str| {
             if packets > 0 {
                 let port = names.get(view.number);
-                rows.push(DropRow { port, reason: reason.to_owned(), is_verdict, packets, meaning: meaning.to_owned() });
+                rows.push(DropRow {
+                    port,
+                    reason: reason.to_owned(),
+                    is_verdict,
+                    packets,
+                    meaning: meaning.to_owned(),
+                });
             }
         };
         let counters = &view.counters;
         for (&reason, &packets) in Reason::ALL.iter().zip(&counters.refused) {
-            row(reason.as_str(), true, packets, trace::meaning(reason).meaning);
+            row(
+                reason.as_str(),
+                true,
+                packets,
+                trace::meaning(reason).meaning,
+            );
         }
-        row("tx_lost", false, counters.tx_lost, "accepted, but the guest's queue was full or its port down");
-        row("no_port", false, counters.no_port, "accepted at the sender, but no port has the destination");
+        row(
+            "tx_lost",
+            false,
+            counters.tx_lost,
+            "accepted, but the guest's queue was full or its port down",
+        );
+        row(
+            "no_port",
+            false,
+            counters.no_port,
+            "accepted at the sender, but no port has the destination",
+        );
     }
     Listing::limited(rows, select.limit())
 }
 
-fn trace(shared: &Shared, plan: &Plan, port: &str, packet: &str) -> Result<trace::Trace, String> {
-    let question = Question::new(plan, port, packet).map_err(|error| error.to_string())?;
+/// What would happen to a packet in the running switch.
+///
+/// # Errors
+/// [`TraceError`].
+pub fn trace(shared: &Shared, port: &str, packet: &str) -> Result<Trace, TraceError> {
+    let plan = Arc::clone(&*shared.plan.read());
+    let question = Question::new(&plan, port, packet)?;
     let now = shared.clock.now();
-    let answer = question.ask(plan, &shared.switch.lock(), now).map_err(|error| error.to_string())?;
-    let book = RuleBook::of(plan, &shared.rules.read(), answer.rules());
-    Ok(answer.told(&question, plan, &book))
+    let answer = question.ask(&plan, &shared.switch.lock(), now)?;
+    let book = RuleBook::of(&plan, &shared.rules.read(), answer.rules());
+    Ok(answer.told(&question, &plan, &book))
 }
 
 /// Ports by number.
@@ -319,7 +399,9 @@ impl Names {
     }
 
     fn get(&self, port: PortId) -> String {
-        self.0.get(&port.0).map_or_else(|| port.to_string(), |info| info.name.clone())
+        self.0
+            .get(&port.0)
+            .map_or_else(|| port.to_string(), |info| info.name.clone())
     }
 
     fn is(&self, port: PortId, select: &Select) -> bool {
@@ -332,7 +414,10 @@ impl Names {
 
 fn ends(tuple: &FiveTuple) -> (SocketAddr, SocketAddr) {
     let end = |address: IpAddr, port| SocketAddr::new(address, port);
-    (end(tuple.src, tuple.src_port), end(tuple.dst, tuple.dst_port))
+    (
+        end(tuple.src, tuple.src_port),
+        end(tuple.dst, tuple.dst_port),
+    )
 }
 
 fn protocol_words(protocol: u8) -> String {

@@ -8,10 +8,10 @@
 //!
 //! JSON, so that `socat` and a script do as well as this program. The socket's mode, 0660, says who may
 //! ask. Each client has a thread of its own and deadlines, so that one that is slow or hostile hangs
-//! nobody; the switch's lock is taken in slices ([`answer`]), so that none slows a packet.
+//! nobody; the switch's lock is taken in slices (`answer.rs`), so that none slows a packet.
 //!
 //! **Limits**: [`CLIENTS_MAX`], [`FOLLOWERS_MAX`], [`REQUEST_BYTES_MAX`], [`LIMIT_MAX`] and the times in
-//! [`server`]. **Failure**: a request that cannot be answered is answered by an error line; a client
+//! `server.rs`. **Failure**: a request that cannot be answered is answered by an error line; a client
 //! that breaks the rules is disconnected.
 
 mod answer;
@@ -23,12 +23,14 @@ mod server;
 mod session;
 mod socket;
 
+pub use answer::trace;
 pub use record::LogRow;
 pub use request::{LIMIT_DEFAULT, LIMIT_MAX, Request, Select};
 pub use rows::{
-    AuditRow, ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply, SideText,
+    AuditRow, ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow,
+    PortRow, Reply, SideText,
 };
-pub use rules::RuleBook;
+pub use rules::{RuleBook, rule_words};
 pub use server::{CLIENTS_MAX, FOLLOWERS_MAX, REQUEST_BYTES_MAX, Server};
 pub use session::{Session, SessionError, ask};
 pub use socket::SocketError;

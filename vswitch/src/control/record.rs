@@ -25,12 +25,20 @@ impl LogRow {
         for &field in Field::ALL {
             text.clear();
             field.write(record, &mut text);
-            row.push(field.name(), value(field.kind(), &String::from_utf8_lossy(&text)));
+            row.push(
+                field.name(),
+                value(field.kind(), &String::from_utf8_lossy(&text)),
+            );
         }
         row.push("logger", logger.into());
         row.push("interface_name", record.port.name.as_str().into());
         row.push("instance_name", record.port.instance.as_str().into());
-        row.push("reason", record.flow.map_or(Value::Null, |flow| flow.verdict.why().into()));
+        row.push(
+            "reason",
+            record
+                .flow
+                .map_or(Value::Null, |flow| flow.verdict.why().into()),
+        );
         row
     }
 
@@ -103,7 +111,11 @@ impl From<&Row> for LogRow {
             Read::Word(word) => word.as_ref().into(),
         };
         let cells = row.fields().iter().zip(row.values());
-        Self { cells: cells.map(|(field, read)| (field.name().into(), value(read))).collect() }
+        Self {
+            cells: cells
+                .map(|(field, read)| (field.name().into(), value(read)))
+                .collect(),
+        }
     }
 }
 
@@ -149,7 +161,10 @@ mod tests {
     #[test]
     fn a_record_keeps_its_fields_and_their_order_through_its_line() {
         let record = Record {
-            port: Arc::new(PortInfo { name: "vm1".into(), ..PortInfo::default() }),
+            port: Arc::new(PortInfo {
+                name: "vm1".into(),
+                ..PortInfo::default()
+            }),
             first_ns: 5_000_000_000,
             last_ns: 6_000_000_000,
             flow: Some(Flow {
@@ -173,8 +188,18 @@ mod tests {
             status: Status::Ok,
         };
         let row = LogRow::of("everything", &record);
-        assert_eq!((row.number("packets"), row.text("reason"), row.text("filter")), (Some(3), Some("default_deny"), Some("DROP")));
-        assert_eq!((row.text("interface_name"), row.get("region")), (Some("vm1"), None));
+        assert_eq!(
+            (
+                row.number("packets"),
+                row.text("reason"),
+                row.text("filter")
+            ),
+            (Some(3), Some("default_deny"), Some("DROP"))
+        );
+        assert_eq!(
+            (row.text("interface_name"), row.get("region")),
+            (Some("vm1"), None)
+        );
         let again: LogRow = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
         assert_eq!(again, row);
         assert_eq!(again.names().next(), Some("timestamp_start"));

@@ -56,7 +56,11 @@ pub struct Select {
 
 impl Default for Select {
     fn default() -> Self {
-        Self { port: None, address: None, limit: LIMIT_DEFAULT }
+        Self {
+            port: None,
+            address: None,
+            limit: LIMIT_DEFAULT,
+        }
     }
 }
 
@@ -70,12 +74,15 @@ impl Select {
     /// Whether a port of this name and id is wanted.
     #[must_use]
     pub fn takes_port(&self, name: &str, id: impl std::fmt::Display) -> bool {
-        self.port.as_deref().is_none_or(|port| port == name || port == id.to_string())
+        self.port
+            .as_deref()
+            .is_none_or(|port| port == name || port == id.to_string())
     }
 
     /// Whether one of these addresses is wanted.
     pub fn takes_address(&self, mut addresses: impl Iterator<Item = std::net::IpAddr>) -> bool {
-        self.address.is_none_or(|prefix| addresses.any(|address| prefix.contains(&address)))
+        self.address
+            .is_none_or(|prefix| addresses.any(|address| prefix.contains(&address)))
     }
 }
 
@@ -85,27 +92,53 @@ mod tests {
 
     #[test]
     fn requests_round_trip_through_their_line() {
-        let select = Select { port: Some("vm1".into()), address: Some("10.0.0.0/8".parse().unwrap()), limit: 7 };
+        let select = Select {
+            port: Some("vm1".into()),
+            address: Some("10.0.0.0/8".parse().unwrap()),
+            limit: 7,
+        };
         let requests = [
             Request::Ports(Select::default()),
             Request::Connections(select),
             Request::Audit,
-            Request::Trace { port: "vm1".into(), packet: "tcp 1.2.3.4:5 > 1.2.3.5:6 syn".into() },
+            Request::Trace {
+                port: "vm1".into(),
+                packet: "tcp 1.2.3.4:5 > 1.2.3.5:6 syn".into(),
+            },
             Request::Follow,
         ];
         for request in requests {
             let line = serde_json::to_string(&request).unwrap();
             assert!(!line.contains('\n'));
-            assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request, "{line}");
+            assert_eq!(
+                serde_json::from_str::<Request>(&line).unwrap(),
+                request,
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn what_a_person_would_type_is_understood() {
         let request: Request = serde_json::from_str(r#"{"flows":{"port":"vm1"}}"#).unwrap();
-        assert_eq!(request, Request::Flows(Select { port: Some("vm1".into()), ..Select::default() }));
-        assert_eq!(serde_json::from_str::<Request>(r#""loggers""#).unwrap(), Request::Loggers);
-        for wrong in [r#"{"flows":{"prot":"vm1"}}"#, r#""flow""#, "{}", "[]", "{\"trace\":{}}"] {
+        assert_eq!(
+            request,
+            Request::Flows(Select {
+                port: Some("vm1".into()),
+                ..Select::default()
+            })
+        );
+        assert_eq!(
+            serde_json::from_str::<Request>(r#""loggers""#).unwrap(),
+            Request::Loggers
+        );
+        for wrong in [
+            r#"{"flows":{"prot":"vm1"}}"#,
+            r#""flow""#,
+            "{}",
+            "[]",
+            "{\"trace\":{}}",
+        ] {
             assert!(serde_json::from_str::<Request>(wrong).is_err(), "{wrong}");
         }
     }

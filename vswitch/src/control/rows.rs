@@ -56,7 +56,10 @@ impl<T> Listing<T> {
 
 /// A port. Packets are wire packets, bytes those of IP; rx and tx are seen from the switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names are the configuration's and the counters'")]
+#[expect(
+    missing_docs,
+    reason = "the names are the configuration's and the counters'"
+)]
 pub struct PortRow {
     pub name: String,
     pub id: Uuid,
@@ -290,21 +293,43 @@ mod tests {
             ports: ["a".into(), "b".into()],
             state: "established".into(),
             expires_in_s: 9,
-            sides: [Some(SideText { verdict: "ACCEPT(rule)".into(), rule: Some("egress IPv4 any to any".into()) }), None],
-            counted: [Counted { packets: 1, bytes: 40 }; 2],
+            sides: [
+                Some(SideText {
+                    verdict: "ACCEPT(rule)".into(),
+                    rule: Some("egress IPv4 any to any".into()),
+                }),
+                None,
+            ],
+            counted: [Counted {
+                packets: 1,
+                bytes: 40,
+            }; 2],
         };
-        let replies =
-            [Reply::Connections(Listing::limited(vec![row.clone(), row], 1)), Reply::Missed(3), Reply::Error("no".into())];
+        let replies = [
+            Reply::Connections(Listing::limited(vec![row.clone(), row], 1)),
+            Reply::Missed(3),
+            Reply::Error("no".into()),
+        ];
         for reply in replies {
             let line = serde_json::to_string(&reply).unwrap();
             assert!(!line.contains('\n'));
-            assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply, "{line}");
+            assert_eq!(
+                serde_json::from_str::<Reply>(&line).unwrap(),
+                reply,
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn a_listing_says_when_it_was_cut() {
         assert_eq!(Listing::limited(vec![1, 2], 2), Listing::all(vec![1, 2]));
-        assert_eq!(Listing::limited(vec![1, 2, 3], 2), Listing { rows: vec![1, 2], more: true });
+        assert_eq!(
+            Listing::limited(vec![1, 2, 3], 2),
+            Listing {
+                rows: vec![1, 2],
+                more: true
+            }
+        );
     }
 }

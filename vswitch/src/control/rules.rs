@@ -20,7 +20,11 @@ impl RuleBook {
             }
         }
         let index = index(plan, !book.is_empty());
-        Self(book.into_iter().map(|(number, identity)| (number, words(plan, &index, identity))).collect())
+        Self(
+            book.into_iter()
+                .map(|(number, identity)| (number, words(plan, &index, identity)))
+                .collect(),
+        )
     }
 
     /// A rule's words; `None` for no rule.
@@ -34,7 +38,14 @@ type Index<'a> = HashMap<(Uuid, Uuid), (&'a Group, &'a Rule)>;
 
 fn index(plan: &Plan, wanted: bool) -> Index<'_> {
     let groups = plan.groups.iter().filter(|_| wanted);
-    groups.flat_map(|group| group.rules.iter().map(move |rule| ((group.id, rule.id), (group, rule)))).collect()
+    groups
+        .flat_map(|group| {
+            group
+                .rules
+                .iter()
+                .map(move |rule| ((group.id, rule.id), (group, rule)))
+        })
+        .collect()
 }
 
 fn words(plan: &Plan, index: &Index<'_>, identity: RuleIdentity) -> String {
@@ -46,13 +57,19 @@ fn words(plan: &Plan, index: &Index<'_>, identity: RuleIdentity) -> String {
 
 /// A rule's canonical text, with the names of groups in place of their UUIDs.
 #[must_use]
-pub(super) fn rule_words(plan: &Plan, rule: &Rule) -> String {
+pub fn rule_words(plan: &Plan, rule: &Rule) -> String {
     let text = rule.to_string();
     let name = match &rule.remote {
-        Remote::Group(id) => plan.groups.iter().find(|group| group.id == *id).map(|group| (id, &group.name)),
-        Remote::AddressGroup(id) => {
-            plan.address_groups.iter().find(|group| group.id == *id).map(|group| (id, &group.name))
-        }
+        Remote::Group(id) => plan
+            .groups
+            .iter()
+            .find(|group| group.id == *id)
+            .map(|group| (id, &group.name)),
+        Remote::AddressGroup(id) => plan
+            .address_groups
+            .iter()
+            .find(|group| group.id == *id)
+            .map(|group| (id, &group.name)),
         Remote::Any | Remote::Prefix(_) => None,
     };
     match name {

@@ -58,16 +58,27 @@ impl Server {
     /// # Errors
     /// [`SocketError`] where another daemon listens, or the system refuses.
     pub fn start(path: &Path, shared: Arc<Shared>) -> Result<Self, SocketError> {
-        let failed = |source| SocketError::System { path: path.to_owned(), source };
+        let failed = |source| SocketError::System {
+            path: path.to_owned(),
+            source,
+        };
         let (file, listener) = SocketFile::listen(path)?;
         let listener = Arc::new(listener);
         let clients = Arc::new(Clients::default());
         let accepting = {
             let (listener, clients) = (Arc::clone(&listener), Arc::clone(&clients));
             let accept = move || accept(&listener, &clients, &shared);
-            thread::Builder::new().name("control".to_owned()).spawn(accept).map_err(failed)?
+            thread::Builder::new()
+                .name("control".to_owned())
+                .spawn(accept)
+                .map_err(failed)?
         };
-        Ok(Self { listener, clients, accepting: Some(accepting), _file: file })
+        Ok(Self {
+            listener,
+            clients,
+            accepting: Some(accepting),
+            _file: file,
+        })
     }
 }
 
@@ -79,7 +90,13 @@ impl Drop for Server {
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
-        let clients: Vec<Client> = self.clients.live.lock().drain().map(|(_, client)| client).collect();
+        let clients: Vec<Client> = self
+            .clients
+            .live
+            .lock()
+            .drain()
+            .map(|(_, client)| client)
+            .collect();
         for client in &clients {
             let _ = client.stream.shutdown(Shutdown::Both);
         }
@@ -118,25 +135,37 @@ fn accept(listener: &UnixListener, clients: &Arc<Clients>, shared: &Arc<Shared>)
 }
 
 /// Gives a client its thread.
-fn serve(stream: UnixStream, number: usize, clients: &Arc<Clients>, shared: &Arc<Shared>) -> io::Result<()> {
+fn serve(
+    stream: UnixStream,
+    number: usize,
+    clients: &Arc<Clients>,
+    shared: &Arc<Shared>,
+) -> io::Result<()> {
     // Held until the thread is in the list, so that it cannot take itself out before.
     let mut live = clients.live.lock();
     stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
     if live.len() >= CLIENTS_MAX {
-        let text = format!("{CLIENTS_MAX} clients are connected already; try again when one has gone");
+        let text =
+            format!("{CLIENTS_MAX} clients are connected already; try again when one has gone");
         // A socket just accepted takes a line at once.
         let _ = reply(&mut &stream, &Reply::Error(text));
         return Ok(());
     }
     let thread = {
-        let (stream, clients, shared) = (stream.try_clone()?, Arc::clone(clients), Arc::clone(shared));
+        let (stream, clients, shared) =
+            (stream.try_clone()?, Arc::clone(clients), Arc::clone(shared));
         let converse = move || {
-            let _leaves = Leaves { clients: Arc::clone(&clients), number };
+            let _leaves = Leaves {
+                clients: Arc::clone(&clients),
+                number,
+            };
             if let Err(error) = converse(&stream, &clients, &shared) {
                 tracing::debug!(%error, "a control client went early");
             }
         };
-        thread::Builder::new().name("control client".to_owned()).spawn(converse)?
+        thread::Builder::new()
+            .name("control client".to_owned())
+            .spawn(converse)?
     };
     live.insert(number, Client { stream, thread });
     Ok(())
@@ -177,23 +206,33 @@ fn read_request(mut stream: &UnixStream, timeout: Duration) -> io::Result<Result
             break end;
         }
         if line.len() > REQUEST_BYTES_MAX {
-            return Ok(Err(format!("the request is longer than {REQUEST_BYTES_MAX} bytes")));
+            return Ok(Err(format!(
+                "the request is longer than {REQUEST_BYTES_MAX} bytes"
+            )));
         }
         // For the line as a whole: a byte now and then does not keep the place.
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Ok(Err(format!("no request came within {} s", timeout.as_secs())));
+            return Ok(Err(format!(
+                "no request came within {} s",
+                timeout.as_secs()
+            )));
         }
         stream.set_read_timeout(Some(left))?;
         match stream.read(&mut room) {
             Ok(0) if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(0) => break line.len(),
             Ok(read) => line.extend_from_slice(&room[..read]),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
             Err(error) => return Err(error),
         }
     };
-    Ok(serde_json::from_slice(&line[..end]).map_err(|error| format!("the request is not understood: {error}")))
+    Ok(serde_json::from_slice(&line[..end])
+        .map_err(|error| format!("the request is not understood: {error}")))
 }
 
 fn reply(stream: &mut impl Write, reply: &Reply) -> io::Result<()> {
@@ -206,11 +245,15 @@ fn reply(stream: &mut impl Write, reply: &Reply) -> io::Result<()> {
 /// Streams the records of closed intervals until the client goes or the daemon stops.
 fn follow(mut stream: &UnixStream, clients: &Clients, shared: &Shared) -> io::Result<()> {
     let Some(_place) = Place::take(&clients.followers) else {
-        let text = format!("{FOLLOWERS_MAX} clients follow the log already; try again when one has gone");
+        let text =
+            format!("{FOLLOWERS_MAX} clients follow the log already; try again when one has gone");
         return reply(&mut stream, &Reply::Error(text));
     };
     let Some(intervals) = shared.tail.subscribe() else {
-        return reply(&mut stream, &Reply::Error("too many follow the log already".to_owned()));
+        return reply(
+            &mut stream,
+            &Reply::Error("too many follow the log already".to_owned()),
+        );
     };
     stream.set_write_timeout(Some(FOLLOW_TIMEOUT))?;
     let mut missed = shared.tail.lost();
@@ -260,7 +303,9 @@ impl Drop for Place<'_> {
 fn has_gone(stream: &UnixStream) -> bool {
     let mut polled = [PollFd::new(stream, PollFlags::RDHUP)];
     let _ = rustix::event::poll(&mut polled, Some(&rustix::event::Timespec::default()));
-    polled[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
+    polled[0]
+        .revents()
+        .intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
 }
 
 #[cfg(test)]
@@ -280,14 +325,27 @@ mod tests {
         let (mut client, daemon) = UnixStream::pair().unwrap();
         client.write_all(b"\"loggers\"").unwrap();
         drop(client);
-        assert_eq!(read_request(&daemon, REQUEST_TIMEOUT).unwrap(), Ok(Request::Loggers));
+        assert_eq!(
+            read_request(&daemon, REQUEST_TIMEOUT).unwrap(),
+            Ok(Request::Loggers)
+        );
     }
 
     #[test]
     fn what_is_no_request_is_told_so_and_silence_ends() {
-        assert!(asked(b"GET / HTTP/1.1\r\n").unwrap().unwrap_err().contains("not understood"));
+        assert!(
+            asked(b"GET / HTTP/1.1\r\n")
+                .unwrap()
+                .unwrap_err()
+                .contains("not understood")
+        );
         assert!(asked(b"\xff\xfe\n").unwrap().is_err());
-        assert!(asked(b"\"audit").unwrap().unwrap_err().contains("no request came"));
+        assert!(
+            asked(b"\"audit")
+                .unwrap()
+                .unwrap_err()
+                .contains("no request came")
+        );
         let long = vec![b'x'; REQUEST_BYTES_MAX + 2048];
         assert!(asked(&long).unwrap().unwrap_err().contains("longer than"));
     }

@@ -45,12 +45,17 @@ impl Session {
     pub fn ask(socket: &Path, request: &Request) -> Result<Self, SessionError> {
         let mut stream = UnixStream::connect(socket).map_err(|source| match source.kind() {
             io::ErrorKind::PermissionDenied => SessionError::NotPermitted(socket.to_owned()),
-            _ => SessionError::NoDaemon { path: socket.to_owned(), source },
+            _ => SessionError::NoDaemon {
+                path: socket.to_owned(),
+                source,
+            },
         })?;
         let mut line = serde_json::to_vec(request).map_err(SessionError::NotUnderstood)?;
         line.push(b'\n');
         stream.write_all(&line).map_err(SessionError::Broken)?;
-        Ok(Self { input: BufReader::new(stream) })
+        Ok(Self {
+            input: BufReader::new(stream),
+        })
     }
 
     /// The only, or the next reply; `None` where there are no more.
@@ -59,7 +64,12 @@ impl Session {
     /// [`SessionError`], [`SessionError::Refused`] with the daemon's words among them.
     pub fn reply(&mut self) -> Result<Option<Reply>, SessionError> {
         let mut line = String::new();
-        if self.input.read_line(&mut line).map_err(SessionError::Broken)? == 0 {
+        if self
+            .input
+            .read_line(&mut line)
+            .map_err(SessionError::Broken)?
+            == 0
+        {
             return Ok(None);
         }
         match serde_json::from_str(&line).map_err(SessionError::NotUnderstood)? {

@@ -38,7 +38,10 @@ pub(super) struct SocketFile {
 impl SocketFile {
     /// Listens on `path`. A socket that nobody answers any more is replaced.
     pub(super) fn listen(path: &Path) -> Result<(Self, UnixListener), SocketError> {
-        let failed = |source| SocketError::System { path: path.to_owned(), source };
+        let failed = |source| SocketError::System {
+            path: path.to_owned(),
+            source,
+        };
         check_free(path)?;
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
@@ -52,7 +55,13 @@ impl SocketFile {
             .and_then(|()| identity(&aside))
             .and_then(|identity| fs::rename(&aside, path).map(|()| identity));
         match made {
-            Ok(identity) => Ok((Self { path: path.to_owned(), identity }, listener)),
+            Ok(identity) => Ok((
+                Self {
+                    path: path.to_owned(),
+                    identity,
+                },
+                listener,
+            )),
             Err(source) => {
                 let _ = fs::remove_file(&aside);
                 Err(failed(source))
@@ -72,12 +81,18 @@ impl Drop for SocketFile {
 fn check_free(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(SocketError::System { path: path.to_owned(), source }),
+        Err(source) => Err(SocketError::System {
+            path: path.to_owned(),
+            source,
+        }),
         Ok(file) if !file.file_type().is_socket() => Err(SocketError::NotASocket(path.to_owned())),
         Ok(_) => match UnixStream::connect(path) {
             Ok(_) => Err(SocketError::Live(path.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-            Err(source) => Err(SocketError::System { path: path.to_owned(), source }),
+            Err(source) => Err(SocketError::System {
+                path: path.to_owned(),
+                source,
+            }),
         },
     }
 }
@@ -101,8 +116,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/control.sock");
         let (file, listener) = SocketFile::listen(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
-        assert!(matches!(SocketFile::listen(&path), Err(SocketError::Live(_))));
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            MODE
+        );
+        assert!(matches!(
+            SocketFile::listen(&path),
+            Err(SocketError::Live(_))
+        ));
 
         // A daemon that was killed: the file stays, nobody listens.
         std::mem::forget(file);
@@ -118,7 +139,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(SocketFile::listen(&path), Err(SocketError::NotASocket(_))));
+        assert!(matches!(
+            SocketFile::listen(&path),
+            Err(SocketError::NotASocket(_))
+        ));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 }

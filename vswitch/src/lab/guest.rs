@@ -102,11 +102,13 @@ fn make_netns(
 
 fn configure(port: &LabPort, links: &mut Links) -> Result<(), Error> {
     let name = &port.tap;
-    links.set_mac(name, port.mac)?;
     links.set_mtu(name, port.mtu)?;
     if port.netns.is_none() && !port.uplink {
+        // The guest is elsewhere, behind a bridge or a hypervisor. With the guest's MAC on this side a
+        // bridge would keep its frames for the host (libvirt's TAPs have another MAC for that reason).
         return Ok(());
     }
+    links.set_mac(name, port.mac)?;
     links.disable_dad(name)?;
     links.set_up(name, true)?;
     for address in &port.addresses {

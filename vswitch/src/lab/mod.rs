@@ -33,7 +33,7 @@ pub struct LabPort {
     /// Name of the TAP.
     pub tap: String,
     /// Namespace of the guest, by name or path; `None` is the daemon's own. There the host is not the
-    /// guest: a TAP gets its MAC and MTU, stays down and without addresses, and whoever moves or
+    /// guest: a TAP gets its MTU and a MAC of its own, stays down and without addresses, and whoever moves or
     /// bridges it does the rest.
     pub netns: Option<String>,
     /// MAC of the guest's interface.

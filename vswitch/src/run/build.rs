@@ -21,7 +21,12 @@ pub fn switch_config(plan: &Plan) -> SwitchConfig {
             spec: plan.port_spec(index),
             id: port.id,
             name: port.name.clone(),
-            segment: u16::try_from(port.subnet).unwrap_or(u16::MAX),
+            subnet: plan
+                .subnets
+                .get(port.subnet)
+                .map_or(Uuid::nil(), |subnet| subnet.id),
+            vpc: vpc_of(plan, port.subnet),
+            segment: 0,
             mtu: port.tap.mtu,
             max_macs: if port.role == Role::Uplink {
                 UPLINK_MACS
@@ -42,6 +47,13 @@ pub fn switch_config(plan: &Plan) -> SwitchConfig {
         window_length_s: flowlog::base_window_s(&plan.loggers),
         setup_apart: flowlog::setup_apart(&plan.loggers),
     }
+}
+
+fn vpc_of(plan: &Plan, subnet: usize) -> Uuid {
+    let subnet = plan.subnets.get(subnet);
+    subnet
+        .and_then(|subnet| plan.vpcs.get(subnet.vpc))
+        .map_or(Uuid::nil(), |vpc| vpc.id)
 }
 
 /// Who a port is, for the log; `None` where the plan has no port of that UUID.

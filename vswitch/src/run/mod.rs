@@ -124,8 +124,10 @@ impl Daemon {
         for index in 0..queues {
             daemon.spawn_worker(index)?;
         }
-        daemon.swap_in(&plan, prepared, taps)?;
-        Ok(daemon)
+        match daemon.swap_in(&plan, prepared, taps) {
+            Ok(_) => Ok(daemon),
+            Err(error) => daemon.stop().and(Err(error)),
+        }
     }
 
     /// What its threads share.
@@ -137,9 +139,13 @@ impl Daemon {
     fn spawn_worker(&mut self, index: usize) -> Result<()> {
         let worker = Worker::new(Arc::clone(&self.shared), self.log.clone())?;
         let handle = worker.handle();
+        let watched = worker.handle();
         let thread = std::thread::Builder::new()
             .name(format!("worker{index}"))
-            .spawn(move || worker.run())?;
+            .spawn(move || {
+                let _watch = Watch(Arc::clone(&watched));
+                worker.run()
+            })?;
         self.workers.push((handle, thread));
         Ok(())
     }
@@ -176,8 +182,21 @@ impl Daemon {
             .collect();
         let taps = self.lab.add(&new, self.workers.len())?;
         let plan = Arc::new(plan);
-        self.log.tell(Message::Loggers(plan.loggers.clone()));
+        if plan.loggers != old.loggers {
+            self.hand_over();
+            self.log.tell(Message::Loggers(plan.loggers.clone()));
+        }
         self.swap_in(&plan, prepared, taps)
+    }
+
+    /// What was counted until now goes to the loggers in force.
+    fn hand_over(&self) {
+        let mut from = Some(0);
+        while let Some(slot) = from {
+            let mut switch = self.shared.switch.lock();
+            from = switch.hand_over(slot);
+            self.log.push(switch.fetch_log());
+        }
     }
 
     fn is_down(&self, id: Uuid) -> bool {
@@ -198,7 +217,10 @@ impl Daemon {
         let now = self.shared.clock.now();
         let (numbers, gone, policy_epoch) = {
             let mut switch = self.shared.switch.lock();
-            let (_, gone) = switch.apply(now, prepared);
+            let (new, gone) = switch.apply(now, prepared);
+            // A port is up once a worker serves its TAP.
+            new.iter()
+                .for_each(|&(number, _)| switch.set_up(number, false));
             let numbers: HashMap<Uuid, PortId> = switch
                 .ports()
                 .map(|port| (port.config.id, port.number()))
@@ -251,7 +273,6 @@ impl Daemon {
         let Some(&number) = numbers.get(&port.id) else {
             return Ok(());
         };
-        self.shared.switch.lock().set_up(number, true);
         for ((handle, _), queue) in self.workers.iter().zip(tap.into_queues()) {
             handle.tell(Command::Detach(number))?;
             handle.tell(Command::Attach(
@@ -297,6 +318,19 @@ impl Daemon {
     }
 }
 
+/// Ends the daemon where a worker ends untold: a switch that forwards nothing must not look alive.
+struct Watch(Arc<Handle>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.0.is_stopping() {
+            tracing::error!("a worker ended; the switch stops");
+            // Nothing is left to do where even that fails.
+            let _ = signal_hook::low_level::raise(signal_hook::consts::SIGTERM);
+        }
+    }
+}
+
 /// The name that tells configurations apart: the file's, without its extension.
 #[must_use]
 pub fn name_of(config: &Path) -> String {
@@ -333,11 +367,16 @@ fn same_device(
     let subnet = |plan: &Plan, port: &crate::config::Port| {
         plan.subnets.get(port.subnet).map(|subnet| subnet.id)
     };
+    let vpc = |plan: &Plan, port: &crate::config::Port| {
+        let subnet = plan.subnets.get(port.subnet)?;
+        plan.vpcs.get(subnet.vpc).map(|vpc| vpc.id)
+    };
     known.id == port.id
         && known.tap.name == port.tap.name
         && known.tap.netns == port.tap.netns
         && known.role == port.role
         && subnet(old, known) == subnet(new, port)
+        && vpc(old, known) == vpc(new, port)
 }
 
 /// A random key for the hash tables, so that no guest can aim at them.

@@ -37,7 +37,7 @@ pub fn serve<T>(
                 "reloaded"
             ),
             Err(error) => {
-                tracing::error!("not reloaded, the configuration in force stays: {error:#}")
+                tracing::error!("not reloaded, the configuration in force stays: {error:#}");
             }
         }
     }

@@ -31,6 +31,9 @@ const TURN: usize = 64;
 /// A frame longer than this is handled by itself, while it is hot in the cache.
 const LARGE: u32 = 4096;
 
+/// Slices of the sweep between two rounds of packets.
+const SLICES: usize = 4;
+
 /// Longest sleep: how late a clock that steps, or a window's end, is noticed.
 const SLEEP_MAX: Duration = Duration::from_millis(250);
 
@@ -72,6 +75,10 @@ impl Handle {
     pub(super) fn tell(&self, command: Command) -> io::Result<()> {
         self.commands.lock().push(command);
         self.waker.wake()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
     }
 
     pub(super) fn stop(&self) -> io::Result<()> {
@@ -184,6 +191,7 @@ impl Worker {
             self.shared.switch.lock().set_up(number, false);
             return;
         }
+        self.shared.switch.lock().set_up(number, true);
         let place = self.ports.len();
         self.ports.push(Served {
             number,
@@ -362,18 +370,23 @@ impl Worker {
 
     /// A slice of the sweep, and the log's chunks to their thread; `true` while a sweep is under way.
     fn housekeeping(&mut self) -> bool {
-        let now = self.shared.clock.now();
-        let (sweeping, chunks) = {
+        let mut sweeping = false;
+        for _ in 0..SLICES {
+            let now = self.shared.clock.now();
             let mut switch = self.shared.switch.lock();
-            let sweeping = switch.sweep(now);
-            let chunks = if self.log.has_room() {
-                switch.fetch_log()
-            } else {
-                Vec::new()
-            };
-            (sweeping, chunks)
-        };
-        self.log.push(chunks);
+            sweeping = switch.sweep(now);
+            if self.log.has_room() {
+                // Under the lock, so that no worker's chunks overtake another's.
+                self.log.push(switch.fetch_log());
+            }
+            let spare = switch.spare_memory();
+            drop(switch);
+            // Given back to the system without the lock.
+            drop(spare);
+            if !sweeping {
+                break;
+            }
+        }
         sweeping
     }
 

@@ -11,8 +11,12 @@ use flowlog::Skipped;
 use secgroup::conntrack::Settings;
 use secgroup::{Group, Guard, Model, ModelError, Policy, PortId, RuleTable};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// Ports by number and UUID.
+pub type Numbered = Vec<(PortId, Uuid)>;
 
 /// What the switch is told to be.
 #[derive(Debug, Clone)]
@@ -54,13 +58,14 @@ impl Prepared {
         let mut policies = HashMap::new();
         for port in config.ports.iter().filter(|port| filters(port)) {
             let set = group_set(port);
-            if !policies.contains_key(&set) {
-                let members: Vec<&Group> = set
+            if let Entry::Vacant(place) = policies.entry(set) {
+                let members: Vec<&Group> = place
+                    .key()
                     .iter()
                     .filter_map(|id| groups.get(id).copied())
                     .collect();
                 let policy = Policy::compile(&members, &config.model.address_groups, rules)?;
-                policies.insert(set, Arc::new(policy));
+                place.insert(Arc::new(policy));
             }
         }
         let stateful = groups
@@ -88,16 +93,17 @@ fn group_set(port: &PortConfig) -> Vec<Uuid> {
 
 impl Switch {
     /// Swaps a configuration in. Tells which ports are new and which are gone, by number and UUID.
-    pub fn apply(
-        &mut self,
-        now: Now,
-        prepared: Prepared,
-    ) -> (Vec<(PortId, Uuid)>, Vec<(PortId, Uuid)>) {
+    pub fn apply(&mut self, now: Now, prepared: Prepared) -> (Numbered, Numbered) {
         let Prepared {
             config,
             policies,
             stateful,
         } = prepared;
+        let mut config = config;
+        for port in &mut config.ports {
+            port.segment = self.segments.of(port.subnet);
+            port.spec.vpc = self.vpcs.of(port.vpc);
+        }
         let wanted: HashMap<Uuid, &PortConfig> =
             config.ports.iter().map(|port| (port.id, port)).collect();
         let stays = |port: &Port| {
@@ -105,7 +111,7 @@ impl Switch {
                 .get(&port.config.id)
                 .is_some_and(|new| same_place(&port.config, new))
         };
-        let gone: Vec<(PortId, Uuid)> = self
+        let gone: Numbered = self
             .ports()
             .filter(|port| !stays(port))
             .map(|port| (port.number(), port.config.id))
@@ -174,12 +180,6 @@ impl Switch {
         let id = config.id;
         self.members.join(&config.spec);
         let guard = Guard::new(&config.spec);
-        self.fdb.attach(
-            config.segment,
-            number,
-            guard.owned_macs().iter().copied(),
-            policy.is_none(),
-        );
         self.ports.push(Some(Box::new(Port {
             guard,
             policy,
@@ -194,6 +194,8 @@ impl Switch {
             counters: PortCounters::default(),
             config,
         })));
+        self.place_macs(number);
+        self.audit_more_ports();
         Some((number, id))
     }
 
@@ -224,12 +226,47 @@ impl Switch {
             port.guard = Guard::new(&port.config.spec);
             port.learned = 0;
             self.fdb.detach(old.segment, number);
-            self.fdb.attach(
-                port.config.segment,
-                number,
-                port.guard.owned_macs().iter().copied(),
-                port.policy.is_none(),
-            );
+            self.place_macs(number);
+        }
+    }
+
+    /// Puts a port's own MACs into the forwarding database. One that was learned elsewhere leaves its
+    /// place, where another may be learned instead.
+    fn place_macs(&mut self, number: PortId) {
+        let Some(port) = self
+            .ports
+            .get(usize::from(number.0))
+            .and_then(Option::as_ref)
+        else {
+            return;
+        };
+        let mut displaced = Vec::new();
+        self.fdb.attach(
+            port.config.segment,
+            number,
+            port.guard
+                .owned_macs()
+                .iter()
+                .map(|&mac| (mac, mac != port.mac())),
+            port.policy.is_none(),
+            |from| displaced.push(from),
+        );
+        for from in displaced {
+            self.change_learned(from, -1);
+        }
+    }
+
+    /// What a port leaves behind that others own too becomes theirs.
+    fn replace_shared_macs(&mut self, segment: super::Segment) {
+        let heirs: Vec<(PortId, Vec<packet::Mac>)> = self
+            .ports()
+            .filter(|port| port.config.segment == segment && port.guard.owned_macs().len() > 1)
+            .map(|port| (port.number(), port.guard.owned_macs().to_vec()))
+            .collect();
+        for (port, macs) in heirs {
+            for mac in macs {
+                self.fdb.inherit(segment, mac, port);
+            }
         }
     }
 
@@ -241,7 +278,13 @@ impl Switch {
         let (segment, spec) = (port.config.segment, port.config.spec.clone());
         self.members.leave(&spec);
         self.fdb.detach(segment, number);
-        self.fragments.forget_port(number);
+        let mut senders = Vec::new();
+        self.replace_shared_macs(segment);
+        self.fragments
+            .forget_port(number, |sender| senders.push(sender));
+        for sender in senders {
+            self.change_fragments(sender, -1);
+        }
         if let Some(place) = self.ports.get_mut(usize::from(number.0)) {
             *place = None;
         }
@@ -254,6 +297,18 @@ impl Switch {
             self.whole_round(now);
         }
         self.policy_epoch += 1;
+    }
+}
+
+/// Numbers given to UUIDs, each for good.
+#[derive(Debug, Default)]
+pub(super) struct Numbers(HashMap<Uuid, u16>);
+
+impl Numbers {
+    fn of(&mut self, id: Uuid) -> u16 {
+        // Subnets and VPCs ever seen; a process that meets 65,536 of them puts the rest into the last.
+        let next = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+        *self.0.entry(id).or_insert(next)
     }
 }
 

@@ -74,6 +74,12 @@ impl Switch {
         }
     }
 
+    /// Ports have come while an audit is under way: they are summed too.
+    pub(super) fn audit_more_ports(&mut self) {
+        let ports = self.ports.len();
+        self.audit.sums.resize(ports, ByVerdict::default());
+    }
+
     #[inline]
     pub(super) const fn audit_hand(&self) -> u32 {
         self.audit.hand

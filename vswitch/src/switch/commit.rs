@@ -2,8 +2,8 @@
 
 use super::entry::{Address, pseudo, tallied};
 use super::fdb::Learned;
-use super::step::{Fate, FragmentStep, Judged, Left, Step, Tracked, verdicts};
-use super::{Attached, Frame, Now, Outbox, Switch};
+use super::step::{Fate, FragmentStep, Judged, Left, Room, Step, Tracked, verdicts};
+use super::{Attached, Frame, Now, Outbox, Switch, connection};
 use flowlog::NotRecorded;
 use packet::{Direction, Ip, L4, Tcp, Wire};
 use secgroup::PortId;
@@ -73,8 +73,12 @@ impl Switch {
             if step.fate == Fate::Nowhere && egress.verdict.is_accept() {
                 sender.counters.no_port += packets;
             }
+            let own = frame.headers.eth.src == sender.mac();
             if !sender.filters() {
                 self.learn(now, rx, frame);
+            } else if !own && egress.verdict.is_accept() {
+                let segment = sender.config.segment;
+                self.fdb.take_over(segment, frame.headers.eth.src, rx);
             }
         }
         if let Some(ingress) = step.ingress
@@ -123,6 +127,11 @@ impl Switch {
     ) -> Option<(Slot, Way)> {
         match (step.tracked, ip.src, ip.dst) {
             (Tracked::No, ..) => None,
+            (Tracked::NoRoom, ..) => {
+                self.tables.v4.move_hand(connection::EVICTION_BUDGET);
+                self.tables.v6.move_hand(connection::EVICTION_BUDGET);
+                None
+            }
             (
                 Tracked::Known {
                     slot,
@@ -210,17 +219,14 @@ impl Switch {
     ) -> Option<(Slot, Way)> {
         let Tracked::Opens {
             hash,
-            replaces,
+            room,
             state,
             window,
         } = step.tracked
         else {
             return None;
         };
-        if let Some(slot) = replaces {
-            A::table_mut(&mut self.tables).move_hand_past(slot);
-            self.drop_entry::<A>(slot);
-        }
+        self.make_room::<A>(room);
         let ends = conntrack::ends(ip)?;
         let (key, swapped) = Key::new((src, ends.0, rx), (dst, ends.1, to));
         let mut conn = Conn::new(key, ip.protocol, swapped, state);
@@ -246,6 +252,21 @@ impl Switch {
         }
         A::table_mut(&mut self.tables).entry_mut(slot).with[0].count_opened();
         Some((slot, Way::Original))
+    }
+
+    fn make_room<A: Address>(&mut self, room: Room) {
+        match room {
+            Room::Free => {}
+            Room::Instead(slot) => self.drop_entry::<A>(slot),
+            Room::OfIpv4(slot) => {
+                self.tables.v4.move_hand_past(slot);
+                self.drop_entry::<[u8; 4]>(slot);
+            }
+            Room::OfIpv6(slot) => {
+                self.tables.v6.move_hand_past(slot);
+                self.drop_entry::<[u8; 16]>(slot);
+            }
+        }
     }
 
     fn insert<A: Address>(&mut self, hash: u64, conn: Conn<A>, window: TcpWindow) -> Option<Slot> {
@@ -307,8 +328,7 @@ impl Switch {
                 (port, direction, judged),
                 ip,
                 step.fragment,
-                wire,
-                flags,
+                (wire, flags),
             );
         }
     }
@@ -317,11 +337,7 @@ impl Switch {
     #[inline]
     fn tally(&mut self, now: Now, slot: Slot, way: Way, wire: Wire, flags: u8) {
         let tick = self.tick(now);
-        let window = self.window_mod8();
-        let entry = self.tables.v4.entry_mut(slot);
-        let tally = &entry.with[way as usize];
-        let apart = self.setup_apart && tally.setup_ends(flags);
-        if entry.conn.window() != window || tally.would_overflow(wire) || apart {
+        if self.must_leave(slot, way, wire, flags) {
             <[u8; 4]>::leave_slot(self, slot);
         }
         let entry = self.tables.v4.entry_mut(slot);
@@ -329,6 +345,15 @@ impl Switch {
         if slot.0 < self.audit_hand() {
             self.audit_adjust(slot, way, wire);
         }
+    }
+
+    /// Whether what an entry holds must leave before it can count another packet.
+    #[inline]
+    fn must_leave(&self, slot: Slot, way: Way, wire: Wire, flags: u8) -> bool {
+        let entry = self.tables.v4.entry(slot);
+        let tally = &entry.with[way as usize];
+        let apart = self.setup_apart && tally.setup_ends(flags);
+        entry.conn.window() != self.window_mod8() || tally.would_overflow(wire) || apart
     }
 
     /// Counts one side of a packet in an entry of its own.
@@ -339,8 +364,7 @@ impl Switch {
         (port, direction, judged): (PortId, Direction, Judged),
         ip: &Ip,
         fragment: FragmentStep,
-        wire: Wire,
-        flags: u8,
+        (wire, flags): (Wire, u8),
     ) {
         let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else {
             return;
@@ -359,24 +383,46 @@ impl Switch {
         let (key, swapped) = Key::new((src.octets(), src_port, from), (dst.octets(), dst_port, to));
         let hash = self.tables.v4.hash(&key, ip.protocol);
         let found = self.tables.v4.find(hash, &key, ip.protocol);
-        let Some(slot) = found.or_else(|| self.open_counter(rx, hash, key, ip.protocol, swapped))
-        else {
+        let slot = match found {
+            Some(slot) => {
+                let way = self.tables.v4.entry(slot).conn.way(swapped);
+                let judged_so = self.is_judged(slot, way, judged);
+                let leaves = !judged_so || self.must_leave(slot, way, wire, flags);
+                Some(slot).filter(|_| !leaves || self.charge(rx))
+            }
+            None => self.open_counter(rx, hash, key, ip.protocol, swapped),
+        };
+        let Some(slot) = slot else {
             if let Some(port) = self.port_mut(port) {
                 port.skip(false, direction, judged.verdict.is_accept(), wire);
             }
             return;
         };
-        let conn = &self.tables.v4.entry(slot).conn;
-        let way = conn.way(swapped);
-        if conn.sides[way as usize] != judged.side() {
+        let way = self.tables.v4.entry(slot).conn.way(swapped);
+        if !self.is_judged(slot, way, judged) {
             <[u8; 4]>::leave_slot(self, slot);
             self.tables.v4.entry_mut(slot).conn.sides[way as usize] = judged.side();
         }
         self.tally(now, slot, way, wire, flags);
     }
 
-    /// An entry that only counts, charged to the port that sent the packet: a flood of tuples uses up the
-    /// flooding guest's share and nobody else's.
+    fn is_judged(&self, slot: Slot, way: Way, judged: Judged) -> bool {
+        self.tables.v4.entry(slot).conn.sides[way as usize] == judged.side()
+    }
+
+    /// Charges the port that sent a packet for what it adds to the window's log, if it may add more.
+    fn charge(&mut self, rx: PortId) -> bool {
+        let Some(sender) = self.port_mut(rx) else {
+            return false;
+        };
+        let may_add = sender.added[0] < sender.config.flow_limit;
+        sender.added[0] += u32::from(may_add);
+        may_add
+    }
+
+    /// An entry that only counts. It is charged to the port that sent the packet, and so is whatever it
+    /// hands over before its window's end: a flood of tuples uses up the flooding guest's share and nobody
+    /// else's.
     #[cold]
     fn open_counter(
         &mut self,
@@ -386,8 +432,7 @@ impl Switch {
         protocol: u8,
         swapped: bool,
     ) -> Option<Slot> {
-        let sender = self.port_mut(rx)?;
-        if sender.added[0] >= sender.config.flow_limit {
+        if !self.charge(rx) {
             return None;
         }
         if self.counters >= self.counters_max {
@@ -400,9 +445,6 @@ impl Switch {
         conn.set_window(self.window_mod8());
         let slot = self.insert(hash, conn, TcpWindow::default())?;
         self.counters += 1;
-        if let Some(sender) = self.port_mut(rx) {
-            sender.added[0] += 1;
-        }
         Some(slot)
     }
 
@@ -452,7 +494,7 @@ impl Switch {
     }
 
     /// Whether a connection's originator may add another record to the window. Counters were charged
-    /// when they were opened.
+    /// when they began to count.
     fn may_add(&mut self, older: bool, conn: &Conn<[u8; 4]>) -> bool {
         if conn.state() == State::Counted {
             return true;
@@ -470,13 +512,6 @@ impl Switch {
     #[inline]
     pub(super) const fn window_mod8(&self) -> u8 {
         (self.window_number & 7) as u8
-    }
-
-    /// An unanswered connection that may give way to a new one.
-    pub(super) fn victim<A: Address>(&self, budget: usize) -> Option<Slot> {
-        A::table(&self.tables).candidate(budget, |entry| {
-            super::connection::may_give_way(entry.conn.state())
-        })
     }
 }
 

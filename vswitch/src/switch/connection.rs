@@ -1,18 +1,18 @@
 //! Judging: by connection where there is state, by rules alone where there is none.
 
 use super::entry::Address;
-use super::step::{Fate, Judged, Step, Tracked, verdicts};
+use super::step::{Fate, Judged, Room, Step, Tracked, verdicts};
 use super::watch::{Observer, Stage};
 use super::{Frame, Now, Port, Switch};
 use packet::{
-    Basis, Direction, FiveTuple, Headers, Icmp, Ip, L4, Mac, Reason, Tcp, Verdict, protocol,
+    Basis, Direction, Ethernet, FiveTuple, Headers, Ip, L4, Mac, Reason, Verdict, protocol,
 };
-use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, Way};
-use secgroup::{Essential, Flow, FlowService, Members, PortId, Sender};
+use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, TcpWindow, Way};
+use secgroup::{Essential, Flow, FlowService, Members, Sender};
 use std::net::IpAddr;
 
 /// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
-const EVICTION_BUDGET: usize = 128;
+pub(super) const EVICTION_BUDGET: usize = 128;
 
 impl Switch {
     /// Whether a packet between these two is judged by connection state: it is IP that is tracked at
@@ -37,10 +37,9 @@ impl Switch {
         watch: &mut impl Observer,
     ) -> Step {
         if frame.headers.defect.is_some() {
-            return Step::refused(sender, receiver, Reason::Malformed);
-        }
-        if let Err(reason) = receiver.accepts_frame(frame) {
-            return self.refused_by_receiver(sender, receiver, frame, reason);
+            // From a sender that filters it would not have been admitted.
+            let reason = receiver.accepts_frame(frame).err();
+            return Step::refused(sender, Some(receiver), reason.unwrap_or(Reason::Malformed));
         }
         if frame.headers.bad_checksum {
             return Self::invalid(
@@ -54,7 +53,7 @@ impl Switch {
             return self.related(now, sender, receiver, frame, ip, watch);
         }
         let Some(ends) = conntrack::ends(ip) else {
-            return Step::refused(sender, receiver, Reason::Malformed);
+            return Step::refused(sender, Some(receiver), Reason::Malformed);
         };
         let (key, swapped) = Key::new(
             (src, ends.0, sender.number()),
@@ -68,15 +67,7 @@ impl Switch {
                 let way = table.entry(slot).conn.way(swapped);
                 self.follow::<A>(now, (sender, receiver), frame, ip, (hash, slot, way), watch)
             }
-            expired => self.open(
-                now,
-                (sender, receiver),
-                frame,
-                ip,
-                (hash, expired),
-                A::VICTIM,
-                watch,
-            ),
+            expired => self.open::<A>(now, (sender, receiver), frame, ip, (hash, expired), watch),
         }
     }
 
@@ -108,13 +99,12 @@ impl Switch {
             &self.settings,
         ) {
             Ok(advance) if advance.reopens => {
-                return self.open(
+                return self.open::<A>(
                     now,
                     (sender, receiver),
                     frame,
                     ip,
                     (hash, Some(slot)),
-                    A::VICTIM,
                     watch,
                 );
             }
@@ -122,7 +112,7 @@ impl Switch {
             Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
         };
         let sides = if stale {
-            self.judge_again(conn)
+            self.judge_again(conn, way, &frame.headers.eth)
         } else {
             conn.sides
         };
@@ -141,18 +131,22 @@ impl Switch {
         if way == Way::Reply && !(sender.is_stateful_or_open() && receiver.is_stateful_or_open()) {
             self.judge_stateless(&mut step, sender, receiver, frame);
         }
-        step
+        if sender.filters() {
+            // Its form was looked at when it was admitted; its size and address are the receiver's.
+            step.fits(receiver, frame)
+        } else {
+            step.taken_by(Some(receiver), frame)
+        }
     }
 
     /// A packet without a connection: rules decide on both sides, the sender's first.
-    fn open(
+    fn open<A: Address>(
         &self,
         now: Now,
         (sender, receiver): (&Port, &Port),
         frame: &Frame<'_>,
         ip: &Ip,
         (hash, replaces): (u64, Option<Slot>),
-        victim: fn(&Self, usize) -> Option<Slot>,
         watch: &mut impl Observer,
     ) -> Step {
         let (state, window) = match conntrack::open(ip, now.ms, &self.settings) {
@@ -164,27 +158,55 @@ impl Switch {
         if !step.is_accept() {
             return step;
         }
-        let mut replaces = replaces;
-        if replaces.is_none() && self.connections >= self.connections_max {
-            replaces = victim(self, EVICTION_BUDGET);
-            watch.see(|| Stage::TableFull {
-                evicts: replaces.is_some(),
-            });
-        }
-        let table_has_room = replaces.is_some() || self.connections < self.connections_max;
-        if sender.connections >= sender.connections_max || !table_has_room {
-            return Step {
-                egress: Some(Judged::refused(Reason::CtFull)),
-                ..Step::new(Fate::Nowhere)
-            };
-        }
-        step.tracked = Tracked::Opens {
-            hash,
-            replaces,
-            state,
-            window,
+        step.tracked = match self.room::<A>(sender, replaces) {
+            Some(room) => Tracked::Opens {
+                hash,
+                room,
+                state,
+                window,
+            },
+            None => {
+                watch.see(|| Stage::TableFull);
+                return Step {
+                    egress: Some(Judged::refused(Reason::CtFull)),
+                    tracked: Tracked::NoRoom,
+                    ..Step::new(Fate::Nowhere)
+                };
+            }
         };
         step
+    }
+
+    /// Where a connection opened by `sender` finds room. Its own share is a hard limit; the whole table's
+    /// makes unanswered connections give way, its own family's first.
+    fn room<A: Address>(&self, sender: &Port, replaces: Option<Slot>) -> Option<Room> {
+        let share_left = sender.connections < sender.connections_max;
+        if let Some(slot) = replaces {
+            let conn = &A::table(&self.tables).entry(slot).conn;
+            let own = conn.key.port[conn.originator()] == sender.number();
+            return (own || share_left).then_some(Room::Instead(slot));
+        }
+        if !share_left {
+            return None;
+        }
+        if self.connections < self.connections_max {
+            return Some(Room::Free);
+        }
+        let v4 = || self.victim::<[u8; 4]>().map(Room::OfIpv4);
+        let v6 = || self.victim::<[u8; 16]>().map(Room::OfIpv6);
+        if A::IS_IPV4 {
+            v4().or_else(v6)
+        } else {
+            v6().or_else(v4)
+        }
+    }
+
+    /// An unanswered connection that may give way to a new one.
+    fn victim<A: Address>(&self) -> Option<Slot> {
+        let table = A::table(&self.tables);
+        table.candidate(EVICTION_BUDGET, |slot, entry| {
+            may_give_way(entry.conn.state(), entry.conn.protocol, table.window(slot))
+        })
     }
 
     #[cold]
@@ -195,23 +217,7 @@ impl Switch {
         watch: &mut impl Observer,
     ) -> Step {
         watch.see(|| Stage::Invalid { why });
-        Step::refused(sender, receiver, Reason::CtInvalid)
-    }
-
-    /// The sender's side as its rules have it, the receiver's refused for `reason`.
-    #[cold]
-    fn refused_by_receiver(
-        &self,
-        sender: &Port,
-        receiver: &Port,
-        frame: &Frame<'_>,
-        reason: Reason,
-    ) -> Step {
-        let mut step = Self::judge_alone(&self.members, sender, Some(receiver), frame);
-        if step.egress.is_some_and(|judged| judged.verdict.is_accept()) {
-            step.ingress = Some(Judged::refused(reason));
-        }
-        step
+        Step::refused(sender, Some(receiver), Reason::CtInvalid)
     }
 
     /// An ICMP error passes without a rule if it quotes a packet of an allowed connection **from its
@@ -226,20 +232,22 @@ impl Switch {
         ip: &Ip,
         watch: &mut impl Observer,
     ) -> Step {
-        let quoted = match packet::quoted(frame.bytes, ip) {
-            Ok(quoted) => quoted,
-            Err(_) => return Step::refused(sender, receiver, Reason::Malformed),
+        let Ok(quoted) = packet::quoted(frame.bytes, ip) else {
+            return Step::refused(sender, Some(receiver), Reason::Malformed);
         };
         let unknown = conntrack::Invalid("error about no known connection");
         if quoted.tuple.src != ip.dst || quoted.fragment_offset > 0 {
             return Self::invalid(sender, receiver, unknown, watch);
         }
+        let eth = &frame.headers.eth;
         let judged = match (quoted.tuple.src, quoted.tuple.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                self.quoted_connection(now, sender, receiver, &quoted, (src.octets(), dst.octets()))
+                let ends = (src.octets(), dst.octets());
+                self.quoted_connection(now, sender, receiver, eth, &quoted, ends)
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                self.quoted_connection(now, sender, receiver, &quoted, (src.octets(), dst.octets()))
+                let ends = (src.octets(), dst.octets());
+                self.quoted_connection(now, sender, receiver, eth, &quoted, ends)
             }
             _ => None,
         };
@@ -259,6 +267,7 @@ impl Switch {
             ingress: ingress.map(related),
             ..Step::new(Fate::Nowhere)
         }
+        .taken_by(Some(receiver), frame)
     }
 
     /// How a packet **against** the quoted one is judged in the quoted one's connection.
@@ -267,6 +276,7 @@ impl Switch {
         now: Now,
         sender: &Port,
         receiver: &Port,
+        eth: &Ethernet,
         quoted: &packet::Quoted,
         (src, dst): (A, A),
     ) -> Option<(Option<Judged>, Option<Judged>)> {
@@ -282,36 +292,44 @@ impl Switch {
         if conn.is_expired(now.ms) {
             return None;
         }
+        let way = conn.way(swapped).opposite();
         let sides = if conn.policy_epoch == self.policy_epoch {
             conn.sides
         } else {
-            self.judge_again(conn)
+            self.judge_again(conn, way, eth)
         };
-        Some(verdicts(sides, conn.way(swapped).opposite()))
+        Some(verdicts(sides, way))
     }
 
     /// Both sides of a connection under the present policy, from its **original** direction; a side
-    /// whose rule is gone is `revoked`.
+    /// whose rule is gone is `revoked`. `eth` is of a packet that goes `way`: the entry remembers no MAC.
     #[cold]
-    pub(super) fn judge_again<A: Address>(&self, conn: &Conn<A>) -> [Side; 2] {
+    fn judge_again<A: Address>(&self, conn: &Conn<A>, way: Way, eth: &Ethernet) -> [Side; 2] {
         if self.persist_established && !conn.state().is_unreplied() {
             return conn.sides;
         }
         let from = conn.originator();
         let to = 1 - from;
-        let end = |index: usize| (conn.key.addr[index].ip(), conn.key.port[index]);
+        let [opener_mac, other_mac] = match way {
+            Way::Original => [eth.src, eth.dst],
+            Way::Reply => [eth.dst, eth.src],
+        };
         let service = service_of(conn);
-        let side = |direction, mine: (IpAddr, PortId), other: (IpAddr, PortId)| {
-            let Some(port) = self.port(mine.1) else {
+        let side = |direction, mine: usize, other: usize, remote_mac: Mac| {
+            let Some(port) = self.port(conn.key.port[mine]) else {
                 return Judged::refused(Reason::Revoked).side();
             };
-            let mac = self.port(other.1).map_or(Mac::ZERO, Port::mac);
+            // A guest that lost its address keeps no connection it opened from it.
+            let opened_it = direction == Direction::Egress;
+            if opened_it && port.filters() && !port.guard.owns(conn.key.addr[mine].ip()) {
+                return Judged::refused(Reason::Revoked).side();
+            }
             let flow = Flow {
                 vpc: port.config.spec.vpc,
                 protocol: conn.protocol,
                 service,
-                remote: other.0,
-                remote_mac: mac,
+                remote: conn.key.addr[other].ip(),
+                remote_mac,
             };
             match port.judge_flow(&self.members, direction, &flow) {
                 judged if judged.verdict.is_accept() => judged.side(),
@@ -319,8 +337,8 @@ impl Switch {
             }
         };
         [
-            side(Direction::Egress, end(from), end(to)),
-            side(Direction::Ingress, end(to), end(from)),
+            side(Direction::Egress, from, to, other_mac),
+            side(Direction::Ingress, to, from, opener_mac),
         ]
     }
 
@@ -386,11 +404,24 @@ impl Port {
 
     /// Whether the port may receive such a frame at all: its size, and its link and network address.
     #[inline]
-    fn accepts_frame(&self, frame: &Frame<'_>) -> Result<(), Reason> {
+    pub(super) fn accepts_frame(&self, frame: &Frame<'_>) -> Result<(), Reason> {
         if frame.largest_packet() > u32::from(self.config.mtu) {
             return Err(Reason::Mtu);
         }
         if self.filters() {
+            self.guard.receives(frame.bytes, &frame.headers)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// As [`Self::accepts_frame`], for an IP packet that a filtering port was admitted to send.
+    #[inline]
+    pub(super) fn accepts_admitted(&self, frame: &Frame<'_>) -> Result<(), Reason> {
+        if frame.largest_packet() > u32::from(self.config.mtu) {
+            return Err(Reason::Mtu);
+        }
+        if self.filters() && self.config.spec.strict_rx {
             self.guard.receives(frame.bytes, &frame.headers)
         } else {
             Ok(())
@@ -435,34 +466,7 @@ impl Port {
         let Some(ip) = headers.ip() else {
             return Judged::plain(Verdict::Accept(Basis::Essential));
         };
-        let (remote, remote_mac) = match direction {
-            Direction::Egress => (ip.dst, headers.eth.dst),
-            Direction::Ingress | Direction::Unknown => (ip.src, headers.eth.src),
-        };
-        let service = match ip.l4 {
-            L4::Tcp(Tcp {
-                src_port: src,
-                dst_port: dst,
-                ..
-            })
-            | L4::Udp {
-                src_port: src,
-                dst_port: dst,
-            }
-            | L4::Ports {
-                src_port: src,
-                dst_port: dst,
-            } => FlowService::Ports { src, dst },
-            L4::Icmp(Icmp { kind, code, .. }) => FlowService::Icmp { kind, code },
-            L4::Opaque => FlowService::None,
-        };
-        let flow = Flow {
-            vpc: self.config.spec.vpc,
-            protocol: ip.protocol,
-            service,
-            remote,
-            remote_mac,
-        };
+        let flow = Flow::of(direction, self.config.spec.vpc, headers, ip);
         self.judge_flow(members, direction, &flow)
     }
 
@@ -530,20 +534,24 @@ fn quoted_ip(quoted: &packet::Quoted) -> Ip {
 /// 0.0.0.0 to broadcast makes no sane entry.
 #[inline]
 fn is_dhcp(headers: &Headers) -> bool {
-    let Some(Ip {
-        l4: L4::Udp { src_port, dst_port },
-        ..
-    }) = headers.ip()
-    else {
+    let Some(ip) = headers.ip() else { return false };
+    let L4::Udp { src_port, dst_port } = ip.l4 else {
         return false;
     };
-    matches!(
-        (src_port, dst_port),
-        (67, 68) | (68, 67) | (546, 547) | (547, 546)
-    )
+    match (src_port, dst_port) {
+        (67, 68) | (68, 67) => ip.src.is_ipv4(),
+        (546, 547) | (547, 546) => ip.src.is_ipv6(),
+        _ => false,
+    }
 }
 
-/// The states in which a connection may give way to a new one.
-pub(super) fn may_give_way(state: State) -> bool {
-    state.is_connection() && state.is_unreplied()
+/// Whether a connection may give way to a new one: nobody has answered it, or it is reset. One picked up
+/// in the middle is established by its state alone.
+fn may_give_way(state: State, protocol: u8, window: &TcpWindow) -> bool {
+    match state {
+        State::Counted => false,
+        State::Close => true,
+        State::Established => protocol == protocol::TCP && !window.is_answered(),
+        _ => state.is_unreplied(),
+    }
 }

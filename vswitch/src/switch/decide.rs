@@ -52,7 +52,7 @@ impl Switch {
         };
         let mut step = match (headers.ip(), receiver) {
             (Some(ip), _) if self.is_later_fragment(sender, receiver, ip) => {
-                self.follow_first(now, sender, receiver, ip, watch)
+                self.follow_first(now, sender, receiver, frame, ip, watch)
             }
             (Some(ip), Some(receiver)) if self.is_tracked(sender, receiver, headers) => {
                 match (ip.src, ip.dst) {
@@ -72,16 +72,17 @@ impl Switch {
                         (src.octets(), dst.octets()),
                         watch,
                     ),
-                    _ => Step::refused(sender, receiver, Reason::Malformed),
+                    _ => Step::refused(sender, Some(receiver), Reason::Malformed),
                 }
             }
             _ => Self::judge_alone(&self.members, sender, receiver, frame),
         };
-        self.begin_fragments(sender, receiver, headers, &mut step);
-        step.fate = fate;
-        if copy.is_some() {
-            step.egress = None;
+        let is_copy = copy.is_some();
+        self.begin_fragments(now, (sender, receiver), headers, is_copy, &mut step);
+        if is_copy {
+            step = step.as_copy();
         }
+        step.fate = fate;
         watch.see(|| Stage::Decided {
             sender,
             receiver,

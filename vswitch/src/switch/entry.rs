@@ -7,10 +7,10 @@
 
 use super::commit::Leave;
 use super::step::{Judged, verdicts};
-use super::{Attached, ByVerdict, Switch};
+use super::{Attached, ByVerdict};
 use packet::{Direction, FiveTuple, Verdict};
 use secgroup::PortId;
-use secgroup::conntrack::{Conn, Entry, Slot, State, Table, Way};
+use secgroup::conntrack::{Conn, Entry, State, Table, Way};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -38,8 +38,8 @@ const COUNTED_MIN: u32 = 65_536;
 
 /// An address family, as the connection code is generic over it.
 pub(super) trait Address: Leave + Copy + Ord + Hash + Eq + std::fmt::Debug {
-    /// Finds an unanswered connection of this family that may give way.
-    const VICTIM: fn(&Switch, usize) -> Option<Slot>;
+    /// Whether the family is IPv4.
+    const IS_IPV4: bool;
     /// Its table.
     fn table(tables: &Tables) -> &Table<Self, Attached>;
     /// Its table, to be changed.
@@ -49,7 +49,7 @@ pub(super) trait Address: Leave + Copy + Ord + Hash + Eq + std::fmt::Debug {
 }
 
 impl Address for [u8; 4] {
-    const VICTIM: fn(&Switch, usize) -> Option<Slot> = Switch::victim::<Self>;
+    const IS_IPV4: bool = true;
     #[inline]
     fn table(tables: &Tables) -> &Table<Self, Attached> {
         &tables.v4
@@ -65,7 +65,7 @@ impl Address for [u8; 4] {
 }
 
 impl Address for [u8; 16] {
-    const VICTIM: fn(&Switch, usize) -> Option<Slot> = Switch::victim::<Self>;
+    const IS_IPV4: bool = false;
     #[inline]
     fn table(tables: &Tables) -> &Table<Self, Attached> {
         &tables.v6
@@ -162,7 +162,7 @@ pub(super) fn add_to(sums: &mut [ByVerdict], entry: &Entry<[u8; 4], Attached>, s
             match sign {
                 Sign::Plus => sum.add(record.direction, record.judged.verdict.is_accept(), packets),
                 Sign::Minus => {
-                    sum.sub(record.direction, record.judged.verdict.is_accept(), packets)
+                    sum.sub(record.direction, record.judged.verdict.is_accept(), packets);
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! The forwarding database: which MAC is behind which port, per segment.
 //!
-//! Ports with port security have static entries and learn nothing: their MACs are known, they never
-//! move, and no unknown unicast is flooded to them. Ports that may have unknown MACs (uplinks, ports
+//! Ports with port security have static entries and learn nothing: their MACs are known and no unknown
+//! unicast is flooded to them. A port's own MAC never moves; the MAC of an allowed address pair that several
+//! ports have (a virtual router's) moves among **them**, to whoever sent with it last. Ports that may have unknown MACs (uplinks, ports
 //! without port security) learn, up to a limit each, and forget after [`AGEING_S`].
 
 use hashbrown::HashMap;
@@ -21,6 +22,8 @@ pub struct Place {
     pub port: PortId,
     /// When it was last heard, ms; `None` for a static entry.
     pub heard_ms: Option<u32>,
+    /// Of a static entry: an allowed address pair's, which its other owners may take over.
+    pub shared: bool,
 }
 
 /// Where a frame is to go, before anybody has judged it.
@@ -51,13 +54,14 @@ struct Member {
 }
 
 impl Fdb {
-    /// Adds a port to its segment with its static MACs.
+    /// Adds a port to its segment with its static MACs and whether each is shared; tells the port of each that was learned there.
     pub(super) fn attach(
         &mut self,
         segment: Segment,
         port: PortId,
-        macs: impl IntoIterator<Item = Mac>,
+        macs: impl IntoIterator<Item = (Mac, bool)>,
         takes_unknown: bool,
+        mut displaced: impl FnMut(PortId),
     ) {
         let members = self.members.entry(segment).or_default();
         members.push(Member {
@@ -65,14 +69,45 @@ impl Fdb {
             takes_unknown,
         });
         members.sort_by_key(|member| member.port);
-        for mac in macs {
-            self.places.insert(
-                (segment, mac),
-                Place {
-                    port,
-                    heard_ms: None,
-                },
-            );
+        for (mac, shared) in macs {
+            let key = (segment, mac);
+            let taken = self
+                .places
+                .get(&key)
+                .is_some_and(|place| place.heard_ms.is_none());
+            if shared && taken {
+                continue;
+            }
+            let place = Place {
+                port,
+                heard_ms: None,
+                shared,
+            };
+            let before = self.places.insert(key, place);
+            if let Some(learned) = before.filter(|place| place.heard_ms.is_some()) {
+                displaced(learned.port);
+            }
+        }
+    }
+
+    /// Gives a MAC that nobody has to one of its owners.
+    pub(super) fn inherit(&mut self, segment: Segment, mac: Mac, port: PortId) {
+        self.places.entry((segment, mac)).or_insert(Place {
+            port,
+            heard_ms: None,
+            shared: true,
+        });
+    }
+
+    /// A port that owns `mac` by an allowed address pair has sent with it: its place is there now.
+    #[cold]
+    pub(super) fn take_over(&mut self, segment: Segment, mac: Mac, port: PortId) {
+        if let Some(place) = self
+            .places
+            .get_mut(&(segment, mac))
+            .filter(|place| place.shared)
+        {
+            place.port = port;
         }
     }
 
@@ -137,6 +172,7 @@ impl Fdb {
             Some(Place {
                 heard_ms: None,
                 port: owner,
+                ..
             }) if *owner != port => Learned::Static,
             Some(Place { heard_ms: None, .. }) => Learned::Known,
             Some(place) if place.port == port => {
@@ -149,6 +185,7 @@ impl Fdb {
                 *place = Place {
                     port,
                     heard_ms: Some(now_ms),
+                    shared: false,
                 };
                 Learned::Moved { from }
             }
@@ -158,6 +195,7 @@ impl Fdb {
                     Place {
                         port,
                         heard_ms: Some(now_ms),
+                        shared: false,
                     },
                 );
                 Learned::New
@@ -170,7 +208,7 @@ impl Fdb {
         self.places.retain(|_, place| {
             let stale = place
                 .heard_ms
-                .is_some_and(|heard| now_ms.wrapping_sub(heard) > AGEING_S * 1000);
+                .is_some_and(|heard| now_ms.wrapping_sub(heard) as i32 > (AGEING_S * 1000) as i32);
             if stale {
                 forgotten(place.port);
             }
@@ -217,10 +255,10 @@ mod tests {
 
     fn fdb() -> Fdb {
         let mut fdb = Fdb::default();
-        fdb.attach(1, P1, [A], false);
-        fdb.attach(1, P2, [], true);
-        fdb.attach(1, P3, [], true);
-        fdb.attach(2, P4, [B], false);
+        fdb.attach(1, P1, [(A, false)], false, |_| {});
+        fdb.attach(1, P2, [], true, |_| {});
+        fdb.attach(1, P3, [], true, |_| {});
+        fdb.attach(2, P4, [(B, false)], false, |_| {});
         fdb
     }
 

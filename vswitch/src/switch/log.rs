@@ -88,6 +88,17 @@ impl Log {
         }
     }
 
+    /// Makes what was taken so far ready, though its window stays open.
+    pub(super) fn cut(&mut self) {
+        let window = self.window;
+        let left = std::mem::take(&mut self.open);
+        self.waiting.push(Chunk {
+            window,
+            left,
+            closes: None,
+        });
+    }
+
     /// Closes the open window and opens `next`. The window before must be finished.
     pub(super) fn close(&mut self, next: Window) {
         debug_assert!(

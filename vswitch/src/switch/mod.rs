@@ -6,10 +6,10 @@
 //!              └─ the same function, watched, is `trace`
 //! ```
 //!
-//! * [`decide`]: everything about a frame's fate; changes nothing.
-//! * [`commit`]: always counts; changes connection state only where **both** sides accepted.
-//! * [`sweep`]: closes windows and expires connections in short slices.
-//! * [`apply`]: a configuration, built aside, swapped in under a new policy epoch.
+//! * `decide`: everything about a frame's fate; changes nothing.
+//! * `commit`: always counts; changes connection state only where **both** sides accepted.
+//! * `sweep`: closes windows and expires connections in short slices.
+//! * `apply`: a configuration, built aside, swapped in under a new policy epoch.
 //!
 //! No I/O, no clock, no threads, no allocation per packet. Time comes as [`Now`]; a worker holds the
 //! switch's lock for a batch of frames and sends what the [`Outbox`] says after it has let go.
@@ -30,7 +30,7 @@ mod step;
 mod sweep;
 mod watch;
 
-pub use apply::{Prepared, SwitchConfig};
+pub use apply::{Numbered, Prepared, SwitchConfig};
 pub use audit::Audit;
 pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
 pub use entry::{Tallied, tallied, tuple_of};
@@ -38,7 +38,7 @@ pub use fdb::{AGEING_S, Destination, Place, Segment};
 pub use log::Chunk;
 pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
 pub use show::{ConnectionView, FlowView};
-pub use step::{Fate, FragmentStep, Judged, Left, Step, Tracked};
+pub use step::{Fate, FragmentStep, Judged, Left, Room, Step, Tracked};
 pub use watch::{Observer, Silent, Stage};
 
 use entry::Tables;
@@ -126,6 +126,9 @@ pub type Outbox = Vec<PortId>;
 #[derive(Debug)]
 pub struct Switch {
     ports: Vec<Option<Box<Port>>>,
+    /// Numbers of subnets and VPCs; given once, so that a reordered file moves nobody.
+    segments: apply::Numbers,
+    vpcs: apply::Numbers,
     fdb: Fdb,
     members: Members,
     tables: Tables,
@@ -160,9 +163,11 @@ impl Switch {
         let tables = Tables::new(connections_max, seed);
         Self {
             ports: Vec::new(),
+            segments: apply::Numbers::default(),
+            vpcs: apply::Numbers::default(),
             fdb: Fdb::default(),
             members: Members::default(),
-            counters_max: tables.v4.capacity() - connections_max,
+            counters_max: tables.v4.capacity().saturating_sub(connections_max),
             tables,
             fragments: Fragments::default(),
             log: Log::new(window),
@@ -205,10 +210,16 @@ impl Switch {
             let step = self.decide(now, rx, frame, Some(to), &mut Silent);
             self.commit(now, rx, frame, &step, out);
         }
+        if copies.is_empty()
+            && let Some(sender) = self.port_mut(rx)
+        {
+            sender.counters.no_port += u64::from(frame.headers.wire.packets);
+        }
         self.copies = copies;
     }
 
     /// Decides about a frame like [`Self::forward`], tells `watch` every stage, and changes nothing.
+    /// So of the copies of a flood it cannot foresee that one takes the last place another would need.
     pub fn trace(
         &self,
         now: Now,
@@ -281,6 +292,12 @@ impl Switch {
         } else {
             Vec::new()
         }
+    }
+
+    /// Memory that a table needed at its peak and needs no more, to be dropped without the lock.
+    #[must_use]
+    pub fn spare_memory(&mut self) -> impl Sized + use<> {
+        (self.tables.v4.spare(), self.tables.v6.spare())
     }
 
     /// The present policy's number.

@@ -22,13 +22,17 @@ pub const UPLINK_MACS: usize = 4096;
 /// A port as configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PortConfig {
-    /// What Security Groups know of it. Its number is given by the switch.
+    /// What Security Groups know of it. The numbers of port and VPC in it are given by the switch.
     pub spec: PortSpec,
     /// Its UUID.
     pub id: Uuid,
     /// Its name.
     pub name: String,
-    /// Its segment: the subnet's number.
+    /// Its subnet: ports of one subnet share a segment.
+    pub subnet: Uuid,
+    /// Its VPC: addresses of different VPCs never meet.
+    pub vpc: Uuid,
+    /// The subnet's number, given by the switch.
     pub segment: Segment,
     /// Greatest IP packet it receives, bytes.
     pub mtu: u16,

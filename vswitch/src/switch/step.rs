@@ -1,6 +1,6 @@
 //! What is decided about one frame and one receiver, as a value.
 
-use super::Port;
+use super::{Frame, Port};
 use packet::{Basis, Reason, Verdict};
 use secgroup::conntrack::{Advance, Side, Slot, State, TcpWindow, Way};
 use secgroup::{PortId, RuleRef};
@@ -80,17 +80,32 @@ pub enum Tracked {
         /// What the packet does to it, where both sides accepted.
         advance: Advance,
     },
+    /// Finds no room; the next search is to look elsewhere.
+    NoRoom,
     /// Opens a connection, where both sides accepted.
     Opens {
         /// Its hash.
         hash: u64,
-        /// Entry to be dropped first: expired, closed and opened anew, or unanswered in a full table.
-        replaces: Option<Slot>,
+        /// What must go first.
+        room: Room,
         /// First state.
         state: State,
         /// First window.
         window: TcpWindow,
     },
+}
+
+/// Where a new connection finds room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// There is some.
+    Free,
+    /// In place of the entry of the same tuple: expired, or closed and opened anew.
+    Instead(Slot),
+    /// Of an unanswered IPv4 connection that gives way.
+    OfIpv4(Slot),
+    /// Of an unanswered IPv6 connection that gives way.
+    OfIpv6(Slot),
 }
 
 /// What is decided about one (frame, receiver). Plain data; carries the slots found, so that commit
@@ -144,15 +159,50 @@ impl Step {
 
     /// Refused at the first port that filters: the sender, or the receiver where the sender does not.
     #[cold]
-    pub(super) fn refused(sender: &Port, receiver: &Port, reason: Reason) -> Self {
+    pub(super) fn refused(sender: &Port, receiver: Option<&Port>, reason: Reason) -> Self {
         let mut step = Self::new(Fate::Nowhere);
-        if sender.filters() || !receiver.filters() {
+        if sender.filters() || !receiver.is_some_and(Port::filters) {
             step.egress = Some(Judged::refused(reason));
         } else {
             step.egress = Some(Judged::plain(Verdict::Accept(Basis::Unfiltered)));
             step.ingress = Some(Judged::refused(reason));
         }
         step
+    }
+
+    /// With the receiver's refusal of a frame that both sides would let pass but that it may not take.
+    #[inline]
+    pub(super) fn taken_by(mut self, receiver: Option<&Port>, frame: &Frame<'_>) -> Self {
+        if let Some(receiver) = receiver
+            && self.is_accept()
+            && let Err(reason) = receiver.accepts_frame(frame)
+        {
+            self.ingress = Some(Judged::refused(reason));
+        }
+        self
+    }
+
+    /// As [`Self::taken_by`], for a packet whose form was looked at when its sender was admitted.
+    #[inline]
+    pub(super) fn fits(mut self, receiver: &Port, frame: &Frame<'_>) -> Self {
+        if self.is_accept()
+            && let Err(reason) = receiver.accepts_admitted(frame)
+        {
+            self.ingress = Some(Judged::refused(reason));
+        }
+        self
+    }
+
+    /// As a copy of a flood, whose sender's side has been told once: what refuses this copy there is told
+    /// at its receiver.
+    #[cold]
+    pub(super) fn as_copy(mut self) -> Self {
+        if let Some(judged) = self.egress.take()
+            && !judged.verdict.is_accept()
+        {
+            self.ingress = Some(judged);
+        }
+        self
     }
 
     /// Whether no side refused it.

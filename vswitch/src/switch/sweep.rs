@@ -4,6 +4,7 @@
 //! A window closes in one step (a number changes); the sweep then visits every entry once and the
 //! window's last chunk goes to the log. The next window closes only after that.
 
+use super::commit::Leave;
 use super::entry::Address;
 use super::{Now, Switch};
 use flowlog::{Skipped, Window};
@@ -75,6 +76,21 @@ impl Switch {
         self.finish_round(now);
     }
 
+    /// Hands over what a slice of entries holds, without closing the window; where the next slice begins,
+    /// `None` after the last. For a change of loggers: what was counted before it goes to the old ones.
+    pub fn hand_over(&mut self, from: u32) -> Option<u32> {
+        let arena_len = self.tables.v4.arena_len();
+        let end = from.saturating_add(SLICE).min(arena_len);
+        let slots: Vec<Slot> = self.tables.v4.slots_in(from..end).collect();
+        for slot in slots {
+            <[u8; 4]>::leave_slot(self, slot);
+        }
+        if end == arena_len {
+            self.log.cut();
+        }
+        (end < arena_len).then_some(end)
+    }
+
     fn close_window(&mut self, now: Now, next: Window) {
         if self.log.is_closing() {
             self.finish_round(now);
@@ -101,9 +117,7 @@ impl Switch {
         let mut expired: Vec<PortId> = Vec::new();
         self.fragments.expire(now.ms, |port| expired.push(port));
         for port in expired {
-            if let Some(port) = self.port_mut(port) {
-                port.fragments = port.fragments.saturating_sub(1);
-            }
+            self.change_fragments(port, -1);
         }
     }
 

@@ -47,11 +47,8 @@ pub enum Stage<'a> {
         /// Why not.
         why: Invalid,
     },
-    /// A full table makes room, or cannot.
-    TableFull {
-        /// Whether an unanswered connection gives way.
-        evicts: bool,
-    },
+    /// The table, or the sender's share of it, is full, and nothing gives way.
+    TableFull,
     /// Both sides have spoken.
     Decided {
         /// The sender.

@@ -14,9 +14,15 @@ const NOBODY: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
 pub(super) fn destination_mac(plan: &Plan, sender: usize, spec: &PacketSpec) -> Mac {
     let sender = &plan.ports[sender];
     match spec.body {
-        SpecBody::Arp { operation: 2, target_ip, .. } => unicast(plan, sender, target_ip.into()),
+        SpecBody::Arp {
+            operation: 2,
+            target_ip,
+            ..
+        } => unicast(plan, sender, target_ip.into()),
         SpecBody::Arp { .. } | SpecBody::Other { .. } => Mac::BROADCAST,
-        SpecBody::Ip(ip) => group(plan, sender, ip.dst).unwrap_or_else(|| unicast(plan, sender, ip.dst)),
+        SpecBody::Ip(ip) => {
+            group(plan, sender, ip.dst).unwrap_or_else(|| unicast(plan, sender, ip.dst))
+        }
     }
 }
 
@@ -28,8 +34,13 @@ fn group(plan: &Plan, sender: &Port, address: IpAddr) -> Option<Mac> {
             Some(Mac([0x01, 0x00, 0x5e, b & 0x7f, c, d]))
         }
         IpAddr::V4(v4) => {
-            let subnet = plan.subnets.get(sender.subnet).and_then(|subnet| subnet.cidr);
-            let broadcast = subnet.filter(|net| net.prefix_len() <= 30).map(|net| net.broadcast());
+            let subnet = plan
+                .subnets
+                .get(sender.subnet)
+                .and_then(|subnet| subnet.cidr);
+            let broadcast = subnet
+                .filter(|net| net.prefix_len() <= 30)
+                .map(|net| net.broadcast());
             (v4.is_broadcast() || broadcast == Some(v4)).then_some(Mac::BROADCAST)
         }
         IpAddr::V6(v6) if v6.is_multicast() => {
@@ -41,17 +52,37 @@ fn group(plan: &Plan, sender: &Port, address: IpAddr) -> Option<Mac> {
 }
 
 fn unicast(plan: &Plan, sender: &Port, address: IpAddr) -> Mac {
-    let here = || plan.ports.iter().filter(|port| port.subnet == sender.subnet);
-    let pairs = |port: &Port| port.allowed_address_pairs.iter().any(|pair| pair.prefix.contains(&address));
-    let owner = here().find(|port| port.fixed_ips.contains(&address) || port.mac.link_local() == address);
+    let here = || {
+        plan.ports
+            .iter()
+            .filter(|port| port.subnet == sender.subnet)
+    };
+    let pairs = |port: &Port| {
+        port.allowed_address_pairs
+            .iter()
+            .any(|pair| pair.prefix.contains(&address))
+    };
+    let owner =
+        here().find(|port| port.fixed_ips.contains(&address) || port.mac.link_local() == address);
     let owner = owner.or_else(|| here().find(|port| pairs(port)));
-    let way_out = || here().find(|port| port.role == Role::Uplink).or_else(|| gateway(plan, sender));
+    let way_out = || {
+        here()
+            .find(|port| port.role == Role::Uplink)
+            .or_else(|| gateway(plan, sender))
+    };
     owner.or_else(way_out).map_or(NOBODY, |port| port.mac)
 }
 
 /// A guest that is the subnet's router.
 fn gateway<'a>(plan: &'a Plan, sender: &Port) -> Option<&'a Port> {
     let gateways = &plan.subnets.get(sender.subnet)?.gateway_ips;
-    let mut here = plan.ports.iter().filter(|port| port.subnet == sender.subnet);
-    here.find(|port| port.fixed_ips.iter().any(|address| gateways.contains(address)))
+    let mut here = plan
+        .ports
+        .iter()
+        .filter(|port| port.subnet == sender.subnet);
+    here.find(|port| {
+        port.fixed_ips
+            .iter()
+            .any(|address| gateways.contains(address))
+    })
 }

@@ -16,7 +16,10 @@ pub struct Meaning {
 #[must_use]
 pub const fn meaning(reason: Reason) -> Meaning {
     let (meaning, remedy) = match reason {
-        Reason::DefaultDeny => ("no rule allows it", "add a rule to one of the port's groups"),
+        Reason::DefaultDeny => (
+            "no rule allows it",
+            "add a rule to one of the port's groups",
+        ),
         Reason::Revoked => (
             "its connection was allowed by a rule that is gone",
             "put the rule back; `persist_established: true` lets answered connections outlive their rule",
@@ -53,7 +56,10 @@ pub const fn meaning(reason: Reason) -> Meaning {
             "a DHCP server's answer from a port that is none",
             "name the server in the subnet's `dhcp_servers`",
         ),
-        Reason::Malformed => ("its headers contradict themselves or the frame", "nothing: the sender is broken, or attacks"),
+        Reason::Malformed => (
+            "its headers contradict themselves or the frame",
+            "nothing: the sender is broken, or attacks",
+        ),
         Reason::Mtu => (
             "it is longer than the receiving port's MTU",
             "give both ends the same `mtu`; a router would have sent `fragmentation needed`",
@@ -66,17 +72,26 @@ pub const fn meaning(reason: Reason) -> Meaning {
             "a reserved link-layer address, or an 802.3 length frame",
             "nothing: such frames (spanning tree, LLDP) end at a bridge",
         ),
-        Reason::Vlan => ("a VLAN tag where none belongs", "send untagged frames; segments are the subnets'"),
+        Reason::Vlan => (
+            "a VLAN tag where none belongs",
+            "send untagged frames; segments are the subnets'",
+        ),
         Reason::FragTiny => (
             "a first fragment too small for its layer 4 header",
             "nothing: no real stack sends such fragments (RFC 1858)",
         ),
-        Reason::FragOverlap => ("fragments that overlap", "nothing: no real stack sends such fragments (RFC 5722)"),
+        Reason::FragOverlap => (
+            "fragments that overlap",
+            "nothing: no real stack sends such fragments (RFC 5722)",
+        ),
         Reason::FragOrder => (
             "a fragment that came ahead of its first one",
             "send datagrams that need no fragments, or keep their order",
         ),
-        Reason::FragTimeout => ("a datagram that was not completed in time", "look for losses on the way here"),
+        Reason::FragTimeout => (
+            "a datagram that was not completed in time",
+            "look for losses on the way here",
+        ),
         Reason::FragLimit => (
             "more datagrams in fragments than the port may have",
             "send datagrams that need no fragments",
@@ -94,10 +109,16 @@ mod tests {
     #[test]
     fn every_reason_has_its_row_in_the_document_with_the_same_words() {
         for &reason in Reason::ALL {
-            let row = DOCUMENT.lines().find(|line| line.starts_with(&format!("| `{reason}` |")));
+            let row = DOCUMENT
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{reason}` |")));
             let row = row.unwrap_or_else(|| panic!("docs/drops.md has no row for `{reason}`"));
             assert_eq!(row.matches('|').count(), 6, "{row}");
-            assert!(row.contains(meaning(reason).meaning), "{row}\nshould say: {}", meaning(reason).meaning);
+            assert!(
+                row.contains(meaning(reason).meaning),
+                "{row}\nshould say: {}",
+                meaning(reason).meaning
+            );
         }
     }
 

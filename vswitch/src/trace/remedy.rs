@@ -23,10 +23,19 @@ pub(super) fn side(
         Verdict::Accept(basis) => (accepted(basis, rules.words(judged.rule)), None),
         Verdict::Drop(reason) => {
             let config = plan.ports.iter().find(|known| known.name == port);
-            (meaning(reason).meaning.to_owned(), Some(remedy(plan, config, headers, direction, reason)))
+            (
+                meaning(reason).meaning.to_owned(),
+                Some(remedy(plan, config, headers, direction, reason)),
+            )
         }
     };
-    SideTold { direction: direction.to_string(), port: port.to_owned(), verdict: judged.verdict.to_string(), why, remedy }
+    SideTold {
+        direction: direction.to_string(),
+        port: port.to_owned(),
+        verdict: judged.verdict.to_string(),
+        why,
+        remedy,
+    }
 }
 
 fn accepted(basis: Basis, rule: Option<&str>) -> String {
@@ -38,25 +47,48 @@ fn accepted(basis: Basis, rule: Option<&str>) -> String {
         Basis::Rule => rule.unwrap_or("a rule").to_owned(),
         Basis::Reply => by("answers a connection of"),
         Basis::Related => by("an ICMP error about a connection of"),
-        Basis::Essential => "needs no rule: ARP, neighbour discovery, DHCP and their like".to_owned(),
+        Basis::Essential => {
+            "needs no rule: ARP, neighbour discovery, DHCP and their like".to_owned()
+        }
         Basis::Unfiltered => "the port filters nothing".to_owned(),
     }
 }
 
-fn remedy(plan: &Plan, port: Option<&Port>, headers: &Headers, direction: Direction, reason: Reason) -> String {
+fn remedy(
+    plan: &Plan,
+    port: Option<&Port>,
+    headers: &Headers,
+    direction: Direction,
+    reason: Reason,
+) -> String {
     let needed = headers.ip().filter(|_| reason == Reason::DefaultDeny);
-    match (needed.and_then(|ip| rule_needed(headers, ip, direction)), port) {
+    match (
+        needed.and_then(|ip| rule_needed(headers, ip, direction)),
+        port,
+    ) {
         (Some(rule), Some(port)) if port.groups.is_empty() => {
             format!("the port is in no group; put it into one with a rule like: {rule}")
         }
-        (Some(rule), Some(port)) => format!("a rule like this in one of its groups ({}): {rule}", group_names(plan, port)),
+        (Some(rule), Some(port)) => format!(
+            "a rule like this in one of its groups ({}): {rule}",
+            group_names(plan, port)
+        ),
         _ => meaning(reason).remedy.to_owned(),
     }
 }
 
 fn group_names(plan: &Plan, port: &Port) -> String {
-    let name = |id: &Uuid| plan.groups.iter().find(|group| group.id == *id).map(|group| group.name.as_str());
-    port.groups.iter().filter_map(name).collect::<Vec<_>>().join(", ")
+    let name = |id: &Uuid| {
+        plan.groups
+            .iter()
+            .find(|group| group.id == *id)
+            .map(|group| group.name.as_str())
+    };
+    port.groups
+        .iter()
+        .filter_map(name)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The narrowest rule that would allow the packet.

@@ -11,34 +11,74 @@ pub(super) fn stage(switch: &Switch, stage: &Stage<'_>) -> Option<(&'static str,
     Some(match stage {
         Stage::Received { port, headers } => {
             let packets = headers.wire.packets;
-            let many = if packets > 1 { format!(", {packets} packets on a wire") } else { String::new() };
-            ("received", format!("from {} ({}){many}", port.config.name, headers.eth.src))
+            let many = if packets > 1 {
+                format!(", {packets} packets on a wire")
+            } else {
+                String::new()
+            };
+            (
+                "received",
+                format!("from {} ({}){many}", port.config.name, headers.eth.src),
+            )
         }
-        Stage::Admitted { port } if port.filters() => {
-            ("admitted", format!("its source is {}'s own: no spoofing", port.config.name))
-        }
+        Stage::Admitted { port } if port.filters() => (
+            "admitted",
+            format!("its source is {}'s own: no spoofing", port.config.name),
+        ),
         Stage::Admitted { port } => ("admitted", format!("{} filters nothing", port.config.name)),
         Stage::Destined { destination } => ("destination", self::destination(switch, *destination)),
-        Stage::Related => ("related", "an ICMP error that quotes a packet of a known connection".to_owned()),
-        Stage::FollowsFirst => ("fragment", "takes the verdict of its datagram's first fragment".to_owned()),
-        Stage::Connection { state, way, judged_again } => {
+        Stage::Related => (
+            "related",
+            "an ICMP error that quotes a packet of a known connection".to_owned(),
+        ),
+        Stage::FollowsFirst => (
+            "fragment",
+            "takes the verdict of its datagram's first fragment".to_owned(),
+        ),
+        Stage::Connection {
+            state,
+            way,
+            judged_again,
+        } => {
             let way = match way {
                 Way::Original => "the way it was opened",
                 Way::Reply => "a reply",
             };
-            let again = if *judged_again { "; judged again, for the policy has changed since" } else { "" };
-            ("connection", format!("known, {}, {way}{again}", state_words(*state)))
+            let again = if *judged_again {
+                "; judged again, for the policy has changed since"
+            } else {
+                ""
+            };
+            (
+                "connection",
+                format!("known, {}, {way}{again}", state_words(*state)),
+            )
         }
-        Stage::Opens { state } => ("connection", format!("none yet; this packet would open one ({})", state_words(*state))),
-        Stage::Invalid { why } => ("connection", format!("invalid: {why}")),
-        Stage::TableFull { evicts: true } => ("table", "full; an unanswered connection would give way".to_owned()),
-        Stage::TableFull { evicts: false } => ("table", "full, and no unanswered connection may give way".to_owned()),
+        Stage::Opens { state } => (
+            "connection",
+            format!(
+                "none yet; this packet would open one ({})",
+                state_words(*state)
+            ),
+        ),
+        Stage::Invalid { why } => (
+            "connection",
+            format!("invalid: {}", why.to_string().replace('_', " ")),
+        ),
+        Stage::TableFull => (
+            "table",
+            "full, and no unanswered connection may give way".to_owned(),
+        ),
         Stage::Decided { .. } => return None,
     })
 }
 
 fn destination(switch: &Switch, destination: Destination) -> String {
-    let name = |port: PortId| switch.port(port).map_or_else(|| format!("port {port}"), |port| port.config.name.clone());
+    let name = |port: PortId| {
+        switch
+            .port(port)
+            .map_or_else(|| format!("port {port}"), |port| port.config.name.clone())
+    };
     match destination {
         Destination::One(port) => format!("{}, by its MAC", name(port)),
         Destination::All => "every other port of the subnet (group address)".to_owned(),
@@ -72,18 +112,35 @@ pub(super) fn verdict(steps: &[(Step, Option<String>)], sender: &str) -> (bool, 
     let Some(((first, receiver), copies)) = steps.split_first() else {
         return (false, "DROP: the port is not attached".to_owned());
     };
-    if let Some(verdict) = first.egress.map(|judged| judged.verdict).filter(|verdict| !verdict.is_accept()) {
-        return (false, format!("{verdict} at the sender, {sender}: nobody gets it"));
+    if let Some(verdict) = first
+        .egress
+        .map(|judged| judged.verdict)
+        .filter(|verdict| !verdict.is_accept())
+    {
+        return (
+            false,
+            format!("{verdict} at the sender, {sender}: nobody gets it"),
+        );
     }
     if !copies.is_empty() {
         let gets = copies.iter().filter(|(step, _)| step.is_accept()).count();
-        return (gets > 0, format!("ACCEPT at the sender, {sender}; {gets} of {} receivers get it", copies.len()));
+        return (
+            gets > 0,
+            format!(
+                "ACCEPT at the sender, {sender}; {gets} of {} receivers get it",
+                copies.len()
+            ),
+        );
     }
     match (first.ingress.map(|judged| judged.verdict), receiver) {
-        (Some(verdict @ Verdict::Drop(_)), Some(receiver)) => {
-            (false, format!("{verdict} at the receiver, {receiver}; {sender} was allowed to send it"))
-        }
+        (Some(verdict @ Verdict::Drop(_)), Some(receiver)) => (
+            false,
+            format!("{verdict} at the receiver, {receiver}; {sender} was allowed to send it"),
+        ),
         (Some(Verdict::Accept(_)), Some(receiver)) => (true, format!("ACCEPT: {receiver} gets it")),
-        _ => (false, format!("ACCEPT at the sender, {sender}, but no port takes it")),
+        _ => (
+            false,
+            format!("ACCEPT at the sender, {sender}, but no port takes it"),
+        ),
     }
 }

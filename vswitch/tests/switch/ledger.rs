@@ -5,7 +5,7 @@ use packet::{Direction, FiveTuple, Headers, L4, Verdict, Wire, tcp_flags};
 use secgroup::{PortId, RuleRef};
 use std::collections::BTreeMap;
 use std::fmt;
-use vswitch::switch::{Chunk, FlowView, FragmentStep, Judged, Step, tallied, tuple_of};
+use vswitch::switch::{Chunk, FlowView, FragmentStep, Judged, Step, Tracked, tallied, tuple_of};
 
 /// One record, by what makes it one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,8 @@ pub(crate) struct Count {
     pub(crate) bytes: u64,
     /// As the log writes them.
     pub(crate) flags: u8,
+    /// Connections opened in this direction.
+    pub(crate) opened: u64,
 }
 
 /// Records and their counts.
@@ -37,6 +39,7 @@ impl Ledger {
         count.packets += more.packets;
         count.bytes += more.bytes;
         count.flags |= more.flags;
+        count.opened += more.opened;
     }
 
     /// What a step is to leave in the log, if its packet is recorded at all.
@@ -59,6 +62,7 @@ impl Ledger {
             packets: packets.into(),
             bytes: bytes.into(),
             flags: seed_flags(headers),
+            opened: u64::from(matches!(step.tracked, Tracked::Opens { .. }) && step.is_accept()),
         };
         let mut add = |port: Option<PortId>, ingress, judged: Option<Judged>| {
             if let (Some(port), Some(Judged { verdict, .. })) = (port, judged) {
@@ -104,6 +108,7 @@ impl Ledger {
                         packets: tally.packets.into(),
                         bytes: tally.bytes.into(),
                         flags,
+                        opened: tally.opened().into(),
                     },
                 );
             }
@@ -133,6 +138,7 @@ impl Ledger {
                 packets: tally.packets.into(),
                 bytes: tally.bytes.into(),
                 flags: tally.flags_seed(),
+                opened: tally.opened().into(),
             },
         );
     }
@@ -178,6 +184,7 @@ impl fmt::Display for Row {
                 packets,
                 bytes,
                 flags,
+                ..
             },
         ) = (self.key.tuple, self.count);
         write!(

@@ -1,14 +1,41 @@
 //! The switch in a laboratory: no TAPs, no threads, a clock turned by hand.
 //!
 //! `laboratory` sends packets and, at every step, holds what the switch did against what `trace` had
-//! foretold and against the conservation identity. `setup` writes configurations in a few words,
-//! `ledger` says what the log must hold. The cases of `docs/behaviour-cases.md` follow, one module for
-//! each of its sections.
+//! foretold and against the conservation identity; `ledger` and `notebook` hold the log against it too.
+//! `setup` writes configurations in a few words, `words` packets with guests by name, `talk` TCP.
+//! The cases of `docs/behaviour-cases.md` follow, a module for each of its sections.
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a helper cannot build is a failed test"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by panicking"
+)]
 
 mod laboratory;
 mod ledger;
+mod notebook;
 mod setup;
+mod talk;
 mod words;
 
+mod change;
+mod dhcp;
+mod floods;
+mod fragments;
+mod frames;
+mod groups;
+mod icmp;
+mod limits;
+mod log;
 mod model;
+mod naive;
+mod neighbours;
+mod random;
+mod reasons;
 mod rules;
+mod spoofing;
+mod state;
+mod tcp;
+mod windows;

@@ -111,6 +111,13 @@ impl TcpWindow {
         }
     }
 
+    /// Whether the other end has said anything. A connection picked up in the middle is established by
+    /// its state, and may yet be nobody's.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.peers[1].is(SEEN)
+    }
+
     /// The sender of a packet that goes this way, and the other side.
     #[inline]
     pub(super) fn sides(&self, way: Way) -> (&Peer, &Peer) {

@@ -27,7 +27,10 @@ pub(super) struct Files {
 impl Files {
     /// Finds the files in directories; a file that is named is taken whatever it is called.
     pub(super) fn find(paths: &[PathBuf]) -> Result<Self> {
-        let mut found = Self { files: Vec::new(), failed: false };
+        let mut found = Self {
+            files: Vec::new(),
+            failed: false,
+        };
         for path in paths {
             let kind = fs::metadata(path).map_err(|error| missing(path, &error))?;
             if kind.is_dir() {
@@ -37,7 +40,9 @@ impl Files {
             }
         }
         if found.files.len() >= FILES_MAX {
-            found.tell(format_args!("only the first {FILES_MAX} files are read; name a narrower directory"));
+            found.tell(format_args!(
+                "only the first {FILES_MAX} files are read; name a narrower directory"
+            ));
         }
         Ok(found)
     }
@@ -73,7 +78,10 @@ impl Files {
 
     fn search(&mut self, directory: &Path, depth: usize) {
         if depth > DEPTH_MAX {
-            return self.tell(format_args!("{}: more than {DEPTH_MAX} directories deep", directory.display()));
+            return self.tell(format_args!(
+                "{}: more than {DEPTH_MAX} directories deep",
+                directory.display()
+            ));
         }
         let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut entries = match entries {
@@ -83,7 +91,9 @@ impl Files {
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             // Not of what a link leads to: a link may lead back here.
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             let path = entry.path();
             let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
             if kind.is_dir() && !hidden {
@@ -96,9 +106,15 @@ impl Files {
 
     fn take(&mut self, path: PathBuf) {
         let name = path.to_string_lossy();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == EXTENSION)
+        {
             self.files.push(path);
-        } else if [".csv.gz", ".csv.zst", ".parquet"].iter().any(|known| name.ends_with(known)) {
+        } else if [".csv.gz", ".csv.zst", ".parquet"]
+            .iter()
+            .any(|known| name.ends_with(known))
+        {
             self.tell(format_args!("{name}: this version reads plain CSV"));
         }
     }
@@ -111,12 +127,16 @@ impl Files {
 
 fn open(path: &Path) -> Result<CsvReader<BufReader<File>>> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| anyhow::anyhow!("{name}: cannot be opened: {error}"))?;
+    let file =
+        File::open(path).map_err(|error| anyhow::anyhow!("{name}: cannot be opened: {error}"))?;
     Ok(CsvReader::new(&name, BufReader::new(file))?)
 }
 
 fn missing(path: &Path, error: &io::Error) -> Usage {
-    Usage(format!("{}: {error}; name the files or directories of a flow log", path.display()))
+    Usage(format!(
+        "{}: {error}; name the files or directories of a flow log",
+        path.display()
+    ))
 }
 
 #[cfg(test)]
@@ -132,8 +152,16 @@ mod tests {
     #[test]
     fn files_are_found_in_partitions_read_in_order_and_a_broken_one_stops_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "2026/11/23/05/b.csv", "packets,filter\n3,ACCEPT\n");
-        write(dir.path(), "2026/11/23/04/a.csv", "packets,filter\n1,DROP\nx,DROP\n2,DROP\n");
+        write(
+            dir.path(),
+            "2026/11/23/05/b.csv",
+            "packets,filter\n3,ACCEPT\n",
+        );
+        write(
+            dir.path(),
+            "2026/11/23/04/a.csv",
+            "packets,filter\n1,DROP\nx,DROP\n2,DROP\n",
+        );
         write(dir.path(), "2026/11/23/05/c.csv", "");
         write(dir.path(), ".vswitch/names.csv", "packets\n9\n");
         write(dir.path(), "readme.txt", "no log");

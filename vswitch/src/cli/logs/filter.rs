@@ -47,31 +47,56 @@ impl Filter {
 
     /// Whether a record passes. One that lacks the field that is asked about does not.
     pub(super) fn takes(&self, row: &LogRow) -> bool {
-        let word = |wanted: Option<&str>, field| wanted.is_none_or(|wanted| row.text(field) == Some(wanted));
-        let ends = || [row.address("src_addr"), row.address("dst_addr")].into_iter().flatten();
+        let word = |wanted: Option<&str>, field| {
+            wanted.is_none_or(|wanted| row.text(field) == Some(wanted))
+        };
+        let ends = || {
+            [row.address("src_addr"), row.address("dst_addr")]
+                .into_iter()
+                .flatten()
+        };
         self.port.as_ref().is_none_or(|port| port.is_of(row))
-            && self.address.is_none_or(|prefix| ends().any(|address| prefix.contains(address)))
-            && self.dst_port.is_none_or(|port| row.number("dst_port") == Some(port.into()))
+            && self
+                .address
+                .is_none_or(|prefix| ends().any(|address| prefix.contains(address)))
+            && self
+                .dst_port
+                .is_none_or(|port| row.number("dst_port") == Some(port.into()))
             && word(self.verdict, "filter")
             && word(self.direction, "direction")
-            && self.since.is_none_or(|since| row.number("timestamp_end").is_some_and(|end| end >= since.0))
-            && self.until.is_none_or(|until| row.number("timestamp_start").is_some_and(|start| start < until.0))
+            && self.since.is_none_or(|since| {
+                row.number("timestamp_end")
+                    .is_some_and(|end| end >= since.0)
+            })
+            && self.until.is_none_or(|until| {
+                row.number("timestamp_start")
+                    .is_some_and(|start| start < until.0)
+            })
     }
 }
 
 impl PortName {
     fn new(name: &str, plan: Option<&Plan>) -> Self {
-        let configured = plan.into_iter().flat_map(|plan| &plan.ports).filter(|port| port.name == name);
+        let configured = plan
+            .into_iter()
+            .flat_map(|plan| &plan.ports)
+            .filter(|port| port.name == name);
         let mut ids: Vec<String> = configured.map(|port| port.id.to_string()).collect();
         if ids.is_empty() {
             // A name without a configuration: the id that follows from it, unless it was given another.
             ids = vec![name.to_lowercase(), Kind::Port.derive(name).to_string()];
         }
-        Self { name: name.to_owned(), ids }
+        Self {
+            name: name.to_owned(),
+            ids,
+        }
     }
 
     fn is_of(&self, row: &LogRow) -> bool {
-        let is_id = |field| row.text(field).is_some_and(|id| self.ids.iter().any(|known| known == id));
+        let is_id = |field| {
+            row.text(field)
+                .is_some_and(|id| self.ids.iter().any(|known| known == id))
+        };
         row.text("interface_name") == Some(&self.name) || is_id("interface_id") || is_id("vm_id")
     }
 }
@@ -92,8 +117,12 @@ mod tests {
     }
 
     fn takes(words: &str) -> bool {
-        let line = ["vswitch", "logs"].into_iter().chain(words.split_whitespace());
-        let Command::Logs(args) = Cli::try_parse_from(line).unwrap().command else { unreachable!("the command is logs") };
+        let line = ["vswitch", "logs"]
+            .into_iter()
+            .chain(words.split_whitespace());
+        let Command::Logs(args) = Cli::try_parse_from(line).unwrap().command else {
+            unreachable!("the command is logs")
+        };
         Filter::new(&args, None).takes(&row())
     }
 
@@ -136,7 +165,19 @@ mod tests {
     fn a_record_without_the_field_does_not_pass() {
         let empty = LogRow::default();
         assert!(Filter::default().takes(&empty));
-        assert!(!Filter { dst_port: Some(0), ..Filter::default() }.takes(&empty));
-        assert!(!Filter { until: Some(Moment(u64::MAX)), ..Filter::default() }.takes(&empty));
+        assert!(
+            !Filter {
+                dst_port: Some(0),
+                ..Filter::default()
+            }
+            .takes(&empty)
+        );
+        assert!(
+            !Filter {
+                until: Some(Moment(u64::MAX)),
+                ..Filter::default()
+            }
+            .takes(&empty)
+        );
     }
 }

@@ -9,7 +9,12 @@ use std::io::Write;
 use std::path::Path;
 
 /// Prints until the daemon ends, or the user has seen enough.
-pub(super) fn follow(socket: &Path, filter: &Filter, out: &mut Output, printer: &mut Printer<'_>) -> Result<()> {
+pub(super) fn follow(
+    socket: &Path,
+    filter: &Filter,
+    out: &mut Output,
+    printer: &mut Printer<'_>,
+) -> Result<()> {
     let mut session = Session::ask(socket, &Request::Follow)?;
     while let Some(reply) = session.reply()? {
         match reply {
@@ -19,9 +24,13 @@ pub(super) fn follow(socket: &Path, filter: &Filter, out: &mut Output, printer: 
             }
             Reply::Record(_) => {}
             Reply::Missed(intervals) => {
-                eprintln!("vswitch: read too slowly; since its start the daemon has left out {intervals} intervals for slow readers");
+                eprintln!(
+                    "vswitch: read too slowly; since its start the daemon has left out {intervals} intervals for slow readers"
+                );
             }
-            _ => bail!("the daemon answered something else than was asked; is it of another version?"),
+            _ => bail!(
+                "the daemon answered something else than was asked; is it of another version?"
+            ),
         }
     }
     eprintln!("vswitch: the daemon has ended");

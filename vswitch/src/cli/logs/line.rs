@@ -18,7 +18,16 @@ pub struct LiveLine<'a> {
 pub fn line_heading(style: Style) -> String {
     let heading = format!(
         "{:<8}  {:<10}  {:<9}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {:<7}  {}",
-        "TIME", "PORT", "DIRECTION", "PROTO", "SOURCE", "DESTINATION", "PACKETS", "BYTES", "VERDICT", "REASON"
+        "TIME",
+        "PORT",
+        "DIRECTION",
+        "PROTO",
+        "SOURCE",
+        "DESTINATION",
+        "PACKETS",
+        "BYTES",
+        "VERDICT",
+        "REASON"
     );
     style.paint(Paint::Strong, heading).to_string()
 }
@@ -37,8 +46,13 @@ impl fmt::Display for LiveLine<'_> {
         let time = utc(row.number("timestamp_start").unwrap_or_default());
         let time = time.split_once(' ').map_or(time.as_str(), |(_, time)| time);
         let verdict = row.text("filter").unwrap_or("-");
-        let verdict = self.style.paint(Paint::of_verdict(verdict == "ACCEPT"), verdict);
-        let status = row.text("status").filter(|status| *status != "OK").unwrap_or_default();
+        let verdict = self
+            .style
+            .paint(Paint::of_verdict(verdict == "ACCEPT"), verdict);
+        let status = row
+            .text("status")
+            .filter(|status| *status != "OK")
+            .unwrap_or_default();
         let line = format!(
             "{time:<8}  {:<10}  {:<9}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {verdict:<7}  {} {status}",
             port(row),
@@ -58,14 +72,21 @@ impl fmt::Display for LiveLine<'_> {
 #[must_use]
 pub(super) fn port(row: &LogRow) -> String {
     let name = row.text("interface_name").filter(|name| !name.is_empty());
-    let id = || row.text("interface_id").map(|id| id.chars().take(8).collect());
-    name.map(str::to_owned).or_else(id).unwrap_or_else(|| "-".to_owned())
+    let id = || {
+        row.text("interface_id")
+            .map(|id| id.chars().take(8).collect())
+    };
+    name.map(str::to_owned)
+        .or_else(id)
+        .unwrap_or_else(|| "-".to_owned())
 }
 
 /// A protocol's name or number.
 #[must_use]
 pub(super) fn protocol(row: &LogRow) -> String {
-    let number = row.number("protocol").and_then(|number| u8::try_from(number).ok());
+    let number = row
+        .number("protocol")
+        .and_then(|number| u8::try_from(number).ok());
     match number.map(|number| (number, protocol_name(number))) {
         None => "-".to_owned(),
         Some((_, Some(name))) => name.to_owned(),
@@ -76,12 +97,16 @@ pub(super) fn protocol(row: &LogRow) -> String {
 /// Address and port of the source (`src`) or destination (`dst`); ICMP has no ports.
 #[must_use]
 pub(super) fn end(row: &LogRow, which: &str) -> String {
-    let Some(address) = row.text(&format!("{which}_addr")) else { return "-".to_owned() };
+    let Some(address) = row.text(&format!("{which}_addr")) else {
+        return "-".to_owned();
+    };
     match row.number(&format!("{which}_port")) {
-        Some(port) if row.number("protocol") != Some(packet::protocol::ICMP.into()) => match address.contains(':') {
-            true => format!("[{address}]:{port}"),
-            false => format!("{address}:{port}"),
-        },
+        Some(port) if row.number("protocol") != Some(packet::protocol::ICMP.into()) => {
+            match address.contains(':') {
+                true => format!("[{address}]:{port}"),
+                false => format!("{address}:{port}"),
+            }
+        }
         _ => address.to_owned(),
     }
 }
@@ -99,7 +124,11 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(
-            format!("{}\n{}", line_heading(Style::PLAIN), LiveLine::of(&row, Style::PLAIN)),
+            format!(
+                "{}\n{}",
+                line_heading(Style::PLAIN),
+                LiveLine::of(&row, Style::PLAIN)
+            ),
             "TIME      PORT        DIRECTION  PROTO  SOURCE                 DESTINATION            PACKETS     BYTES  VERDICT  REASON\n\
              00:00:07  web         ingress    tcp    10.77.1.11:40000       10.77.1.12:22                3       180  DROP     default_deny"
         );
@@ -112,6 +141,9 @@ mod tests {
         }))
         .unwrap();
         let line = LiveLine::of(&row, Style::PLAIN).to_string();
-        assert!(line.contains("5f7c0c5e") && line.ends_with("SKIPDATA"), "{line}");
+        assert!(
+            line.contains("5f7c0c5e") && line.ends_with("SKIPDATA"),
+            "{line}"
+        );
     }
 }

@@ -105,7 +105,10 @@ pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
     let mut files = Files::find(&paths(&args, plan.as_ref()))?;
     if args.summary {
         let mut summary = Summary::default();
-        files.rows().filter(|row| filter.takes(row)).for_each(|row| summary.add(&row));
+        files
+            .rows()
+            .filter(|row| filter.takes(row))
+            .for_each(|row| summary.add(&row));
         summary.print(&mut out, args.json, &printer)?;
     } else if let Some(key) = args.sort {
         let rows = Sorted::collect(files.rows().filter(|row| filter.takes(row)), key)?;
@@ -118,7 +121,11 @@ pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
         }
     }
     out.flush()?;
-    Ok(if files.failed() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    Ok(if files.failed() {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn paths(args: &LogsArgs, plan: Option<&Plan>) -> Vec<PathBuf> {
@@ -126,7 +133,12 @@ fn paths(args: &LogsArgs, plan: Option<&Plan>) -> Vec<PathBuf> {
         return args.paths.clone();
     }
     let mut paths: Vec<PathBuf> = match plan {
-        Some(plan) => plan.loggers.iter().filter_map(|logger| logger.storage.directory()).map(Path::to_owned).collect(),
+        Some(plan) => plan
+            .loggers
+            .iter()
+            .filter_map(|logger| logger.storage.directory())
+            .map(Path::to_owned)
+            .collect(),
         None => vec![DIRECTORY.into()],
     };
     paths.sort();

@@ -34,8 +34,15 @@ impl<'a> Printer<'a> {
             (false, false) => Form::Lines,
         };
         let ports = plan.into_iter().flat_map(|plan| &plan.ports);
-        let names = ports.map(|port| (port.id.to_string(), port.name.as_str())).collect();
-        Self { form, names, columns: Vec::new(), begun: false }
+        let names = ports
+            .map(|port| (port.id.to_string(), port.name.as_str()))
+            .collect();
+        Self {
+            form,
+            names,
+            columns: Vec::new(),
+            begun: false,
+        }
     }
 
     /// Prints a record.

@@ -36,7 +36,9 @@ impl Sorted {
     pub(super) fn collect(rows: impl Iterator<Item = LogRow>, key: Key) -> Result<Vec<LogRow>> {
         let mut rows: Vec<LogRow> = rows.take(ROWS_MAX + 1).collect();
         if rows.len() > ROWS_MAX {
-            bail!("more than {ROWS_MAX} records cannot be sorted; narrow them down with --since, --port or --verdict");
+            bail!(
+                "more than {ROWS_MAX} records cannot be sorted; narrow them down with --since, --port or --verdict"
+            );
         }
         rows.sort_by(|a, b| compare(a, b, key));
         Ok(rows)
@@ -70,11 +72,18 @@ mod tests {
     fn counters_go_downwards_and_addresses_by_number_not_by_text() {
         let rows = || {
             [(5, "10.0.0.10"), (7, "10.0.0.9")].map(|(packets, src)| {
-                serde_json::from_value::<LogRow>(serde_json::json!({ "packets": packets, "src_addr": src })).unwrap()
+                serde_json::from_value::<LogRow>(
+                    serde_json::json!({ "packets": packets, "src_addr": src }),
+                )
+                .unwrap()
             })
         };
         let order = |key| -> Vec<_> {
-            Sorted::collect(rows().into_iter(), key).unwrap().iter().map(|row| row.number("packets").unwrap()).collect()
+            Sorted::collect(rows().into_iter(), key)
+                .unwrap()
+                .iter()
+                .map(|row| row.number("packets").unwrap())
+                .collect()
         };
         assert_eq!(order(Key::Packets), [7, 5]);
         assert_eq!(order(Key::Source), [7, 5]);

@@ -1,7 +1,7 @@
 //! What was typed: the YAML file as serde sees it, before anything is resolved or judged.
 //!
 //! Every text that can be wrong in meaning (an address, a name, a duration) stays text here, so that
-//! [`check`](super::check) finds all mistakes in one pass; serde refuses what has the wrong shape:
+//! `config::check` finds all mistakes in one pass; serde refuses what has the wrong shape:
 //! unknown keys, a list where a text belongs. The doc comments below are the descriptions of the JSON
 //! Schema that `vswitch check --schema` prints.
 

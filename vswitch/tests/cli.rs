@@ -1,0 +1,203 @@
+//! The program from outside: exit codes, what goes where, and pipes that end early.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by panicking"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const LAB: &str = "
+region: KR1
+vpcs: [{ name: lab }]
+subnets: [{ name: app, vpc: lab, cidr: 10.77.1.0/24 }]
+security_groups: [{ name: web, rules: [] }]
+ports:
+  - { name: vm1, instance: vm1, subnet: app, fixed_ips: [10.77.1.1], security_groups: [web], tap: { name: t1 } }
+  - { name: vm2, instance: vm2, subnet: app, fixed_ips: [10.77.1.2], security_groups: [web], tap: { name: t2 } }
+";
+
+fn vswitch(directory: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_vswitch");
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .env_remove("VSWITCH_LOG")
+        .output()
+        .unwrap()
+}
+
+/// Runs, and gives exit code, standard output and standard error.
+fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = vswitch(directory, arguments);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn lab() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("lab.yaml"), LAB).unwrap();
+    directory
+}
+
+#[test]
+fn every_command_has_help() {
+    let directory = lab();
+    for command in [
+        "",
+        "demo",
+        "run",
+        "check",
+        "lab",
+        "lab up",
+        "lab down",
+        "show",
+        "show ports",
+        "show fdb",
+        "show groups",
+        "show connections",
+        "show flows",
+        "show loggers",
+        "show drops",
+        "show audit",
+        "trace",
+        "logs",
+        "replay",
+    ] {
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let (code, out, err) = run(directory.path(), &arguments);
+        assert!(
+            code == 0 && out.contains("Usage:") && err.is_empty(),
+            "{command}: {code} {err}"
+        );
+    }
+}
+
+#[test]
+fn a_good_configuration_is_printed_and_a_bad_one_exits_with_2() {
+    let directory = lab();
+    let (code, out, _) = run(directory.path(), &["check", "lab.yaml"]);
+    assert!(code == 0 && out.contains("vm1"), "{out}");
+    let (code, out, _) = run(directory.path(), &["check", "lab.yaml", "--json"]);
+    let checked: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(code == 0 && checked["valid"] == true);
+
+    fs::write(
+        directory.path().join("bad.yaml"),
+        LAB.replace("subnet: app, fixed_ips: [10.77.1.2]", "subnet: ap"),
+    )
+    .unwrap();
+    let (code, out, err) = run(directory.path(), &["check", "bad.yaml"]);
+    assert!(
+        code == 2 && out.is_empty() && err.contains("bad.yaml") && err.contains("`ap`"),
+        "{err}"
+    );
+    let (code, out, _) = run(directory.path(), &["check", "bad.yaml", "--json"]);
+    let checked: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(
+        code == 2
+            && checked["valid"] == false
+            && checked["mistakes"]
+                .as_array()
+                .is_some_and(|list| !list.is_empty())
+    );
+    for command in [
+        vec!["run", "bad.yaml"],
+        vec!["lab", "up", "bad.yaml"],
+        vec!["run", "missing.yaml"],
+        vec!["frobnicate"],
+    ] {
+        let (code, out, err) = run(directory.path(), &command);
+        assert!(
+            code == 2 && out.is_empty() && !err.is_empty(),
+            "{command:?}: {code} {err}"
+        );
+    }
+}
+
+#[test]
+fn a_trace_of_a_file_needs_no_daemon_and_no_rights() {
+    let directory = lab();
+    let packet = "tcp 10.77.1.1:40000 > 10.77.1.2:22 syn";
+    let (code, out, err) = run(
+        directory.path(),
+        &[
+            "trace", "--config", "lab.yaml", "--port", "vm1", packet, "--json",
+        ],
+    );
+    assert_eq!((code, err.as_str()), (0, ""));
+    let trace: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&trace["accepted"], &trace["sides"][1]["verdict"]),
+        (&false.into(), &"DROP(default_deny)".into())
+    );
+}
+
+#[test]
+fn nobody_to_ask_is_a_failure_that_says_what_to_do() {
+    let directory = lab();
+    let (code, out, err) = run(
+        directory.path(),
+        &["show", "ports", "--socket", "none.sock"],
+    );
+    assert!(
+        code == 1 && out.is_empty() && err.contains("none.sock") && err.contains("vswitch run"),
+        "{err}"
+    );
+}
+
+#[test]
+fn logs_are_filtered_and_a_broken_file_exits_with_1() {
+    let directory = lab();
+    let logs = directory.path().join("flowlogs/2026/11/23");
+    fs::create_dir_all(&logs).unwrap();
+    fs::write(
+        logs.join("a.csv"),
+        "src_addr,dst_port,packets,filter\n10.0.0.1,22,3,DROP\n10.0.0.2,80,4,ACCEPT\n",
+    )
+    .unwrap();
+    let (code, out, err) = run(directory.path(), &["logs", "--verdict", "DROP", "--csv"]);
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (
+            0,
+            "src_addr,dst_port,packets,filter\n10.0.0.1,22,3,DROP\n",
+            ""
+        )
+    );
+    fs::write(logs.join("b.csv"), "no,log\n").unwrap();
+    let (code, out, err) = run(directory.path(), &["logs", "--json"]);
+    assert!(
+        code == 1 && out.lines().count() == 2 && err.contains("b.csv"),
+        "{out}{err}"
+    );
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let directory = lab();
+    let rows = "10.0.0.1,22,3,DROP\n".repeat(100_000);
+    fs::create_dir(directory.path().join("flowlogs")).unwrap();
+    fs::write(
+        directory.path().join("flowlogs/a.csv"),
+        format!("src_addr,dst_port,packets,filter\n{rows}"),
+    )
+    .unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vswitch"))
+        .args(["logs", "--json"])
+        .current_dir(directory.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}

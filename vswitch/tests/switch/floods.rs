@@ -1,0 +1,176 @@
+//! B: broadcast, multicast, unknown unicast; H: what ports learn.
+
+use crate::laboratory::Lab;
+use crate::setup::{NONE, OPEN, Setup};
+use vswitch::switch::AGEING_S;
+
+/// B01, B10 and SPEC section 5.1.
+#[test]
+fn a_broadcast_is_one_egress_record_and_one_for_each_receiver() {
+    let mut lab = Lab::new(Setup::of_b("out, in udp 5000"));
+    let fate = "A> rule, >B rule, >C default_deny, >U unfiltered";
+    lab.sees("A", "udp A:1 > 255.255.255.255:5000", fate);
+    lab.sees("A", "udp A:1 > 10.0.0.255:5000", fate);
+    assert!(lab.connections().is_empty());
+    lab.logs("A> rule 2, >B rule 2, >C default_deny 2, >U unfiltered 2");
+
+    let many = (20..170).fold(
+        Setup::of_b("out, in udp 5000").unplug("C").unplug("U"),
+        |setup, host| {
+            let name = format!("G{host}");
+            let setup = setup.guest(&name, host);
+            if host % 2 == 0 {
+                setup.groups_of(&name, &["B"])
+            } else {
+                setup
+            }
+        },
+    );
+    let mut lab = Lab::new(many);
+    let sent = lab.send("A", "udp A:1 > 255.255.255.255:5000");
+    assert_eq!(sent.got.len(), 1 + 75);
+    let rows = lab.rows();
+    let refused = rows
+        .iter()
+        .filter(|row| !row.key.verdict.is_accept())
+        .count();
+    assert_eq!((rows.len(), refused), (1 + 76 + 75, 75));
+    assert!(rows.iter().all(|row| row.count.packets == 1));
+}
+
+/// B04, B05, B08.
+#[test]
+fn multicast_is_judged_copy_by_copy_without_state() {
+    let mut lab = Lab::new(Setup::of_b("out, in udp 1900").group("C", NONE));
+    lab.all_see(&[
+        (
+            "A",
+            "udp A:1 > 239.255.255.250:1900",
+            "A> rule, >B rule, >C default_deny, >U unfiltered",
+        ),
+        ("B", "udp B:1900 > A:1", "B> rule, >A default_deny"),
+        ("A", "tcp A:1 > 239.1.1.1:80", "A> malformed"),
+        ("A", "tcp A:1 > 255.255.255.255:80", "A> malformed"),
+        ("A", "tcp A:1 > 10.0.0.255:80", "A> malformed"),
+        ("C", "udp C:1 > 239.1.1.1:9", "C> default_deny"),
+    ]);
+    assert_eq!(lab.not_recorded("A", flowlog::NotRecorded::Multicast), 2);
+    lab.logs("B> rule 1, >A default_deny 1, A> malformed 2");
+}
+
+/// B06: only an uplink gets it, with state like any unicast.
+#[test]
+fn an_unknown_mac_is_looked_for_behind_the_uplink_alone() {
+    let mut lab = Lab::new(Setup::of_b(OPEN).group("C", OPEN));
+    lab.sees(
+        "A",
+        "udp A:1 > 10.0.0.99:9 to 02:00:00:00:00:99",
+        "A> rule, >U unfiltered",
+    );
+    lab.sees(
+        "U",
+        "udp 10.0.0.99:9 > A:1 from 02:00:00:00:00:99",
+        "U> unfiltered, >A reply",
+    );
+    lab.reload(|setup| setup.unplug("U"));
+    lab.sees(
+        "A",
+        "udp A:1 > 10.0.0.99:9 to 02:00:00:00:00:99",
+        "A> rule, nobody",
+    );
+    assert_eq!(lab.of("A").no_port, 1);
+    lab.logs("A> rule 2, >U unfiltered 1, U> unfiltered 1, >A reply 1");
+}
+
+/// Two ports may have it: both get a copy, and whichever answers is heard.
+#[test]
+fn an_unknown_mac_is_looked_for_at_every_port_that_may_have_it() {
+    let mut lab = Lab::new(Setup::new().unfiltered("C"));
+    let asks = "udp A:1 > 10.0.0.99:9 to 02:00:00:00:00:99";
+    lab.sees("A", asks, "A> rule, >C unfiltered, >U unfiltered");
+    lab.sees("A", asks, "A> rule, >C unfiltered, >U unfiltered");
+    lab.sees(
+        "C",
+        "udp 10.0.0.99:9 > A:1 from 02:00:00:00:00:99",
+        "C> unfiltered, >A reply",
+    );
+    lab.sees("A", asks, "A> rule, >C unfiltered");
+    lab.logs("A> rule 3, >C unfiltered 3, >U unfiltered 2, C> unfiltered 1, >A reply 1");
+}
+
+/// What a copy is refused for at the sender's side is told at its receiver: the sender's is told already.
+#[test]
+fn a_copy_that_cannot_open_a_connection_is_refused_and_counted() {
+    let mut lab = Lab::new(Setup::new().unfiltered("C"));
+    let lone = "tcp A:1 > 10.0.0.99:9 syn,ack to 02:00:00:00:00:99";
+    lab.sees("A", lone, "A> rule, >C ct_invalid, >U ct_invalid");
+    lab.logs("A> rule 1, >C ct_invalid 1, >U ct_invalid 1");
+}
+
+/// H03, H04, H06.
+#[test]
+fn a_port_learns_so_many_macs_and_none_that_belong_to_others() {
+    let mut lab = Lab::new(Setup::new().unfiltered("B").unfiltered("C"));
+    for mac in 0..16 {
+        lab.sees(
+            "B",
+            &format!("udp B:1 > A:9 from 02:00:00:00:01:{mac:02x}"),
+            "B> unfiltered, >A default_deny",
+        );
+    }
+    let behind = |lab: &Lab, name: &str| {
+        let number = lab.number(name);
+        lab.switch
+            .fdb()
+            .filter(|(_, _, place)| place.port == number && place.heard_ms.is_some())
+            .count()
+    };
+    assert_eq!(behind(&lab, "B"), 8);
+    lab.sees(
+        "C",
+        "udp C:1 > A:9 from 02:00:00:00:02:01",
+        "C> unfiltered, >A default_deny",
+    );
+    assert_eq!(behind(&lab, "C"), 1, "another port learns");
+    lab.sees(
+        "B",
+        "udp B:1 > A:9 from fa:16:3e:00:00:0a",
+        "B> unfiltered, >A spoof_mac",
+    );
+    lab.sees("C", "udp C:1 > A:9", "C> unfiltered, >A default_deny");
+    lab.tick(u64::from(AGEING_S) * 1000 + 1);
+    assert_eq!((behind(&lab, "B"), behind(&lab, "C")), (0, 0), "forgotten");
+    lab.sees(
+        "B",
+        "udp B:1 > A:9 from 02:00:00:00:01:0f",
+        "B> unfiltered, >A default_deny",
+    );
+    assert_eq!(behind(&lab, "B"), 1, "there is room again");
+}
+
+/// A MAC that was learned becomes a port's own: its former place has room for another.
+#[test]
+fn a_learned_mac_that_is_configured_elsewhere_leaves_its_place() {
+    let mut lab = Lab::new(
+        Setup::new()
+            .unfiltered("B")
+            .port("B", |port| port.max_macs = 1),
+    );
+    lab.sees(
+        "B",
+        "udp B:1 > A:9 from fa:16:3e:00:00:0d",
+        "B> unfiltered, >A default_deny",
+    );
+    lab.reload(|setup| setup.guest("D", 13));
+    lab.sees(
+        "B",
+        "udp B:1 > A:9 from 02:00:00:00:01:01",
+        "B> unfiltered, >A default_deny",
+    );
+    let number = lab.number("B");
+    assert!(
+        lab.switch
+            .fdb()
+            .any(|(_, mac, place)| mac.0[0] == 2 && place.port == number)
+    );
+}

@@ -1,0 +1,294 @@
+//! L: limits and timeouts, on the clock turned by hand.
+
+use crate::laboratory::Lab;
+use crate::setup::{NONE, OPEN, Setup};
+use crate::talk::Talk;
+use packet::Reason;
+use secgroup::conntrack::State;
+use vswitch::switch::Now;
+
+/// L01, L02, L04, L05: to the millisecond, whether the sweep has passed or not.
+#[test]
+fn an_answer_comes_in_time_or_not_at_all() {
+    let cases = [
+        (
+            "udp A:1 > B:9",
+            "udp B:9 > A:1",
+            30_000,
+            "B> rule, >A default_deny",
+        ),
+        (
+            "icmp A > B echo-request id=1",
+            "icmp B > A echo-reply id=1",
+            30_000,
+            "B> ct_invalid",
+        ),
+        (
+            "icmp A6 > B6 echo-request id=1",
+            "icmp B6 > A6 echo-reply id=1",
+            30_000,
+            "B> ct_invalid",
+        ),
+        (
+            "proto=112 A > B",
+            "proto=112 B > A",
+            600_000,
+            "B> rule, >A default_deny",
+        ),
+        (
+            "proto=47 A6 > B6",
+            "proto=47 B6 > A6",
+            30_000,
+            "B> rule, >A default_deny",
+        ),
+    ];
+    for (ask, answer, timeout_ms, late) in cases {
+        for sweep in [false, true] {
+            let pass = |lab: &mut Lab, ms| if sweep { lab.tick(ms) } else { lab.wait(ms) };
+            let mut lab = Lab::new(Setup::of_b("out, in udp, in icmp, in 112, in 47"));
+            lab.sees("A", ask, "A> rule, >B rule");
+            pass(&mut lab, timeout_ms - 1);
+            lab.sees("B", answer, "B> reply, >A reply");
+            let mut lab = Lab::new(Setup::of_b("out, in udp, in icmp, in 112, in 47"));
+            lab.sees("A", ask, "A> rule, >B rule");
+            pass(&mut lab, timeout_ms);
+            lab.sees("B", answer, late);
+        }
+    }
+}
+
+/// L02.
+#[test]
+fn an_answered_flow_that_lasts_is_a_stream() {
+    for (idle_ms, fate) in [
+        (119_999, "B> reply, >A reply"),
+        (120_000, "B> rule, >A default_deny"),
+    ] {
+        let mut lab = Lab::new(Setup::of_b("out, in udp"));
+        lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+        lab.wait(2_001);
+        lab.sees("B", "udp B:9 > A:1", "B> reply, >A reply");
+        assert_eq!(lab.connections()[0].state, State::Stream);
+        lab.wait(idle_ms);
+        lab.sees("B", "udp B:9 > A:1", fate);
+    }
+}
+
+/// L09.
+#[test]
+fn a_closed_connection_is_gone_after_its_time() {
+    let mut lab = Lab::new(Setup::of_b("in tcp"));
+    let mut talk = Talk::opens(("A", 4000), ("B", 80), &mut lab);
+    talk.closes(&mut lab);
+    lab.tick(119_999);
+    assert_eq!(lab.connections().len(), 1);
+    lab.tick(1_001);
+    assert!(lab.connections().is_empty());
+    assert_eq!(lab.switch.connections().0, 0);
+    lab.sees(
+        "A",
+        "tcp A:4000 > B:80 fin,ack seq=1 ack=1",
+        "A> ct_invalid",
+    );
+}
+
+/// L11, L12, L15.
+#[test]
+fn a_port_opens_as_many_connections_as_it_may_and_disturbs_no_other() {
+    let setup = Setup::of_b(OPEN)
+        .group("A", OPEN)
+        .port("A", |port| port.conntrack_limit = Some(3));
+    let mut lab = Lab::new(setup);
+    for port in 1..=5 {
+        let fate = if port <= 3 {
+            "A> rule, >B rule"
+        } else {
+            "A> ct_full"
+        };
+        lab.sees("A", &format!("udp A:{port} > B:9"), fate);
+    }
+    lab.sees("A", "udp A6:1 > B6:9", "A> ct_full");
+    assert_eq!(lab.refused("A", Reason::CtFull), 3);
+    for port in 1..=5 {
+        lab.sees("B", &format!("udp B:{port} > A:99"), "B> rule, >A rule");
+        lab.sees("C", &format!("udp C:{port} > B:9"), "C> rule, >B rule");
+    }
+    lab.logs("A> rule 3, >B rule 8, A> ct_full 2, B> rule 5, >A rule 5, C> rule 5");
+
+    lab.reload(|setup| setup.port("C", |port| port.conntrack_limit = Some(0)));
+    lab.all_see(&[
+        ("C", "udp C:77 > B:9", "C> ct_full"),
+        (
+            "C",
+            "arp who-has 10.0.0.11 tell 10.0.0.12 to B.mac",
+            "C> essential, >B essential",
+        ),
+        ("C", "udp C:68 > 10.0.0.1:67", "C> essential, >U unfiltered"),
+        // What stands goes on.
+        ("C", "udp C:1 > B:9", "C> rule, >B rule"),
+    ]);
+}
+
+/// Its own finished or expired connection gives way to the same port's next on that tuple.
+#[test]
+fn at_its_limit_a_port_may_open_its_own_old_connection_anew() {
+    let setup = Setup::of_b("in tcp, in udp").port("A", |port| port.conntrack_limit = Some(1));
+    let mut lab = Lab::new(setup.clone());
+    let mut talk = Talk::opens(("A", 4000), ("B", 80), &mut lab);
+    talk.closes(&mut lab);
+    lab.sees("A", "tcp A:4001 > B:80 syn seq=9", "A> ct_full");
+    lab.sees("A", "tcp A:4000 > B:80 syn seq=900000", "A> rule, >B rule");
+
+    let mut lab = Lab::new(setup);
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    lab.wait(30_000);
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    assert_eq!(lab.switch.connections().0, 1);
+}
+
+fn small(connections_max: u32) -> Setup {
+    let unlimited =
+        |setup: Setup, name: &str| setup.port(name, |port| port.conntrack_limit = Some(10_000));
+    let mut setup = ["A", "B", "C"]
+        .into_iter()
+        .fold(Setup::of_b("out, in udp, in tcp"), unlimited);
+    setup.connections_max = connections_max;
+    setup
+}
+
+/// L13.
+#[test]
+fn in_a_full_table_one_that_nobody_answered_gives_way() {
+    let mut lab = Lab::new(small(8));
+    let mut assured = Talk::opens(("C", 4000), ("B", 80), &mut lab);
+    for port in 1..=20 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        assert!(lab.switch.connections().0 <= 8);
+    }
+    assured.passes(&mut lab, 1, "psh,ack", 10);
+    // Records of those that gave way are not lost.
+    lab.logs("A> rule 20, >B rule 22, C> rule 2, B> reply 2, >C reply 2");
+}
+
+/// L14.
+#[test]
+fn in_a_table_full_of_answered_connections_a_new_one_is_refused() {
+    let mut lab = Lab::new(small(8));
+    for port in 1..=8 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+    }
+    lab.sees("C", "udp C:1 > B:9", "C> ct_full");
+    lab.sees("C", "udp C6:1 > B6:9", "C> ct_full");
+    for port in 1..=8 {
+        lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+    }
+    assert_eq!(lab.refused("C", Reason::CtFull), 2);
+    lab.logs("A> rule 8, >B rule 8, B> reply 16, >A reply 16, C> ct_full 1");
+}
+
+/// The search for one that gives way is short, but it does not look at the same ones for ever.
+#[test]
+fn one_that_may_give_way_is_found_wherever_it_stands() {
+    let mut lab = Lab::new(small(400));
+    for port in 1..=399 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+    }
+    lab.sees("A", "udp A:5000 > B:9", "A> rule, >B rule");
+    let opened = (1..=20)
+        .find(|port| lab.send("C", &format!("udp C:{port} > B:9")).fate == "C> rule, >B rule");
+    assert!(
+        opened.is_some(),
+        "the only unanswered connection is found within a few attempts"
+    );
+    lab.rows();
+}
+
+/// L10: what is forgotten is opened anew by its opener alone.
+#[test]
+fn a_flow_whose_state_is_gone_is_opened_by_its_opener_alone() {
+    let mut lab = Lab::new(Setup::of_b("out, in udp 9"));
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    lab.tick(31_000);
+    assert!(lab.connections().is_empty());
+    lab.sees("B", "udp B:9 > A:1", "B> rule, >A default_deny");
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    lab.sees("B", "udp B:9 > A:1", "B> reply, >A reply");
+}
+
+/// L19.
+#[test]
+fn what_is_refused_keeps_nothing_alive() {
+    let mut lab = Lab::new(Setup::of_b("out, in udp 9"));
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    lab.wait(20_000);
+    lab.group("B", NONE);
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B revoked");
+    lab.group("B", "out, in udp 9");
+    assert_eq!(lab.connections()[0].expires_in_ms, 10_000);
+}
+
+/// Milliseconds of the switch's clock wrap after 49 days; nothing lives or dies by that.
+#[test]
+fn the_clock_of_timeouts_may_wrap() {
+    let start = Now {
+        ms: u32::MAX - 10_000,
+        wall_us: crate::laboratory::NEW_YEAR_S * 1_000_000,
+    };
+    for (after_ms, fate) in [
+        (29_999, "B> reply, >A reply"),
+        (30_000, "B> rule, >A default_deny"),
+    ] {
+        let mut lab = Lab::at(Setup::of_b("out, in udp 9").unfiltered("C"), start);
+        lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+        lab.sees(
+            "C",
+            "udp C:1 > A:9 from 02:00:00:00:01:01",
+            "C> unfiltered, >A default_deny",
+        );
+        lab.sees("A", "udp A:7 > B:9 frag=5:0:24:+", "A> rule, >B rule");
+        lab.tick(12_000);
+        lab.sees("A", "udp A > B frag=5:24:8:+", "A> rule, >B rule");
+        lab.wait(after_ms - 12_000);
+        lab.sees("B", "udp B:9 > A:1", fate);
+        lab.sees("A", "udp A > B frag=5:32:8", "A> frag_order");
+        let learned = lab
+            .switch
+            .fdb()
+            .filter(|(_, _, place)| place.heard_ms.is_some())
+            .count();
+        assert_eq!(learned, 1);
+    }
+}
+
+/// H10, S15: ports come and go, and leave nothing behind.
+#[test]
+fn ports_that_come_and_go_leave_nothing_behind() {
+    let mut lab = Lab::new(Setup::of_b("out, in udp"));
+    for round in 0..100 {
+        lab.reload(|setup| setup.guest("D", 13));
+        lab.sees("D", "udp D:1 > B:9", "D> rule, >B rule");
+        lab.sees("C", "udp C:1 > B:9", "C> rule, >B rule");
+        lab.sees("D", "udp D:1 > 10.0.0.14:9", "D> rule, >U unfiltered");
+        lab.reload(|setup| setup.unplug("D"));
+        lab.tick(1_000);
+        assert_eq!(lab.connections().len(), 1, "round {round}");
+    }
+    assert_eq!(lab.switch.connections().0, 1);
+    lab.logs("D> rule 200, >B rule 200, C> rule 100, >U unfiltered 100");
+}
+
+/// H11: fails closed, and what was for it is lost, not refused.
+#[test]
+fn a_port_that_is_down_takes_nothing_and_nothing_is_called_a_drop() {
+    let mut lab = Lab::new(Setup::of_b("in udp"));
+    let number = lab.number("B");
+    lab.switch.set_up(number, false);
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    assert!(lab.send("A", "udp A:1 > B:9").got.is_empty());
+    assert_eq!(lab.of("B").tx_lost, 2);
+    lab.switch.set_up(number, true);
+    assert_eq!(lab.send("A", "udp A:1 > B:9").got, ["B"]);
+    lab.logs("A> rule 3, >B rule 3");
+}

@@ -1,0 +1,176 @@
+//! N: IPv6 neighbour discovery.
+
+use crate::laboratory::Lab;
+use crate::setup::{NONE, Setup};
+use packet::Reason;
+use secgroup::Pair;
+
+fn closed() -> Lab {
+    Lab::new(
+        Setup::new()
+            .group("A", NONE)
+            .group("B", NONE)
+            .group("C", NONE),
+    )
+}
+
+const TO_ALL: &str = "A> essential, >B essential, >C essential, >U unfiltered";
+
+/// N01, N02, N03.
+#[test]
+fn a_guest_asks_for_its_neighbours_and_for_nobody_elses_address() {
+    let mut lab = closed();
+    lab.all_see(&[
+        (
+            "A",
+            "icmpv6 A6 > ff02::1:ff00:11 neighbour-solicitation target=B6 lladdr=A.mac",
+            TO_ALL,
+        ),
+        (
+            "A",
+            "icmpv6 A.ll > ff02::1:ff00:b neighbour-solicitation target=B.ll lladdr=A.mac",
+            TO_ALL,
+        ),
+        (
+            "B",
+            "icmpv6 B6 > A6 neighbour-advertisement target=B6 lladdr=B.mac",
+            "B> essential, >A essential",
+        ),
+        (
+            "A",
+            "icmpv6 :: > ff02::1:ff00:10 neighbour-solicitation target=A6",
+            TO_ALL,
+        ),
+        (
+            "A",
+            "icmpv6 :: > ff02::1:ff00:a neighbour-solicitation target=A.ll",
+            TO_ALL,
+        ),
+        (
+            "A",
+            "icmpv6 :: > ff02::1:ff00:11 neighbour-solicitation target=B6",
+            "A> spoof_nd",
+        ),
+        (
+            "A",
+            "icmpv6 A6 > ff02::1:ff00:11 neighbour-solicitation target=B6 lladdr=B.mac",
+            "A> spoof_nd",
+        ),
+    ]);
+}
+
+/// N04, N05, N07.
+#[test]
+fn a_guest_advertises_its_own_addresses_alone() {
+    let pair = Pair {
+        prefix: "2001:db8::50/128".parse().unwrap(),
+        mac: None,
+    };
+    let setup = Setup::new().group("A", NONE).group("B", NONE);
+    let mut lab = Lab::new(setup.port("A", |port| port.spec.allowed_address_pairs.push(pair)));
+    lab.all_see(&[
+        (
+            "A",
+            "icmpv6 A6 > B6 neighbour-advertisement target=A6 lladdr=A.mac",
+            "A> essential, >B essential",
+        ),
+        (
+            "A",
+            "icmpv6 A6 > B6 neighbour-advertisement target=2001:db8::50 lladdr=A.mac",
+            "A> essential, >B essential",
+        ),
+        (
+            "A",
+            "icmpv6 A6 > B6 neighbour-advertisement target=B6 lladdr=A.mac",
+            "A> spoof_nd",
+        ),
+        (
+            "A",
+            "icmpv6 A6 > B6 neighbour-advertisement target=A6 lladdr=C.mac",
+            "A> spoof_nd",
+        ),
+        (
+            "A",
+            "icmpv6 A6 > B6 neighbour-advertisement target=A6 from fa:16:3e:00:00:77",
+            "A> spoof_mac",
+        ),
+    ]);
+}
+
+/// N09, N10, F14.
+#[test]
+fn routers_speak_from_trusted_ports_and_guests_ask_them() {
+    let mut lab = closed();
+    lab.all_see(&[
+        (
+            "U",
+            "icmpv6 U.ll > ff02::1 router-advertisement",
+            "U> unfiltered, >A essential, >B essential, >C essential",
+        ),
+        (
+            "A",
+            "icmpv6 A.ll > ff02::1 router-advertisement",
+            "A> ra_guard",
+        ),
+        (
+            "A",
+            "icmpv6 A.ll > U.ll router-solicitation",
+            "A> essential, >U unfiltered",
+        ),
+        (
+            "A",
+            "icmpv6 :: > U.ll router-solicitation",
+            "A> essential, >U unfiltered",
+        ),
+        (
+            "A",
+            "icmpv6 A6 > B6 neighbour-solicitation frag=1:0:16:+",
+            "A> spoof_nd",
+        ),
+        (
+            "A",
+            "icmpv6 A6 > B6 neighbour-advertisement frag=2:0:16:+",
+            "A> spoof_nd",
+        ),
+        (
+            "A",
+            "icmpv6 A.ll > B6 router-advertisement frag=3:0:8:+",
+            "A> ra_guard",
+        ),
+        ("A", "icmpv6 A6 > B6 frag=1:16:8", "A> frag_order"),
+    ]);
+    assert_eq!(lab.refused("A", Reason::RaGuard), 2);
+}
+
+/// N11, N12.
+#[test]
+fn listener_reports_pass_queries_need_a_rule_and_nothing_comes_from_another_link() {
+    let mut lab = closed();
+    lab.all_see(&[
+        (
+            "A",
+            "icmpv6 A.ll > ff02::16 mld2-report len=20",
+            "A> essential, >B default_deny, >C default_deny, >U unfiltered",
+        ),
+        (
+            "A",
+            "icmpv6 :: > ff02::16 mld2-report len=20",
+            "A> essential, >B default_deny, >C default_deny, >U unfiltered",
+        ),
+        (
+            "A",
+            "icmpv6 A.ll > ff02::1 mld-query len=20",
+            "A> default_deny",
+        ),
+        (
+            "A",
+            "icmpv6 A6 > B6 neighbour-solicitation target=B6 ttl=64",
+            "A> malformed",
+        ),
+        (
+            "U",
+            "icmpv6 U6 > B6 neighbour-advertisement target=U6 ttl=64",
+            "U> unfiltered, >B malformed",
+        ),
+    ]);
+}
