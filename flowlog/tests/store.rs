@@ -9,7 +9,10 @@ use flowlog::{
 };
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use support::s3::{ACCESS, BUCKET, Fault, REGION, SECRET, Server};
@@ -213,7 +216,7 @@ fn every_refusal_has_a_cause_of_its_own_and_keeps_the_spool() {
 fn a_store_that_is_not_there_is_told_apart_after_a_few_attempts() {
     let mut scene = Scene::new();
     // A port that was free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
     scene.bucket.endpoint = format!("http://{}", free.local_addr().unwrap());
     drop(free);
     let mut collector = scene.threaded();
@@ -447,4 +450,51 @@ fn a_logger_that_moves_takes_its_spool_along_and_one_that_is_gone_still_delivers
     collector.reconfigure(vec![directory.clone()]);
     assert_eq!(tree(root(&directory)).len(), 2);
     assert!(scene.server.state().stored.is_empty());
+}
+
+/// Answers every request with success, behind TLS; returns its address.
+fn serve_tls() -> String {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
+    let certificates = CertificateDer::pem_file_iter(folder.join("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(certificates.map(Result::unwrap).collect(), key);
+    let config = Arc::new(config.unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, connection);
+            let mut buffer = vec![0; 1 << 16];
+            // A handshake that fails is the client's to tell.
+            if stream.read(&mut buffer).is_ok() {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_store_behind_tls_is_trusted_by_the_authority_that_is_named_and_by_no_other() {
+    let mut scene = Scene::new();
+    scene.bucket.endpoint = serve_tls();
+    let collector = scene.collector();
+    let error = status(&collector).last_error.unwrap();
+    assert!(error.contains("with ca_file"), "{error}");
+    drop(collector);
+    let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls/authority.pem");
+    scene.bucket.ca_file = Some(authority);
+    let mut collector = scene.collector();
+    assert_eq!(status(&collector).state, State::Active);
+    close(&mut collector, 0, 3);
+    assert_eq!(status(&collector).rows, 3);
+    drop(collector);
+    scene.bucket.ca_file = Some(scene.dir.path().join("absent.pem"));
+    let status = status(&scene.collector());
+    assert_eq!(status.state, State::Error);
+    assert!(status.cause.unwrap().contains("absent.pem"));
 }

@@ -21,8 +21,10 @@ type Diary = Arc<Mutex<Vec<String>>>;
 /// Answers as a function of the object's name says.
 struct Scripted {
     diary: Diary,
-    answer: Box<dyn FnMut(&str) -> Result<(), Cause> + Send>,
+    answer: Box<Answer>,
 }
+
+type Answer = dyn FnMut(&str) -> Result<(), Cause> + Send;
 
 impl Store for Scripted {
     fn probe(&mut self) -> Result<(), StoreError> {

@@ -81,7 +81,8 @@ fn a_second_process_is_refused() {
 fn an_object_that_is_damaged_is_told_and_given_up_alone() {
     let root = folder();
     let spool = open(&root);
-    let damages: [fn(&[u8]) -> Vec<u8>; 3] = [
+    type Damage = fn(&[u8]) -> Vec<u8>;
+    let damages: [Damage; 3] = [
         |bytes| bytes[..bytes.len() - 1].to_vec(),
         |_| b"something else".to_vec(),
         |_| Vec::new(),

@@ -96,7 +96,10 @@ impl<'a> Client<'a> {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> StoreError {
-        let text = format!("{}: no answer: {error}", self.bucket.endpoint);
+        let mut text = format!("{}: no answer: {error}", self.bucket.endpoint);
+        if text.contains("certificate") {
+            text.push_str("; name the certificate of the store's authority with ca_file");
+        }
         StoreError::new(Cause::Unreachable, text)
     }
 }
