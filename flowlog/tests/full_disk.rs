@@ -38,12 +38,9 @@ fn disk() -> Option<PathBuf> {
 
 /// Leaves `bytes` free.
 fn fill(disk: &Path, bytes: usize) {
-    let ballast = disk.join("ballast");
-    let mut size = 16 << 20;
-    while fs::write(&ballast, vec![0; size]).is_err() {
-        size -= 4096;
-    }
-    fs::write(&ballast, vec![0; size - bytes]).unwrap();
+    let room = rustix::fs::statvfs(disk).unwrap();
+    let room = (room.f_bavail * room.f_frsize) as usize;
+    fs::write(disk.join("ballast"), vec![0; room - bytes]).unwrap();
 }
 
 fn close(collector: &mut Collector, n: u64, flows: u16) -> bool {

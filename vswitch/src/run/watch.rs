@@ -54,8 +54,8 @@ pub(super) fn tell_recovered(delivery: &Delivery, loggers: &[flowlog::LoggerSpec
         if let Some(lost) = delivery.interrupted(logger.id) {
             tracing::warn!(
                 logger = %logger.name,
-                since = lost.since_s,
-                interval = lost.window.start_s,
+                since = %utc(lost.since_s),
+                interval = %utc(lost.window.start_s),
                 interval_s = lost.window.length_s,
                 "the switch ended without its final flush: what it observed since then was only in memory"
             );
@@ -70,5 +70,16 @@ pub(super) fn tell_recovered(delivery: &Delivery, loggers: &[flowlog::LoggerSpec
             folder = %delivery.spool_folder().display(),
             "files of a logger that is not configured wait in the spool"
         );
+    }
+}
+
+/// A moment as people read it.
+fn utc(seconds: u64) -> String {
+    let moment = i64::try_from(seconds)
+        .ok()
+        .map(jiff::Timestamp::from_second);
+    match moment {
+        Some(Ok(moment)) => moment.to_string(),
+        _ => seconds.to_string(),
     }
 }
