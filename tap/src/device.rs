@@ -86,7 +86,7 @@ impl Tap {
     /// it is for every socket. Removing the interface ends a [`Queue`] at once ([`vanished`]).
     ///
     /// # Errors
-    /// [`Error::NoTunDevice`] and [`Error::Permission`] where the system does not let us;
+    /// [`Error::NoTunDevice`], [`Error::NotTunDevice`] and [`Error::Permission`] where the system does not let us;
     /// [`Error::NotATap`], [`Error::OneQueue`], [`Error::Busy`] where the name is taken by something
     /// that does not agree; [`Error::NoSuchNetns`]. A device made by this call is gone again then.
     pub fn open(options: &TapOptions) -> Result<Self, Error> {
@@ -319,6 +319,7 @@ fn open_queue(options: &TapOptions, multi_queue: bool) -> Result<Queue, Error> {
     let fd =
         rustix::fs::open("/dev/net/tun", flags, Mode::empty()).map_err(|errno| match errno {
             Errno::NOENT | Errno::NODEV | Errno::NXIO => Error::NoTunDevice,
+            Errno::ISDIR => Error::NotTunDevice,
             errno => Error::of("open /dev/net/tun", NET_ADMIN, errno),
         })?;
     let mut flags = libc::IFF_TAP | libc::IFF_NO_PI;
@@ -335,6 +336,8 @@ fn open_queue(options: &TapOptions, multi_queue: bool) -> Result<Queue, Error> {
                 name: options.name.clone(),
                 place,
             },
+            // What any other device or file says to a call that it does not know.
+            Errno::NOTTY => Error::NotTunDevice,
             errno => Error::of(
                 format!("open TAP `{}`{place}", options.name),
                 NET_ADMIN,

@@ -161,9 +161,9 @@ fn in_the_daemons_namespace_an_uplink_gets_its_gateway_address_and_a_guests_tap_
     let mut links = Links::open(Some(&daemons)).unwrap();
     let [uplink, guest] = ["tap-a", "tap-b"].map(|tap| links.get(tap).unwrap());
     assert!(uplink.up && !guest.up);
-    assert_eq!(
+    assert_ne!(
         guest.mac, scene.ports[1].mac,
-        "for whoever moves it into a container"
+        "a bridge would keep the guest's frames for the host"
     );
     let (bound, routed) = daemons
         .run_in(|| {

@@ -271,9 +271,9 @@ impl Links {
             Some(netns) => netns.run_in(write)?,
             None => write(),
         };
-        result.map_err(|source| Error::System {
+        result.map_err(|cause| Error::System {
             what: format!("write {path}"),
-            source,
+            cause,
         })
     }
 

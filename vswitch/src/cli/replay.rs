@@ -18,7 +18,8 @@ use std::process::ExitCode;
 /// Directory inside that of `--out` where the names of issued files are remembered.
 const STATE: &str = ".vswitch";
 
-/// Replays, prints the records, ends with a summary. An audit that does not hold exits with 1.
+/// Replays, prints the records, ends with a summary. An audit that does not hold exits with 1, and so
+/// does a capture that breaks off, once what came before was replayed.
 pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     let mut plan = load(&args.config)?;
     if let Some(out) = &args.out {
@@ -47,9 +48,12 @@ pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
         Some(ReplayError::NoSuchPort { .. }) => Usage(error.to_string()).into(),
         _ => error,
     })?;
-    let holds = summary.audit.holds();
-    print(&mut out, args.json, summary)?;
-    Ok(if holds {
+    let good = summary.audit.holds() && summary.damaged.is_empty();
+    print(&mut out, args.json, &summary)?;
+    for error in &summary.damaged {
+        eprintln!("vswitch: {error}");
+    }
+    Ok(if good {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAILED)
@@ -95,61 +99,80 @@ fn records(
 
 /// The summary for scripts: the last line.
 #[derive(Serialize)]
-struct Replayed {
+struct Replayed<'a> {
     frames: u64,
     received: u64,
     unknown: u64,
+    unknown_unrecorded: u64,
+    runts: u64,
     delivered: u64,
     rows: u64,
-    files: Vec<PathBuf>,
+    files: &'a [PathBuf],
     audit_holds: bool,
+    /// Of captures that break off: file, byte and what is wrong there.
+    damaged: Vec<String>,
 }
 
-fn print(out: &mut Output, json: bool, summary: Summary) -> Result<(), Error> {
-    let Summary {
-        frames,
-        received,
-        unknown,
-        delivered,
-        files,
-        rows,
-        audit: balance,
-    } = summary;
+impl<'a> From<&'a Summary> for Replayed<'a> {
+    fn from(summary: &'a Summary) -> Self {
+        Self {
+            frames: summary.frames,
+            received: summary.received,
+            unknown: summary.unknown,
+            unknown_unrecorded: summary.unknown_unrecorded,
+            runts: summary.runts,
+            delivered: summary.delivered,
+            rows: summary.rows,
+            files: &summary.files,
+            audit_holds: summary.audit.holds(),
+            damaged: summary.damaged.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn print(out: &mut Output, json: bool, summary: &Summary) -> Result<(), Error> {
     if json {
-        let audit_holds = balance.holds();
-        out.json_line(&Replayed {
-            frames,
-            received,
-            unknown,
-            delivered,
-            rows,
-            files,
-            audit_holds,
-        })?;
+        out.json_line(&Replayed::from(summary))?;
         return Ok(out.flush()?);
     }
     writeln!(
         out,
-        "\nframes replayed: {frames}; copies delivered: {delivered}"
+        "\nframes replayed: {}; copies delivered: {}",
+        summary.frames, summary.delivered
     )?;
-    if received > 0 {
-        writeln!(
-            out,
-            "left out of a port's capture, for another port had sent them: {received}"
-        )?;
+    let notes = [
+        (
+            "left out of a port's capture, for another port had sent them",
+            summary.received,
+        ),
+        (
+            "of no port, hence recorded with direction unknown",
+            summary.unknown,
+        ),
+        (
+            "of no port, and of a kind that is not recorded (ARP, IPv6, multicast and the like)",
+            summary.unknown_unrecorded,
+        ),
+        (
+            "not replayed, for they are too short for an Ethernet header",
+            summary.runts,
+        ),
+    ];
+    for (what, frames) in notes.into_iter().filter(|&(_, frames)| frames > 0) {
+        writeln!(out, "{what}: {frames}")?;
     }
-    if unknown > 0 {
-        writeln!(
-            out,
-            "of no port, hence recorded with direction unknown: {unknown}"
-        )?;
-    }
-    writeln!(out, "rows: {rows}; files: {}", files.len())?;
-    for file in &files {
+    writeln!(
+        out,
+        "rows: {}; files: {}",
+        summary.rows,
+        summary.files.len()
+    )?;
+    for file in &summary.files {
         writeln!(out, "  {}", file.display())?;
     }
-    if !balance.holds() {
-        let rows: Vec<AuditRow> = balance.ports.into_iter().map(Into::into).collect();
+    if !summary.audit.holds() {
+        let ports = summary.audit.ports.iter().cloned();
+        let rows: Vec<AuditRow> = ports.map(Into::into).collect();
         writeln!(out, "\nthe audit does not hold:")?;
         out.table(&audit(&rows))?;
     }

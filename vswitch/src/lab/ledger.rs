@@ -66,10 +66,10 @@ struct Content {
 impl Ledger {
     /// Reads the file; one that does not exist is empty.
     pub(super) fn load(file: &Path) -> Result<Self, LabError> {
-        let failed = |source| LabError::Ledger {
+        let failed = |cause| LabError::Ledger {
             what: "read",
             file: file.to_owned(),
-            source,
+            cause,
         };
         let boot_id = fs::read_to_string(BOOT_ID)
             .unwrap_or_default()
@@ -109,10 +109,10 @@ impl Ledger {
             match remove(&thing) {
                 Ok(true) => removed.push(thing),
                 Ok(false) => {}
-                Err(source) => {
+                Err(cause) => {
                     first_failure.get_or_insert(LabError::Stuck {
                         thing: thing.to_string(),
-                        source,
+                        cause,
                     });
                     kept.push(thing);
                 }
@@ -125,10 +125,10 @@ impl Ledger {
     }
 
     fn save(&self) -> Result<(), LabError> {
-        let failed = |source| LabError::Ledger {
+        let failed = |cause| LabError::Ledger {
             what: "write",
             file: self.file.clone(),
-            source,
+            cause,
         };
         if self.content.made.is_empty() {
             return match fs::remove_file(&self.file) {

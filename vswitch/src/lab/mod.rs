@@ -48,34 +48,34 @@ pub struct LabPort {
     pub uplink: bool,
 }
 
-/// Why a lab could not be built or taken down.
+/// Why a lab could not be built or taken down. The texts say the cause, so none is a `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// Something about one port.
-    #[error("port `{port}`: {source}")]
+    #[error("port `{port}`: {cause}")]
     Port {
         /// Name of the port.
         port: String,
         /// What.
-        source: tap::Error,
+        cause: tap::Error,
     },
     /// Something that was made and does not go.
-    #[error("cannot remove {thing}: {source}")]
+    #[error("cannot remove {thing}: {cause}")]
     Stuck {
         /// What was made, as a [`Thing`] writes itself.
         thing: String,
         /// Why it stays.
-        source: tap::Error,
+        cause: tap::Error,
     },
     /// The file that remembers what was made.
-    #[error("cannot {what} {}: {source}; it remembers what the lab has made, see `state_dir` of the configuration", file.display())]
+    #[error("cannot {what} {}: {cause}; it remembers what the lab has made, see `state_dir` of the configuration", file.display())]
     Ledger {
         /// `read`, `write`.
         what: &'static str,
         /// The file.
         file: PathBuf,
         /// What.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
@@ -179,9 +179,9 @@ impl Drop for Made {
 
 impl LabPort {
     fn failed(&self) -> impl Fn(tap::Error) -> LabError {
-        |source| LabError::Port {
+        |cause| LabError::Port {
             port: self.name.clone(),
-            source,
+            cause,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::config::{Plan, Role};
 use crate::io::pcap::{Captured, PcapError, PcapReader, merge};
 use crate::switch::{Audit, Frame, Now, Prepared, Switch};
 use flowlog::{Closed, Collector, Delivery, Observation, Tally, Tick, Window};
-use packet::{Basis, Direction, Mac, Offload, Verdict, build, captured_offload, tcp_flags};
+use packet::{Basis, Direction, Mac, Offload, Runt, Verdict, build, captured_offload, tcp_flags};
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -53,8 +53,12 @@ pub struct Summary {
     pub frames: u64,
     /// Frames of a port's capture that another port had sent.
     pub received: u64,
-    /// Frames that matched no port.
+    /// Frames that matched no port, recorded with direction `unknown`.
     pub unknown: u64,
+    /// Frames that matched no port, of a kind that the flow log does not record.
+    pub unknown_unrecorded: u64,
+    /// Frames too short for an Ethernet header; a port's own are counted there as malformed.
+    pub runts: u64,
     /// Copies that would have been delivered.
     pub delivered: u64,
     /// Files written.
@@ -63,6 +67,8 @@ pub struct Summary {
     pub rows: u64,
     /// The conservation identity at the end.
     pub audit: Audit,
+    /// Captures that end early or are damaged: what came before that was replayed.
+    pub damaged: Vec<PcapError>,
 }
 
 /// Port number of frames that match no port: the log's directory knows nobody of that number.
@@ -75,6 +81,9 @@ const SWEEP_EVERY_US: u64 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Puts captures through a switch built from `plan`; calls `seen` with every interval that closes.
+///
+/// A capture that breaks off is replayed up to there, the others to their end: what was read is worth its
+/// verdicts and its files. [`Summary::damaged`] tells of it.
 ///
 /// # Errors
 /// [`ReplayError`]; a policy beyond its limits; a state directory that cannot be used.
@@ -91,17 +100,17 @@ pub fn replay(
         .iter()
         .map(|input| PcapReader::open(&input.file))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut frames = merge(readers).peekable();
-    let first_ns = match frames.peek() {
-        Some(Ok((_, captured))) => captured.time_ns,
-        _ => 0,
-    };
+    let mut damaged = Vec::new();
+    let mut frames = merge(readers)
+        .filter_map(|frame| frame.map_err(|error| damaged.push(error)).ok())
+        .peekable();
+    let first_ns = frames.peek().map_or(0, |(_, captured)| captured.time_ns);
     let mut replay = Replay::new(plan, first_ns)?;
-    for frame in frames {
-        let (index, captured) = frame.map_err(ReplayError::from)?;
+    for (index, captured) in frames {
         replay.frame(owners.get(index).copied().flatten(), &captured, &mut seen);
     }
-    replay.finish(&mut seen)
+    let summary = replay.finish(&mut seen)?;
+    Ok(Summary { damaged, ..summary })
 }
 
 /// The place in the plan of the port that a capture was taken at.
@@ -174,10 +183,13 @@ impl<'a> Replay<'a> {
             frames: 0,
             received: 0,
             unknown: 0,
+            unknown_unrecorded: 0,
+            runts: 0,
             delivered: 0,
             files: Vec::new(),
             rows: 0,
             audit: Audit { ports: Vec::new() },
+            damaged: Vec::new(),
         };
         let outbox = Vec::new();
         Ok(Self {
@@ -225,9 +237,13 @@ impl<'a> Replay<'a> {
             frame,
         ) {
             (Some(rx), Ok(frame)) => self.forward(rx, &frame),
-            (Some(rx), Err(_)) => self.switch.count_runt(rx),
             (None, Ok(frame)) => self.observe_unknown(&frame),
-            (None, Err(_)) => self.summary.unknown += 1,
+            (rx, Err(Runt)) => {
+                self.summary.runts += 1;
+                if let Some(rx) = rx {
+                    self.switch.count_runt(rx);
+                }
+            }
         }
     }
 
@@ -242,13 +258,14 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// A frame of nobody: one record, `unknown`.
+    /// A frame of nobody: one record, `unknown`, if it is of a kind that is recorded.
     fn observe_unknown(&mut self, frame: &Frame<'_>) {
-        self.summary.unknown += 1;
-        if flowlog::not_recorded(&frame.headers).is_some() {
+        let recorded = flowlog::not_recorded(&frame.headers).is_none();
+        let Some(ip) = frame.headers.ip().filter(|_| recorded) else {
+            self.summary.unknown_unrecorded += 1;
             return;
-        }
-        let Some(ip) = frame.headers.ip() else { return };
+        };
+        self.summary.unknown += 1;
         let flags = match ip.l4 {
             packet::L4::Tcp(tcp) => tcp.flags,
             _ => 0,

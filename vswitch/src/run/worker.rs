@@ -3,7 +3,7 @@
 //! ```text
 //!   wait (epoll) → for each ready port: read a batch, parse it ─┬─ lock: judge and count, unlock
 //!        ▲                                                      └─ write, give buffers back, settle
-//!        └── nothing read: sleep until a frame comes or something is due ── a slice of the sweep
+//!        └── a slice of the sweep; busy: look who else has frames, idle: sleep until somebody has
 //! ```
 //! The switch's lock is taken once per batch and never across a system call. The gate is held for
 //! reading from the first read to the last settlement, so that whoever holds it for writing sees every
@@ -162,9 +162,13 @@ impl Worker {
             self.obey();
             let frames = self.round();
             let sweeping = self.housekeeping();
-            if frames == 0 {
-                self.sleep(&mut events, sweeping)?;
-            }
+            let longest = match (frames, sweeping) {
+                // Busy: only look who else has frames, or a port that never runs dry would be the only one.
+                (1.., _) => Duration::ZERO,
+                (0, true) => SLEEP_SWEEPING,
+                (0, false) => SLEEP_MAX,
+            };
+            self.wait(&mut events, longest)?;
         }
         Ok(())
     }
@@ -390,15 +394,17 @@ impl Worker {
         sweeping
     }
 
-    fn sleep(&mut self, events: &mut Events, sweeping: bool) -> io::Result<()> {
-        let longest = if sweeping { SLEEP_SWEEPING } else { SLEEP_MAX };
-        let now = self.shared.clock.now();
-        let due = Duration::from_micros(self.shared.switch.lock().until_window_end_us(now));
-        let timeout = if self.ports.iter().any(|port| port.ready) {
-            Duration::ZERO
-        } else {
-            longest.min(due)
-        };
+    /// Waits until a frame comes or something is due, at most `longest`.
+    fn wait(&mut self, events: &mut Events, longest: Duration) -> io::Result<()> {
+        let mut timeout = longest;
+        if self.ports.iter().any(|port| port.ready) {
+            timeout = Duration::ZERO;
+        }
+        if !timeout.is_zero() {
+            let now = self.shared.clock.now();
+            let due = self.shared.switch.lock().until_window_end_us(now);
+            timeout = timeout.min(Duration::from_micros(due));
+        }
         if let Err(error) = self.poll.poll(events, Some(timeout))
             && error.kind() != io::ErrorKind::Interrupted
         {

@@ -8,10 +8,6 @@
     clippy::unwrap_used,
     reason = "what a helper cannot build is a failed test"
 )]
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test says what it expects by panicking"
-)]
 
 mod laboratory;
 mod ledger;
