@@ -1,11 +1,11 @@
 //! Counts become records, and records files: a logger merges what it observes until its interval
-//! ends, then writes a file that is there whole or not at all.
+//! ends, then puts a file into the spool, from where its store gets it, whole or not at all.
 //!
 //! Next: `05_embed_the_switch`.
 
 use anyhow::{Context, Result, ensure};
 use flowlog::{
-    Collector, Field, Format, LoggerSpec, NameMemory, Observation, PortInfo, Ports, Resource,
+    Collector, Delivery, Field, Format, LoggerSpec, Observation, PortInfo, Ports, Resource, Storage,
     Tally, Tick, Window,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, protocol, tcp_flags};
@@ -35,9 +35,11 @@ fn main() -> Result<()> {
     let logger = LoggerSpec {
         fields: Field::parse_list("nhn-18")?,
         format: Format::parse("CSV", "RAW")?,
-        ..LoggerSpec::new(id, "everything", Resource::Vpc(vpc), directory.clone())
+        ..LoggerSpec::new(id, "everything", Resource::Vpc(vpc), Storage::Directory(directory.join("logs")))
     };
-    let mut collector = Collector::new(vec![logger], NameMemory::volatile());
+    // In place: what a call closes is delivered when it returns. The switch has threads for that.
+    let delivery = Delivery::open(&directory.join("state"), 1 << 20)?.in_place();
+    let mut collector = Collector::new(vec![logger], delivery);
 
     // An interval is aligned to multiples of its length since the epoch.
     let window = Window::of(1_800_000_017, 60);

@@ -3,8 +3,8 @@
 //! with a part of a format's name, such as `Parquet`, to measure that alone.
 
 use flowlog::{
-    Account, AwsText, AwsVersion, Collector, Compression, EmptyIntervals, Field, Format, Layout,
-    LoggerSpec, NameMemory, Observation, PortInfo, Ports, Record, Resource, Tally, Tick, Window,
+    Account, AwsText, AwsVersion, Collector, Compression, Delivery, EmptyIntervals, Field, Format,
+    Layout, LoggerSpec, Observation, PortInfo, Ports, Record, Resource, Storage, Tally, Tick, Window,
 };
 use packet::{Basis, Direction, FiveTuple, Verdict, Wire};
 use std::{
@@ -71,7 +71,10 @@ fn formats() -> Vec<Format> {
 
 fn measure(lab: &Lab, format: Format, directory: &Path) -> Result<(), std::io::Error> {
     let spec = logger(directory.to_owned(), format.clone());
-    let mut collector = Collector::new(vec![spec], NameMemory::volatile());
+    let delivery = Delivery::open(&directory.join("state"), 1 << 40)
+        .map_err(std::io::Error::other)?
+        .in_place();
+    let mut collector = Collector::new(vec![spec], delivery);
     collector.keep_records(true);
     for round in 0..ROUNDS {
         let start = cpu_time();
@@ -169,6 +172,6 @@ fn logger(directory: PathBuf, format: Format) -> LoggerSpec {
         },
         format,
         empty_intervals: EmptyIntervals::Skip,
-        ..LoggerSpec::new(Uuid::from_u128(1), "bench", resource, directory)
+        ..LoggerSpec::new(Uuid::from_u128(1), "bench", resource, Storage::Directory(directory))
     }
 }

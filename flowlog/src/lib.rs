@@ -1,34 +1,43 @@
 //! From verdicts to objects: what left the connection table becomes files that outlive the switch.
 //!
 //! ```text
-//!  Tally ─leave─▶ Observation ─▶ Collector ─┬─▶ logger's open interval ─▶ Record ─▶ encode ─▶ store
-//!  (16 B, in       (one verdict,  (the log  ├─▶      merged by            (one row)  CSV      directory,
-//!  the entry)      port, way)      thread)  └─▶  port, way, tuple, verdict                   whole or absent
+//!  Tally ─leave─▶ Observation ─▶ Collector ─┬─▶ logger's open interval ─▶ Record ─▶ encode ─▶ spool
+//!  (16 B, in       (one verdict,  (the log  ├─▶      merged by            (one row)  CSV      synced
+//!  the entry)      port, way)      thread)  └─▶  port, way, tuple, verdict                      │
+//!                                                                                               ▼
+//!                                         a thread per logger: directory or bucket, whole or absent
 //! ```
 //!
 //! The packet path touches [`Tally`] alone. Everything behind an [`Observation`] runs on the log
-//! thread, owned by one [`Collector`]; a slow disk therefore never slows a packet.
+//! thread, owned by one [`Collector`]; a slow disk therefore never slows a packet, and a slow store
+//! ([`Delivery`]) never the log thread. What is in the spool is delivered, be it by the next process;
+//! `docs/delivery.md` says the rest. IPFIX goes out as datagrams, without that promise.
 //!
 //! **Limits**: [`Limits`] bounds the records of an open interval, fairly between ports; what does
-//! not fit is counted and marks the port's records `SKIPDATA`. **Failure**: what cannot be written
-//! puts the logger into [`State::Error`] and is counted as lost; nothing here panics on input.
+//! not fit is counted and marks the port's records `SKIPDATA`. The spool has a limit in bytes; what
+//! exceeds it is counted as lost, the oldest first. **Failure**: what cannot be spooled is counted as
+//! lost and puts the logger into [`State::Error`], as does a store that refuses or is down; nothing
+//! here panics on input.
 #![forbid(unsafe_code)]
 
 mod collector;
 mod datum;
+mod delivery;
 mod digits;
 mod encode;
 mod exclusion;
 mod field;
+mod files;
 mod interval;
+mod ipfix;
 mod layout;
 mod logger;
 mod names;
 mod observation;
-mod pending;
 mod profile;
 pub mod read;
 mod record;
+mod spool;
 mod store;
 mod tally;
 mod window;
@@ -39,6 +48,7 @@ pub use encode::{
     ROW_GROUP_ROWS,
 };
 pub use exclusion::{NotRecorded, has_tuple, not_recorded};
+pub use delivery::{Delivery, OpenError};
 pub use field::{Field, FieldError, Kind};
 pub use interval::Limits;
 pub use layout::{
@@ -51,9 +61,9 @@ pub use logger::{
 };
 pub use names::{NameMemory, NameMemoryError};
 pub use observation::{Observation, PortInfo, Ports, RuleInfo, Skipped};
-pub use pending::{Pending, pending};
 pub use profile::Profile;
 pub use record::{Details, Flow, Record, Status};
-pub use store::{Directory, Draft, Store, StoreError};
+pub use spool::{Backlog, Interrupted, Lost, SpoolError};
+pub use store::{Bucket, Cause, Secret, Storage};
 pub use tally::{TICK_US, Tally, Tick, WINDOW_S_MAX};
 pub use window::Window;

@@ -1,8 +1,9 @@
 //! A logger as the configuration defines it: what to collect, how, where to.
 
-use crate::{Compression, Field, Format, Layout, Observation, PortInfo, exclusion::is_of_seed};
+use crate::{
+    Compression, Field, Format, Layout, Observation, PortInfo, Storage, exclusion::is_of_seed,
+};
 use packet::{protocol, tcp_flags};
-use std::path::PathBuf;
 use uuid::Uuid;
 
 /// Least aggregation interval, seconds.
@@ -111,8 +112,8 @@ pub struct LoggerSpec {
     pub format: Format,
     /// What to do without records.
     pub empty_intervals: EmptyIntervals,
-    /// Root of the files.
-    pub directory: PathBuf,
+    /// Where its records go.
+    pub storage: Storage,
     /// `false`: nothing is collected.
     pub admin_state_up: bool,
 }
@@ -121,7 +122,7 @@ impl LoggerSpec {
     /// A logger with the defaults of the configuration: every minute, both verdicts, the seed's scope and
     /// fields, CSV as it is, a file for empty intervals too.
     #[must_use]
-    pub fn new(id: Uuid, name: &str, resource: Resource, directory: PathBuf) -> Self {
+    pub fn new(id: Uuid, name: &str, resource: Resource, storage: Storage) -> Self {
         Self {
             id,
             name: name.to_owned(),
@@ -136,7 +137,7 @@ impl LoggerSpec {
             layout: Layout::default(),
             format: Format::Csv(Compression::Raw),
             empty_intervals: EmptyIntervals::Write,
-            directory,
+            storage,
             admin_state_up: true,
         }
     }

@@ -9,10 +9,10 @@
 //! <logger> <older reach to> <with at most parts> <interval>:<parts> <interval>:<parts> …
 //! ```
 
+use crate::files;
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     num::ParseIntError,
     path::{Path, PathBuf},
 };
@@ -109,12 +109,6 @@ impl NameMemory {
         })
     }
 
-    /// A memory that ends with the process.
-    #[must_use]
-    pub fn volatile() -> Self {
-        Self::default()
-    }
-
     /// Whether an interval has a name already.
     pub(crate) fn is_issued(&self, logger: Uuid, interval: i64) -> bool {
         let known = self.loggers.iter().find(|(id, _)| *id == logger);
@@ -151,13 +145,7 @@ impl NameMemory {
         for (id, issued) in &self.loggers {
             issued.write_line(*id, &mut text);
         }
-        let kept = File::create(&aside)
-            .and_then(|mut file| {
-                file.write_all(text.as_bytes())
-                    .and_then(|()| file.sync_all())
-            })
-            .and_then(|()| fs::rename(&aside, &path))
-            .and_then(|()| File::open(directory)?.sync_all());
+        let kept = files::replace(&path, &aside, &text);
         kept.map_err(|source| NameMemoryError::System {
             action: "keep",
             path,
@@ -241,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_single_file_has_no_part_and_what_follows_takes_the_next() {
-        let mut names = NameMemory::volatile();
+        let mut names = NameMemory::default();
         assert_eq!(issue(&mut names, 0, 1), [None]);
         assert_eq!(issue(&mut names, 0, 1), [Some(2)]);
         assert_eq!(issue(&mut names, 0, 2), [Some(3), Some(4)]);
@@ -295,8 +283,8 @@ mod tests {
             intervals in proptest::collection::vec((0..200_i64, 1..4_u32), 1..400),
             restart_each in 10..100_usize,
         ) {
-            let state = tempfile::tempdir().unwrap();
-            let mut names = NameMemory::volatile();
+            let state = tempfile::tempdir_in("/dev/shm").unwrap();
+            let mut names = NameMemory::default();
             let mut seen = HashSet::new();
             for (turn, (interval, count)) in intervals.into_iter().enumerate() {
                 for part in issue(&mut names, interval, count) {

@@ -3,8 +3,8 @@
 mod support;
 
 use flowlog::{
-    Collector, EmptyIntervals, Field, FileName, Layout, LoggerSpec, NameMemory, Partition, State,
-    Zone,
+    Cause, Collector, EmptyIntervals, Field, FileName, Layout, LoggerSpec, Partition, State,
+    Storage, Zone,
     read::{TextReader, Value},
 };
 use std::{fs, num::NonZeroU32};
@@ -59,7 +59,7 @@ fn an_empty_interval_leaves_a_header_or_nothing_and_never_an_empty_file() {
         ..write.clone()
     };
     let slow = LoggerSpec {
-        directory: dir.path().join("slow"),
+        storage: Storage::Directory(dir.path().join("slow")),
         id: uuid::Uuid::from_u128(3),
         ..slow
     };
@@ -260,8 +260,7 @@ fn a_restart_within_an_interval_takes_the_next_part() {
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state");
     for _ in 0..3 {
-        let names = NameMemory::open(&state).unwrap();
-        let mut collector = Collector::new(vec![logger(1, dir.path())], names);
+        let mut collector = remembering(&[logger(1, dir.path())], &state);
         collector.observe(
             minute(0),
             &Lab::new(),
@@ -319,58 +318,49 @@ fn the_hour_that_daylight_saving_repeats_shares_no_name() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_puts_the_logger_into_error_and_the_loss_is_a_number() {
+fn a_directory_that_cannot_be_used_puts_the_logger_into_error_and_loses_nothing() {
     let dir = TempDir::new().unwrap();
     let spec = logger(1, dir.path());
-    fs::write(&spec.directory, "in the way").unwrap();
+    fs::write(root(&spec), "in the way").unwrap();
     let mut collector = collector(std::slice::from_ref(&spec));
     assert_eq!(collector.status()[0].state, State::Error);
-    collector.observe(
-        minute(0),
-        &Lab::new(),
-        &sent(udp(1, 53), ACCEPT, packets(1)),
-    );
-    let closed = collector.close(minute(0), &Lab::new(), &[]);
-    assert!(closed[0].files.is_empty() && closed[0].rows == 0);
-    let cause = closed[0].error.as_ref().unwrap().to_string();
-    assert!(cause.starts_with("cannot create the folder "), "{cause}");
+    let close = |collector: &mut Collector, n| {
+        let o = sent(udp(1, 53), ACCEPT, packets(1));
+        collector.observe(minute(n), &Lab::new(), &o);
+        let closed = collector.close(minute(n), &Lab::new(), &[]);
+        assert!(closed[0].error.is_none() && closed[0].rows == 1);
+    };
+    close(&mut collector, 0);
     let status = &collector.status()[0];
-    assert_eq!((status.state, status.rows_lost), (State::Error, 1));
-    assert_eq!(status.cause.as_ref(), Some(&cause));
+    let cause = status.cause.clone().unwrap();
+    assert!(cause.starts_with("cannot create the folder "), "{cause}");
+    assert_eq!(
+        (status.state, status.store),
+        (State::Error, Some(Cause::Missing))
+    );
+    assert_eq!((status.files, status.backlog.files), (0, 1));
+    assert_eq!(status.backlog.oldest_s, Some(T0));
 
-    fs::remove_file(&spec.directory).unwrap();
-    collector.observe(
-        minute(1),
-        &Lab::new(),
-        &sent(udp(1, 53), ACCEPT, packets(1)),
-    );
-    assert!(
-        collector.close(minute(1), &Lab::new(), &[])[0]
-            .error
-            .is_none()
-    );
+    fs::remove_file(root(&spec)).unwrap();
+    collector.reconfigure(vec![spec.clone()]);
+    close(&mut collector, 1);
     let status = &collector.status()[0];
     assert_eq!((status.state, &status.cause), (State::Active, &None));
-    assert_eq!((status.files, status.rows, status.rows_lost), (1, 1, 1));
+    assert_eq!((status.files, status.rows, status.rows_lost), (2, 2, 0));
+    assert_eq!(status.backlog.files, 0);
     assert_eq!(status.last_error.as_ref(), Some(&cause));
     assert_eq!(status.last_interval, Some(minute(1)));
+    assert_eq!(tree(root(&spec)).len(), 2);
 }
 
 #[test]
-fn a_logger_is_build_until_its_first_interval_and_removes_what_was_left_half_written() {
+fn a_logger_is_active_once_its_store_answers_and_removes_what_was_left_half_written() {
     let dir = TempDir::new().unwrap();
     let spec = logger(1, dir.path());
-    fs::create_dir(&spec.directory).unwrap();
-    fs::write(spec.directory.join(format!(".{ID}.writing")), "half").unwrap();
-    let mut collector = collector(std::slice::from_ref(&spec));
-    assert!(tree(&spec.directory).is_empty());
-    assert_eq!(collector.status()[0].state, State::Build);
-    collector.observe(
-        minute(0),
-        &Lab::new(),
-        &sent(udp(1, 53), ACCEPT, packets(1)),
-    );
-    collector.close(minute(0), &Lab::new(), &[]);
+    fs::create_dir(root(&spec)).unwrap();
+    fs::write(root(&spec).join(format!(".{ID}.writing")), "half").unwrap();
+    let collector = collector(std::slice::from_ref(&spec));
+    assert!(tree(root(&spec)).is_empty());
     assert_eq!(collector.status()[0].state, State::Active);
 }
 

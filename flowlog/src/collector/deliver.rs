@@ -1,13 +1,11 @@
-//! A closed interval becomes files.
+//! A closed interval becomes objects in the spool.
 
-use crate::{
-    Draft, LoggerSpec, NameMemory, NameMemoryError, Store, StoreError, interval::Sorted,
-    layout::Stem,
+use super::outlet::Outlet;
+use crate::{LoggerSpec, NameMemoryError, delivery::Kept, interval::Sorted, spool::SpoolError};
+use std::{
+    io,
+    path::{Path, PathBuf},
 };
-use std::{io, path::PathBuf};
-
-/// Names tried for one file. More than one is needed only where the memory of names was lost.
-const NAMES_TRIED_MAX: usize = 256;
 
 /// Why an interval, or a part of it, could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -15,49 +13,72 @@ pub enum DeliveryError {
     /// No name could be issued.
     #[error(transparent)]
     Names(#[from] NameMemoryError),
-    /// The store did not take a file.
+    /// The spool did not take an object.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A file could not be filled.
-    #[error("cannot write to {}: {source}", directory.display())]
+    Spool(#[from] SpoolError),
+    /// An object could not be filled.
+    #[error("cannot write to the spool {}: {source}", spool.display())]
     Write {
-        /// The logger's directory.
-        directory: PathBuf,
+        /// The spool's folder.
+        spool: PathBuf,
         /// What the system said.
         source: io::Error,
     },
 }
 
-/// What reached the store.
+/// What reached the spool.
 #[derive(Debug, Default)]
 pub(super) struct Written {
+    /// Where each will be in its store.
     pub(super) files: Vec<PathBuf>,
     pub(super) rows: u64,
 }
 
-/// Writes the files of an interval of `rows` rows, at least one. `written` tells how far it came.
-pub(super) fn write(
+/// Hands over an interval of `rows` rows. `written` tells how far it came.
+pub(super) fn hand_over(
     spec: &LoggerSpec,
-    store: &dyn Store,
-    names: &mut NameMemory,
+    outlet: &mut Outlet,
+    kept: &Kept,
     interval: &Sorted,
     rows: u64,
     written: &mut Written,
 ) -> Result<(), DeliveryError> {
-    let stem = spec.layout.stem(spec.id, interval.window().start_s);
+    match outlet {
+        Outlet::Files(carrier) => {
+            let spooled = spool(spec, kept, interval, rows, written);
+            carrier.wake();
+            spooled
+        }
+        Outlet::Messages(exporter) => {
+            exporter.export(interval.records());
+            written.rows = rows;
+            Ok(())
+        }
+        Outlet::Closed => Ok(()),
+    }
+}
+
+/// Encodes an interval into the spool, under the names that its objects keep.
+fn spool(
+    spec: &LoggerSpec,
+    kept: &Kept,
+    interval: &Sorted,
+    rows: u64,
+    written: &mut Written,
+) -> Result<(), DeliveryError> {
+    let start_s = interval.window().start_s;
+    let stem = spec.layout.stem(spec.id, start_s);
     let rows_per_file = u64::from(spec.layout.rows_per_file.get());
     let files = u32::try_from(rows.div_ceil(rows_per_file).max(1)).unwrap_or(u32::MAX);
-    let parts = names.issue(spec.id, stem.civil_s, files)?;
+    let parts = kept.names().issue(spec.id, stem.civil_s, files)?;
     let mut records = interval.records();
     for part in parts.numbers() {
-        let failed = |source| DeliveryError::Write {
-            directory: spec.directory.clone(),
-            source,
-        };
-        let mut draft = store.draft()?;
+        let name = stem.object(part, spec.format.extension());
+        let failed = |source| failed(kept.spool.root(), source);
+        let mut draft = kept.spool.draft(spec.id, &name)?;
         let mut encoder = spec
             .format
-            .encoder(&spec.fields, &mut *draft)
+            .encoder(&spec.fields, &mut draft)
             .map_err(failed)?;
         let mut rows = 0;
         for record in records
@@ -68,33 +89,16 @@ pub(super) fn write(
             rows += 1;
         }
         encoder.finish().map_err(failed)?;
-        written
-            .files
-            .push(publish(spec, names, &mut *draft, &stem, part)?);
+        draft.commit(start_s, rows)?;
+        written.files.push(spec.storage.location(&name));
         written.rows += rows;
     }
     Ok(())
 }
 
-/// Publishes under the part's name, or under the next that is free.
-fn publish(
-    spec: &LoggerSpec,
-    names: &mut NameMemory,
-    draft: &mut dyn Draft,
-    stem: &Stem,
-    mut part: Option<u32>,
-) -> Result<PathBuf, DeliveryError> {
-    for _ in 1..NAMES_TRIED_MAX {
-        match draft.publish(&stem.object(part, spec.format.extension())) {
-            Err(StoreError::Taken(_)) => {
-                part = names
-                    .issue(spec.id, stem.civil_s, 1)?
-                    .numbers()
-                    .next()
-                    .flatten();
-            }
-            published => return Ok(published?),
-        }
+fn failed(spool: &Path, source: io::Error) -> DeliveryError {
+    DeliveryError::Write {
+        spool: spool.to_owned(),
+        source,
     }
-    Ok(draft.publish(&stem.object(part, spec.format.extension()))?)
 }

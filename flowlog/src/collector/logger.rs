@@ -2,11 +2,14 @@
 
 use super::{
     Closed, DeliveryError, LoggerStatus, State, TAIL_RECORDS_MAX,
-    deliver::{Written, write},
+    deliver::{Written, hand_over},
+    outlet::Outlet,
 };
 use crate::{
-    Details, Directory, EmptyIntervals, Field, Limits, LoggerSpec, NameMemory, Observation,
-    PortInfo, Ports, Skipped, Store, Window, interval::Interval,
+    Delivery, Details, EmptyIntervals, Field, Limits, LoggerSpec, Observation, PortInfo, Ports,
+    Skipped, Window,
+    delivery::{Carrier, Kept},
+    interval::Interval,
 };
 use std::sync::Arc;
 
@@ -19,9 +22,9 @@ pub(super) struct Logger {
     pub(super) spec: LoggerSpec,
     pub(super) limits: Limits,
     name: Arc<str>,
-    store: Box<dyn Store>,
     /// Those of its fields that tell records apart.
     splitting: Vec<Field>,
+    pub(super) outlet: Outlet,
     open: Vec<Interval>,
     totals: Totals,
 }
@@ -29,44 +32,43 @@ pub(super) struct Logger {
 /// What a logger did since it was configured.
 #[derive(Default)]
 struct Totals {
-    files: u64,
-    rows: u64,
     rows_lost: u64,
     skipped: Skipped,
     last_interval: Option<Window>,
-    cause: Option<String>,
+    /// Why the last interval did not reach the spool whole.
+    trouble: Option<String>,
     last_error: Option<String>,
 }
 
 impl Logger {
-    pub(super) fn new(spec: LoggerSpec, limits: Limits) -> Self {
-        let mut logger = Self {
+    pub(super) fn new(
+        spec: LoggerSpec,
+        limits: Limits,
+        delivery: &Delivery,
+        left: &mut Vec<Carrier>,
+    ) -> Self {
+        Self {
             limits,
             name: spec.name.as_str().into(),
-            store: store(&spec),
             splitting: splitting(&spec),
+            outlet: Outlet::new(&spec, delivery, left),
             open: Vec::new(),
             totals: Totals::default(),
             spec,
-        };
-        logger.prepare();
-        logger
+        }
     }
 
     /// Goes on under another definition of the same logger.
-    pub(super) fn adopt(&mut self, spec: LoggerSpec) {
+    pub(super) fn adopt(&mut self, spec: LoggerSpec, delivery: &Delivery, left: &mut Vec<Carrier>) {
         self.name = spec.name.as_str().into();
-        self.store = store(&spec);
         self.splitting = splitting(&spec);
+        self.outlet.adopt(&self.spec, &spec, delivery, left);
         self.spec = spec;
-        self.prepare();
     }
 
-    fn prepare(&mut self) {
-        if self.spec.admin_state_up {
-            let prepared = self.store.prepare().map_err(DeliveryError::from);
-            self.totals.note(prepared.as_ref().err());
-        }
+    /// Since when its observations are in memory alone; nothing for a logger without any.
+    pub(super) fn open_since_s(&self) -> Option<u64> {
+        self.open.iter().map(|open| open.window().start_s).min()
     }
 
     /// Takes an observation, if it is this logger's.
@@ -112,7 +114,7 @@ impl Logger {
 
     /// The intervals that a base window ends, in order of time; an empty one where nothing was
     /// observed and a file is wanted all the same.
-    pub(super) fn take_due(&mut self, window: Window, names: &NameMemory) -> Vec<Interval> {
+    pub(super) fn take_due(&mut self, window: Window, kept: &Kept) -> Vec<Interval> {
         self.open.sort_by_key(Interval::window);
         let ended = |open: &Interval| open.window().end_s() <= window.end_s();
         let ended = self.open.iter().filter(|open| ended(open)).count();
@@ -120,7 +122,7 @@ impl Logger {
         let mut due: Vec<Interval> = self.open.drain(..ended.max(excess)).collect();
         if let Some(empty) = self.empty_interval(window)
             && !due.iter().any(|interval| interval.window() == empty)
-            && !names.is_issued(
+            && !kept.names().is_issued(
                 self.spec.id,
                 self.spec.layout.stem(self.spec.id, empty.start_s).civil_s,
             )
@@ -142,16 +144,11 @@ impl Logger {
     }
 
     /// Writes every open interval as it is.
-    pub(super) fn flush(
-        &mut self,
-        ports: &dyn Ports,
-        names: &mut NameMemory,
-        tail: bool,
-    ) -> Vec<Closed> {
+    pub(super) fn flush(&mut self, ports: &dyn Ports, kept: &Kept, tail: bool) -> Vec<Closed> {
         self.open.sort_by_key(Interval::window);
         let open = std::mem::take(&mut self.open);
         open.into_iter()
-            .map(|interval| self.deliver(interval, ports, names, tail))
+            .map(|interval| self.deliver(interval, ports, kept, tail))
             .collect()
     }
 
@@ -160,7 +157,7 @@ impl Logger {
         &mut self,
         mut interval: Interval,
         ports: &dyn Ports,
-        names: &mut NameMemory,
+        kept: &Kept,
         tail: bool,
     ) -> Closed {
         interval.resolve(ports);
@@ -173,12 +170,19 @@ impl Logger {
         }
         let (window, rows, skipped) = (interval.window(), interval.rows(), interval.skipped());
         let sorted = interval.sorted();
-        let kept = if tail { TAIL_RECORDS_MAX } else { 0 };
-        let records = sorted.records().take(kept).collect();
+        let wanted = if tail { TAIL_RECORDS_MAX } else { 0 };
+        let records = sorted.records().take(wanted).collect();
         let mut written = Written::default();
-        let error = write(&self.spec, &*self.store, names, &sorted, rows, &mut written).err();
-        self.totals
-            .add(window, &written, rows - written.rows, skipped);
+        let error = hand_over(
+            &self.spec,
+            &mut self.outlet,
+            kept,
+            &sorted,
+            rows,
+            &mut written,
+        )
+        .err();
+        self.totals.add(window, rows - written.rows, skipped);
         self.totals.note(error.as_ref());
         let Written { files, rows } = written;
         Closed {
@@ -191,46 +195,48 @@ impl Logger {
         }
     }
 
-    pub(super) fn status(&self) -> LoggerStatus {
-        let totals = &self.totals;
-        let state = match totals {
-            _ if !self.spec.admin_state_up => State::Inactive,
-            Totals { cause: Some(_), .. } => State::Error,
-            Totals {
-                last_interval: None,
-                ..
-            } => State::Build,
-            _ => State::Active,
-        };
+    pub(super) fn status(&self, delivery: &Delivery) -> LoggerStatus {
+        let (totals, progress) = (&self.totals, self.outlet.progress());
+        let trouble = progress.trouble;
+        let cause = totals.trouble.clone();
+        let cause = cause.or_else(|| trouble.as_ref().map(|(_, text)| text.clone()));
+        let lost = delivery.kept.spool.lost(self.spec.id);
         LoggerStatus {
             id: self.spec.id,
             name: Arc::clone(&self.name),
-            state,
-            cause: totals.cause.clone(),
+            state: match &cause {
+                _ if !self.spec.admin_state_up => State::Inactive,
+                Some(_) => State::Error,
+                None if !progress.answered => State::Build,
+                None => State::Active,
+            },
+            cause,
+            store: trouble.map(|(cause, _)| cause),
             last_interval: totals.last_interval,
-            files: totals.files,
-            rows: totals.rows,
-            rows_lost: totals.rows_lost,
+            files: progress.files,
+            rows: progress.rows,
+            rows_lost: totals.rows_lost + lost.rows + progress.rows_lost,
+            lost,
+            backlog: delivery.kept.spool.backlog(self.spec.id),
             skipped: totals.skipped,
-            last_error: totals.last_error.clone(),
+            last_error: progress.last_error.or_else(|| totals.last_error.clone()),
+            interrupted: delivery.interrupted(self.spec.id),
         }
     }
 }
 
 impl Totals {
-    fn add(&mut self, window: Window, written: &Written, lost: u64, skipped: Skipped) {
-        self.files += written.files.len() as u64;
-        self.rows += written.rows;
-        self.rows_lost += lost;
+    fn add(&mut self, window: Window, rows_lost: u64, skipped: Skipped) {
+        self.rows_lost += rows_lost;
         self.skipped.add(skipped);
         self.last_interval = Some(window);
     }
 
-    /// Notes how the last access to the store went.
+    /// Notes how the last way to the spool went.
     fn note(&mut self, error: Option<&DeliveryError>) {
-        self.cause = error.map(ToString::to_string);
-        if self.cause.is_some() {
-            self.last_error.clone_from(&self.cause);
+        self.trouble = error.map(ToString::to_string);
+        if self.trouble.is_some() {
+            self.last_error.clone_from(&self.trouble);
         }
     }
 }
@@ -238,8 +244,4 @@ impl Totals {
 fn splitting(spec: &LoggerSpec) -> Vec<Field> {
     let splits = |field: &Field| field.splits();
     spec.fields.iter().copied().filter(splits).collect()
-}
-
-fn store(spec: &LoggerSpec) -> Box<dyn Store> {
-    Box::new(Directory::new(spec.directory.clone(), spec.id))
 }

@@ -7,16 +7,22 @@
 
 mod deliver;
 mod logger;
+mod outlet;
 mod status;
 
 pub use deliver::DeliveryError;
 pub use status::{LoggerStatus, State};
 
 use crate::{
-    Limits, LoggerSpec, NameMemory, Observation, PortInfo, Ports, Record, Skipped, Window,
+    Delivery, Limits, LoggerSpec, Observation, PortInfo, Ports, Record, Skipped, Window,
+    delivery::Carrier,
 };
 use logger::Logger;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Records of one closed interval that the live tail gets at most.
 pub const TAIL_RECORDS_MAX: usize = 65_536;
@@ -24,7 +30,11 @@ pub const TAIL_RECORDS_MAX: usize = 65_536;
 /// Owns the loggers and their open intervals; lives on the log thread.
 pub struct Collector {
     loggers: Vec<Logger>,
-    names: NameMemory,
+    delivery: Delivery,
+    /// Couriers of loggers that are gone or go elsewhere now, with objects to deliver yet.
+    left: Vec<Carrier>,
+    /// Since when observations of loggers without an open interval are in memory alone.
+    marked_s: Option<u64>,
     limits: Limits,
     tail: bool,
 }
@@ -36,9 +46,10 @@ pub struct Closed {
     pub logger: Arc<str>,
     /// The interval.
     pub window: Window,
-    /// The files written, in order of their parts.
+    /// Where its files are, or will be once the store has them: paths or addresses, in order of
+    /// their parts.
     pub files: Vec<PathBuf>,
-    /// Rows in these files, headers not counted.
+    /// Rows in these files, headers not counted; of messages, the records handed over.
     pub rows: u64,
     /// The records, in order of the rows; the first [`TAIL_RECORDS_MAX`], and only if
     /// [`Collector::keep_records`] asked for them.
@@ -48,18 +59,21 @@ pub struct Closed {
 }
 
 impl Collector {
-    /// A collector for these loggers. Prepares their directories; what is wrong there is told by
-    /// [`Self::status`].
+    /// A collector for these loggers. Begins to deliver what an earlier process left of them, and asks
+    /// their stores; what is wrong there is told by [`Self::status`].
     #[must_use]
-    pub fn new(specs: Vec<LoggerSpec>, names: NameMemory) -> Self {
+    pub fn new(specs: Vec<LoggerSpec>, delivery: Delivery) -> Self {
         let limits = Limits::default();
+        let mut left = Vec::new();
         let loggers = specs
             .into_iter()
-            .map(|spec| Logger::new(spec, limits))
+            .map(|spec| Logger::new(spec, limits, &delivery, &mut left))
             .collect();
         Self {
             loggers,
-            names,
+            delivery,
+            left,
+            marked_s: None,
             limits,
             tail: false,
         }
@@ -85,6 +99,9 @@ impl Collector {
         if o.tally.is_empty() {
             return;
         }
+        if self.marked_s.is_none() {
+            self.mark(window.start_s);
+        }
         with_port(ports, o.port, |port| {
             self.loggers
                 .iter_mut()
@@ -103,10 +120,12 @@ impl Collector {
         self.note_skipped(window, ports, skipped);
         let mut closed = Vec::new();
         for logger in &mut self.loggers {
-            for interval in logger.take_due(window, &self.names) {
-                closed.push(logger.deliver(interval, ports, &mut self.names, self.tail));
+            for interval in logger.take_due(window, &self.delivery.kept) {
+                closed.push(logger.deliver(interval, ports, &self.delivery.kept, self.tail));
             }
         }
+        self.mark(window.end_s());
+        self.left.retain(|carrier| !carrier.is_done());
         closed
     }
 
@@ -120,32 +139,63 @@ impl Collector {
         self.note_skipped(window, ports, skipped);
         let mut closed = Vec::new();
         for logger in &mut self.loggers {
-            closed.extend(logger.flush(ports, &mut self.names, self.tail));
+            closed.extend(logger.flush(ports, &self.delivery.kept, self.tail));
         }
+        if closed.iter().all(|closed| closed.error.is_none()) {
+            // Where it stays, the next start names an interval too many.
+            let _ = self.delivery.marks.clear();
+        }
+        self.marked_s = None;
         closed
+    }
+
+    /// Delivers what can be delivered within `patience`, and ends the couriers. What a store does not
+    /// take in that time stays in the spool for the next start. Returns how many objects do.
+    pub fn shut(mut self, patience: Duration) -> u64 {
+        let deadline = Instant::now() + patience;
+        for logger in &mut self.loggers {
+            logger.outlet.end_by(deadline);
+        }
+        self.left
+            .iter_mut()
+            .for_each(|carrier| carrier.end_by(deadline));
+        for logger in &mut self.loggers {
+            logger.outlet.join(deadline);
+        }
+        self.left
+            .iter_mut()
+            .for_each(|carrier| carrier.join(deadline));
+        let waiting = self.delivery.unclaimed(&[]);
+        waiting.iter().map(|(_, backlog)| backlog.files).sum()
     }
 
     /// Takes over a new configuration. A logger that stays, by its id, keeps its open interval,
     /// unless what it collects has changed; that of the others is flushed.
     pub fn reconfigure(&mut self, specs: Vec<LoggerSpec>) -> Vec<Closed> {
         let mut old = std::mem::take(&mut self.loggers);
+        let (delivery, left) = (&self.delivery, &mut self.left);
         let mut closed = Vec::new();
         for spec in specs {
             let staying = old.iter().position(|logger| logger.spec.id == spec.id);
             self.loggers
                 .push(match staying.map(|place| old.remove(place)) {
-                    None => Logger::new(spec, self.limits),
+                    None => Logger::new(spec, self.limits, delivery, left),
                     Some(mut logger) => {
                         if !logger.spec.collects_as(&spec) {
-                            closed.extend(logger.flush(&NoPorts, &mut self.names, self.tail));
+                            closed.extend(logger.flush(&NoPorts, &delivery.kept, self.tail));
                         }
-                        logger.adopt(spec);
+                        logger.adopt(spec, delivery, left);
                         logger
                     }
                 });
         }
         for mut logger in old {
-            closed.extend(logger.flush(&NoPorts, &mut self.names, self.tail));
+            closed.extend(logger.flush(&NoPorts, &delivery.kept, self.tail));
+            logger.outlet.leave(left);
+        }
+        self.left.retain(|carrier| !carrier.is_done());
+        if let Some(marked_s) = self.marked_s {
+            self.mark(marked_s);
         }
         closed
     }
@@ -153,7 +203,28 @@ impl Collector {
     /// How every logger fares, in order of the configuration.
     #[must_use]
     pub fn status(&self) -> Vec<LoggerStatus> {
-        self.loggers.iter().map(Logger::status).collect()
+        let status = |logger: &Logger| logger.status(&self.delivery);
+        self.loggers.iter().map(status).collect()
+    }
+
+    /// Keeps since when observations are in memory alone: `now_s` for loggers without any. A replay
+    /// has no marks: it can be repeated.
+    fn mark(&mut self, now_s: u64) {
+        self.marked_s = Some(now_s);
+        if !self.delivery.on_threads {
+            return;
+        }
+        let up = self
+            .loggers
+            .iter()
+            .filter(|logger| logger.spec.admin_state_up);
+        let marks = up.map(|logger| {
+            let since_s = logger.open_since_s().unwrap_or(now_s);
+            (logger.spec.id, (since_s, logger.spec.interval_s()))
+        });
+        // Where this fails the disk is full or gone, which the spool reports as well; the marks that
+        // stay begin earlier.
+        let _ = self.delivery.marks.keep(marks.collect());
     }
 
     fn note_skipped(&mut self, window: Window, ports: &dyn Ports, skipped: &[(u16, Skipped)]) {

@@ -1,19 +1,19 @@
 //! How a logger fares.
 
-use crate::{Skipped, Window};
+use crate::{Backlog, Cause, Interrupted, Lost, Skipped, Window};
 use std::{fmt, sync::Arc};
 use uuid::Uuid;
 
 /// The state of a logger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Its files appear.
+    /// It collects, and its store takes what it writes.
     Active,
-    /// It has not delivered yet.
+    /// It collects, and its store was not heard of yet.
     Build,
     /// Its `admin_state_up` is false.
     Inactive,
-    /// Its last delivery failed, or its directory cannot be used.
+    /// It collects, but its store refuses or is down, or the spool cannot be written.
     Error,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for State {
     }
 }
 
-/// What is to say of a logger. Counts are since it was configured; a reload keeps them.
+/// What is to say of a logger. Counts are since the process started; a reload keeps them.
 #[derive(Debug, Clone)]
 pub struct LoggerStatus {
     /// The logger's id.
@@ -47,16 +47,24 @@ pub struct LoggerStatus {
     pub state: State,
     /// Why, in state ERROR.
     pub cause: Option<String>,
+    /// What kind of trouble there is with its store, if there is any.
+    pub store: Option<Cause>,
     /// The interval that was closed last.
     pub last_interval: Option<Window>,
-    /// Files written.
+    /// Files the store has acknowledged; of a logger that exports, messages sent.
     pub files: u64,
-    /// Rows written.
+    /// Rows in them.
     pub rows: u64,
-    /// Rows that could not be written.
+    /// Rows that are lost: not spooled, given up by the spool, or not sent.
     pub rows_lost: u64,
+    /// What the spool gave up.
+    pub lost: Lost,
+    /// What waits for delivery.
+    pub backlog: Backlog,
     /// Packets that could not be recorded, in closed intervals.
     pub skipped: Skipped,
     /// The last error there was, even if it has passed.
     pub last_error: Option<String>,
+    /// What an earlier process had in memory alone when it ended without a final flush.
+    pub interrupted: Option<Interrupted>,
 }

@@ -4,192 +4,185 @@
 //! {root}/.{owner}.writing   ──sync, rename, sync the folder──▶   {root}/2026/11/23/05/{name}.csv
 //! ```
 //!
-//! The draft lies in the root, so that finding the leftover of a killed process takes one look
-//! instead of a walk through years of folders; its name ends with no data extension.
+//! The file is written aside in the root, so that finding the leftover of a killed process takes one
+//! look instead of a walk through years of folders; its name ends with no data extension.
 
-use super::{Draft, Store, StoreError};
+use super::{Cause, Store, StoreError};
+use crate::{files, spool::Body};
 use rustix::{
     fs::{CWD, RenameFlags, renameat_with},
     io::Errno,
 };
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, ErrorKind, Read as _},
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
 
+/// Bytes compared at a time.
+const COMPARED: usize = 64 * 1024;
+
 /// A directory as a store, used by one owner for one file at a time.
 #[derive(Debug)]
-pub struct Directory {
+pub(crate) struct Directory {
     root: PathBuf,
-    draft: PathBuf,
+    aside: PathBuf,
 }
 
 impl Directory {
     /// The store of the logger `owner` below `root`. Nothing is touched yet.
-    #[must_use]
-    pub fn new(root: PathBuf, owner: Uuid) -> Self {
-        let draft = root.join(format!(".{owner}.writing"));
-        Self { root, draft }
+    pub(crate) fn new(root: PathBuf, owner: Uuid) -> Self {
+        let aside = root.join(format!(".{owner}.writing"));
+        Self { root, aside }
     }
 
-    /// Removes the draft of an earlier life. What else bears its name is not followed or reused.
+    /// Removes the leftover of an earlier life. What else bears its name is not followed or reused.
     fn remove_leftover(&self) -> Result<(), StoreError> {
-        match fs::remove_file(&self.draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::system(
-                "remove the unfinished file",
-                &self.draft,
-                error,
-            )),
+        match fs::remove_file(&self.aside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(failed("remove the unfinished file", &self.aside, &error))
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// Writes the file aside, durably.
+    fn write_aside(&self, body: &mut Body) -> Result<(), StoreError> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&self.aside);
+        let mut file = file.map_err(|error| failed("create", &self.aside, &error))?;
+        io::copy(body, &mut file)
+            .and_then(|_| file.sync_all())
+            .map_err(|error| failed("write", &self.aside, &error))
+    }
+
+    /// Puts what was written aside in place; finds out whether what is there already is the same.
+    fn publish(&self, target: &Path, body: &mut Body) -> Result<(), StoreError> {
+        match rename_to_free_name(&self.aside, target) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let same = is_same(target, body);
+                match same.map_err(|error| failed("compare with", target, &error))? {
+                    true => Ok(()),
+                    false => Err(StoreError::new(
+                        Cause::Taken,
+                        format!("{} exists already and is another", target.display()),
+                    )),
+                }
+            }
+            Err(error) => Err(failed("rename to", target, &error)),
         }
     }
 }
 
 impl Store for Directory {
-    fn prepare(&self) -> Result<(), StoreError> {
+    fn probe(&mut self) -> Result<(), StoreError> {
         make_folders(&self.root)?;
+        self.remove_leftover()?;
+        // Whether a file can be made here is known once one was.
+        File::create_new(&self.aside).map_err(|error| failed("create", &self.aside, &error))?;
         self.remove_leftover()
     }
 
-    fn draft(&self) -> Result<Box<dyn Draft>, StoreError> {
-        self.prepare()?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&self.draft);
-        let file = file.map_err(|error| StoreError::system("create", &self.draft, error))?;
-        let (root, path) = (self.root.clone(), self.draft.clone());
-        Ok(Box::new(Aside {
-            file,
-            root,
-            path,
-            published: false,
-        }))
-    }
-}
-
-/// A file written aside.
-#[derive(Debug)]
-struct Aside {
-    file: File,
-    root: PathBuf,
-    path: PathBuf,
-    published: bool,
-}
-
-impl Write for Aside {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Draft for Aside {
-    fn publish(&mut self, name: &str) -> Result<PathBuf, StoreError> {
-        self.file
-            .sync_all()
-            .map_err(|error| StoreError::system("sync", &self.path, error))?;
+    fn put(&mut self, name: &str, body: &mut Body) -> Result<(), StoreError> {
         let target = self.root.join(name);
         let folder = target.parent().unwrap_or(&self.root);
         make_folders(folder)?;
-        rename_to_free_name(&self.path, &target)?;
-        self.published = true;
-        sync_folder(folder)?;
-        Ok(target)
+        self.remove_leftover()?;
+        let put = self
+            .write_aside(body)
+            .and_then(|()| self.publish(&target, body));
+        // Gone already where all went well; else the next attempt would remove it.
+        let _ = fs::remove_file(&self.aside);
+        put?;
+        files::sync_folder(folder).map_err(|error| failed("sync the folder", folder, &error))
     }
 }
 
-impl Drop for Aside {
-    fn drop(&mut self) {
-        if !self.published {
-            // Where this fails, too, the next draft or start removes it.
-            let _ = fs::remove_file(&self.path);
+/// Whether a file holds these bytes and no others.
+fn is_same(path: &Path, body: &mut Body) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() != body.len() {
+        return Ok(false);
+    }
+    body.rewind()?;
+    let (mut theirs, mut ours) = (vec![0; COMPARED], vec![0; COMPARED]);
+    loop {
+        let read = body.read(&mut ours)?;
+        if read == 0 {
+            return Ok(true);
+        }
+        file.read_exact(&mut theirs[..read])?;
+        if theirs[..read] != ours[..read] {
+            return Ok(false);
         }
     }
 }
 
 /// Renames unless the target exists, atomically where the file system can.
-fn rename_to_free_name(from: &Path, to: &Path) -> Result<(), StoreError> {
+fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        Err(Errno::EXIST) => Err(StoreError::Taken(to.to_owned())),
         // A file system without the flag, such as NFS.
-        Err(Errno::INVAL | Errno::NOSYS) if to.exists() => Err(StoreError::Taken(to.to_owned())),
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            fs::rename(from, to).map_err(|error| StoreError::system("rename to", to, error))
-        }
-        Err(error) => Err(StoreError::system("rename to", to, error)),
+        Err(Errno::INVAL | Errno::NOSYS) if to.exists() => Err(ErrorKind::AlreadyExists.into()),
+        Err(Errno::INVAL | Errno::NOSYS) => fs::rename(from, to),
+        renamed => Ok(renamed?),
     }
 }
 
-/// Creates a folder and those above it that are missing, each made durable in the one above.
 fn make_folders(folder: &Path) -> Result<(), StoreError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let above = match folder.parent() {
-        Some(above) if !above.as_os_str().is_empty() => above,
-        _ => Path::new("."),
-    };
-    make_folders(above)?;
-    match fs::create_dir(folder) {
-        // Another logger may have been faster.
-        Err(error) if !folder.is_dir() => {
-            Err(StoreError::system("create the folder", folder, error))
-        }
-        _ => sync_folder(above),
-    }
+    files::make_folders(folder)
+        .map_err(|(folder, error)| failed("create the folder", &folder, &error))
 }
 
-/// Makes a change of names in a folder durable.
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| StoreError::system("sync the folder", folder, error))
+/// Names the file or folder and what was tried with it.
+fn failed(action: &str, path: &Path, error: &io::Error) -> StoreError {
+    let cause = match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Cause::Permission,
+        // A file where a folder should be is as good as no folder.
+        ErrorKind::NotFound
+        | ErrorKind::NotADirectory
+        | ErrorKind::AlreadyExists
+        | ErrorKind::IsADirectory => Cause::Missing,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Cause::Full,
+        ErrorKind::InvalidFilename | ErrorKind::InvalidInput => Cause::Refused,
+        _ => Cause::Unreachable,
+    };
+    StoreError::new(
+        cause,
+        format!("cannot {action} {}: {error}", path.display()),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spool::testing::body;
 
     #[test]
-    fn a_file_is_whole_under_its_name_or_absent() {
+    fn a_file_is_whole_under_its_name_and_nothing_lies_beside_it() {
         let root = tempfile::tempdir().unwrap();
-        let store = Directory::new(root.path().to_owned(), Uuid::from_u128(1));
-        let mut draft = store.draft().unwrap();
-        draft.write_all(b"half").unwrap();
+        let mut store = Directory::new(root.path().to_owned(), Uuid::from_u128(1));
+        store.put("2026/11/a.csv", &mut body(b"whole")).unwrap();
         assert_eq!(
-            names(root.path()),
-            [".00000000-0000-0000-0000-000000000001.writing"]
+            fs::read(root.path().join("2026/11/a.csv")).unwrap(),
+            b"whole"
         );
-        drop(draft);
-        assert!(names(root.path()).is_empty());
-        let mut draft = store.draft().unwrap();
-        draft.write_all(b"whole").unwrap();
-        let path = draft.publish("2026/11/a.csv").unwrap();
-        drop(draft);
-        assert_eq!(fs::read(path).unwrap(), b"whole");
         assert_eq!(names(root.path()), ["2026"]);
+        assert_eq!(names(&root.path().join("2026/11")), ["a.csv"]);
     }
 
     #[test]
     fn what_a_killed_process_left_is_removed_and_what_is_another_owners_is_not() {
         let root = tempfile::tempdir().unwrap();
         for owner in [1, 2] {
-            fs::write(
-                root.path()
-                    .join(format!(".{}.writing", Uuid::from_u128(owner))),
-                "half",
-            )
-            .unwrap();
+            let name = format!(".{}.writing", Uuid::from_u128(owner));
+            fs::write(root.path().join(name), "half").unwrap();
         }
-        Directory::new(root.path().to_owned(), Uuid::from_u128(1))
-            .prepare()
-            .unwrap();
+        let mut store = Directory::new(root.path().to_owned(), Uuid::from_u128(1));
+        store.probe().unwrap();
         assert_eq!(
             names(root.path()),
             [".00000000-0000-0000-0000-000000000002.writing"]
@@ -197,16 +190,17 @@ mod tests {
     }
 
     #[test]
-    fn a_file_never_replaces_another() {
+    fn the_same_file_again_is_taken_as_delivered_and_another_of_its_name_is_not() {
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("a.csv"), "first").unwrap();
-        let store = Directory::new(root.path().to_owned(), Uuid::from_u128(1));
-        let mut draft = store.draft().unwrap();
-        draft.write_all(b"second").unwrap();
-        assert!(matches!(draft.publish("a.csv"), Err(StoreError::Taken(_))));
-        draft.publish("b.csv").unwrap();
+        let mut store = Directory::new(root.path().to_owned(), Uuid::from_u128(1));
+        store.put("a.csv", &mut body(b"first")).unwrap();
+        store.put("a.csv", &mut body(b"first")).unwrap();
+        for other in [&b"other"[..], b"firsts"] {
+            let error = store.put("a.csv", &mut body(other)).unwrap_err();
+            assert_eq!(error.cause, Cause::Taken);
+        }
         assert_eq!(fs::read(root.path().join("a.csv")).unwrap(), b"first");
-        assert_eq!(fs::read(root.path().join("b.csv")).unwrap(), b"second");
+        assert_eq!(names(root.path()), ["a.csv"]);
     }
 
     #[test]
@@ -214,13 +208,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = Directory::new(file.join("logs"), Uuid::from_u128(1))
-            .prepare()
-            .unwrap_err();
+        let mut store = Directory::new(file.join("logs"), Uuid::from_u128(1));
+        let error = store.probe().unwrap_err();
+        assert_eq!(error.cause, Cause::Missing);
+        let text = error.to_string();
         assert!(
-            error
-                .to_string()
-                .starts_with(&format!("cannot create the folder {}", file.display()))
+            text.starts_with(&format!("cannot create the folder {}", file.display())),
+            "{text}"
         );
     }
 

@@ -1,66 +1,100 @@
-//! Where files end up. A store takes a whole file or nothing: what is written to a [`Draft`] is
-//! invisible until it is published under its name.
+//! Where objects end up. A store takes a whole object or nothing, and the same object again, under
+//! the same name, as if it were the first time: that is what makes a retry harmless.
 
 mod directory;
+mod s3;
+mod storage;
 
-pub use directory::Directory;
+pub(crate) use directory::Directory;
+pub(crate) use s3::S3;
+pub use storage::{Bucket, Secret, Storage};
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use crate::spool::Body;
+use std::fmt;
 
-/// A place for files.
-pub trait Store: Send {
-    /// Makes the store ready and removes what a killed process left half written. Finds out early
-    /// what would hinder the first file.
+/// A place for objects.
+pub(crate) trait Store: Send {
+    /// Finds out early what would hinder the first object. Leaves nothing behind that a reader of the
+    /// store could take for data.
     ///
     /// # Errors
-    /// [`StoreError`] with what could not be done.
-    fn prepare(&self) -> Result<(), StoreError>;
+    /// As [`Self::put`].
+    fn probe(&mut self) -> Result<(), StoreError>;
 
-    /// Begins a file; dropping it unpublished leaves nothing behind.
+    /// Puts an object under its name, relative to the store's root, durably: once this returns the
+    /// store has it whole.
     ///
     /// # Errors
-    /// [`StoreError`] with what could not be done.
-    fn draft(&self) -> Result<Box<dyn Draft>, StoreError>;
+    /// [`StoreError`]; its cause tells whether asking again soon makes sense.
+    fn put(&mut self, name: &str, body: &mut Body) -> Result<(), StoreError>;
 }
 
-/// A file in the making.
-pub trait Draft: io::Write {
-    /// Puts the file under `name`, relative to the store's root, durably and never over another.
-    /// Returns where it is.
-    ///
-    /// # Errors
-    /// [`StoreError::Taken`] leaves the draft as it is, to be published under another name.
-    fn publish(&mut self, name: &str) -> Result<PathBuf, StoreError>;
+/// What kind of failure it is that a store reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The access key or the secret key is missing or wrong.
+    Credentials,
+    /// The bucket, or the directory's place, is not there.
+    Missing,
+    /// The store knows who asks and does not let it write.
+    Permission,
+    /// This host's clock and the store's differ by more than a signature may be old.
+    Clock,
+    /// The name is taken by something else.
+    Taken,
+    /// Any other refusal.
+    Refused,
+    /// No connection, or none that lasted.
+    Unreachable,
+    /// The store answers that it cannot at the moment.
+    Busy,
+    /// No room left.
+    Full,
 }
 
-/// Why a store did not take a file.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The name is another file's.
-    #[error("{} exists already", .0.display())]
-    Taken(PathBuf),
-    /// The system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
-    System {
-        /// What was tried.
-        action: &'static str,
-        /// With which file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+impl Cause {
+    /// One word for tables and programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Missing => "missing",
+            Self::Permission => "permission",
+            Self::Clock => "clock",
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
+            Self::Full => "full",
+        }
+    }
+
+    /// Whether the store said no, so that asking again within a minute makes no sense.
+    pub(crate) const fn is_refusal(self) -> bool {
+        !matches!(self, Self::Unreachable | Self::Busy | Self::Full)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a store did not take an object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct StoreError {
+    /// What kind of failure.
+    pub(crate) cause: Cause,
+    text: String,
 }
 
 impl StoreError {
-    /// Names the file or folder and what was tried with it.
-    fn system(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
-        Self::System {
-            action,
-            path: path.to_owned(),
-            source: source.into(),
+    pub(crate) fn new(cause: Cause, text: impl Into<String>) -> Self {
+        Self {
+            cause,
+            text: text.into(),
         }
     }
 }

@@ -2,18 +2,40 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod ipfix;
+pub mod s3;
+
 use flowlog::{
-    Closed, Collector, EmptyIntervals, LoggerSpec, NameMemory, Observation, PortInfo, Ports,
-    Resource, RuleInfo, Tally, Tick, Window, read,
+    Closed, Collector, Delivery, EmptyIntervals, LoggerSpec, Observation, PortInfo, Ports, Resource,
+    RuleInfo, Storage, Tally, Tick, Window, read,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, tcp_flags as t};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
 use uuid::Uuid;
 
-pub use tempfile::TempDir;
+/// A folder in memory, gone with the test: everything is synced again and again, which a disk takes
+/// its time for.
+pub struct TempDir(tempfile::TempDir);
+
+impl TempDir {
+    pub fn new() -> std::io::Result<Self> {
+        tempfile::tempdir_in("/dev/shm").map(Self)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
 
 /// 2026-11-23T05:00:00Z, the start of an hour.
 pub const T0: u64 = 1_795_410_000;
+/// More than any test spools.
+pub const SPOOL_MAX: u64 = 1 << 30;
 pub const VPC: Uuid = Uuid::from_u128(0xaaaa);
 pub const SUBNET: Uuid = Uuid::from_u128(0xbbbb);
 pub const ACCEPT: Verdict = Verdict::Accept(Basis::Rule);
@@ -86,12 +108,27 @@ pub fn logger(id: u128, directory: &Path) -> LoggerSpec {
     let (id, name) = (Uuid::from_u128(id), format!("logger{id}"));
     LoggerSpec {
         empty_intervals: EmptyIntervals::Skip,
-        ..LoggerSpec::new(id, &name, Resource::Vpc(VPC), directory)
+        ..LoggerSpec::new(id, &name, Resource::Vpc(VPC), Storage::Directory(directory))
     }
 }
 
+/// Where a logger's files are.
+pub fn root(spec: &LoggerSpec) -> &Path {
+    spec.storage.directory().unwrap()
+}
+
+/// A collector that remembers nothing and has delivered what a call closes when the call returns.
 pub fn collector(specs: &[LoggerSpec]) -> Collector {
-    Collector::new(specs.to_vec(), NameMemory::volatile())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let state = format!(".state{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let state = root(&specs[0]).parent().unwrap().join(state);
+    remembering(specs, &state)
+}
+
+/// The same with a memory of its own.
+pub fn remembering(specs: &[LoggerSpec], state: &Path) -> Collector {
+    let delivery = Delivery::open(state, SPOOL_MAX).unwrap().in_place();
+    Collector::new(specs.to_vec(), delivery)
 }
 
 pub fn minute(n: u64) -> Window {

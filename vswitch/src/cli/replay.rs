@@ -9,6 +9,7 @@ use crate::config::Plan;
 use crate::control::{AuditRow, LogRow};
 use crate::run::{Input, ReplayError, Summary, load, replay as run};
 use anyhow::{Error, Result};
+use flowlog::Storage;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -64,11 +65,11 @@ fn redirect(plan: &mut Plan, out: &Path) {
     plan.state_dir = out.join(STATE);
     let several = plan.loggers.len() > 1;
     for logger in &mut plan.loggers {
-        logger.directory = if several {
+        logger.storage = Storage::Directory(if several {
             out.join(&logger.name)
         } else {
             out.to_owned()
-        };
+        });
     }
 }
 

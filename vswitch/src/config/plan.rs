@@ -1,6 +1,7 @@
 //! What a configuration means: everything resolved, every id and default filled in, nothing left to judge.
 
 use flowlog::LoggerSpec;
+pub use flowlog::Secret;
 use ipnet::{Ipv4Net, Ipv6Net};
 use packet::Mac;
 use secgroup::conntrack::Settings;
@@ -8,6 +9,7 @@ use secgroup::{AddressGroup, Group, Pair, PortId, PortSpec};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// A configuration that holds: what the switch builds.
@@ -206,13 +208,8 @@ pub struct ObjectStorage {
     pub access_key: Secret,
     /// Where the secret key is found.
     pub secret_key: Secret,
-}
-
-/// Where a secret is found; the secret itself is read when it is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// In the environment variable of this name.
-    Env(String),
-    /// In this file.
-    File(PathBuf),
+    /// Certificates of the authorities that vouch for the store; absent, the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long an answer may take.
+    pub timeout: Duration,
 }

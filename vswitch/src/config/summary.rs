@@ -165,13 +165,7 @@ impl Plan {
 
     fn loggers_table(&self) -> Table {
         let mut table = Table::new(&[
-            "name",
-            "resource",
-            "filter",
-            "every",
-            "fields",
-            "directory",
-            "state",
+            "name", "resource", "filter", "every", "fields", "to", "state",
         ]);
         for logger in &self.loggers {
             let filter = match logger.filter {
@@ -190,7 +184,7 @@ impl Plan {
                 format!("{filter}{setup}"),
                 format!("{}s", logger.interval_s),
                 logger.fields.len().to_string(),
-                logger.directory.display().to_string(),
+                logger.storage.to_string(),
                 if logger.admin_state_up { "up" } else { "down" }.to_owned(),
             ]);
         }

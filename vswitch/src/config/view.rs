@@ -1,8 +1,8 @@
 //! A plan for programs: what `vswitch check --json` prints. Keys are those of the configuration; rules
 //! are in their text form.
 
-use super::plan::{ObjectStorage, Plan, Port, Role, Secret, Subnet, Vpc, Workers};
-use flowlog::{EmptyIntervals, Filter, LoggerSpec, Resource};
+use super::plan::{ObjectStorage, Plan, Port, Role, Subnet, Vpc, Workers};
+use flowlog::{EmptyIntervals, Filter, LoggerSpec, Resource, Secret, Storage};
 use secgroup::{AddressGroup, Group};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -126,9 +126,18 @@ fn logger(of: &LoggerSpec) -> Value {
         "account_id": of.layout.aws.as_ref().map(|aws| aws.account.as_str()),
         "rows_per_file": of.layout.rows_per_file,
         "empty_intervals": empty_intervals,
-        "storage_url": of.directory,
+        "storage_type": storage_type(&of.storage),
+        "storage_url": of.storage.to_string(),
         "admin_state_up": of.admin_state_up,
     })
+}
+
+const fn storage_type(of: &Storage) -> &'static str {
+    match of {
+        Storage::Directory(_) => "FILE",
+        Storage::Bucket(_) => "OBS",
+        Storage::Ipfix(_) => "IPFIX",
+    }
 }
 
 fn object_storage(of: &ObjectStorage) -> Value {
@@ -142,6 +151,8 @@ fn object_storage(of: &ObjectStorage) -> Value {
         "path_style": of.path_style,
         "access_key": secret(&of.access_key),
         "secret_key": secret(&of.secret_key),
+        "ca_file": of.ca_file,
+        "timeout": format!("{}s", of.timeout.as_secs()),
     })
 }
 

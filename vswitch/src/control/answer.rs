@@ -319,6 +319,11 @@ fn loggers(shared: &Shared) -> Listing<LoggerRow> {
         files: logger.files,
         rows: logger.rows,
         rows_lost: logger.rows_lost,
+        files_lost: logger.lost.files,
+        waiting_files: logger.backlog.files,
+        waiting_bytes: logger.backlog.bytes,
+        waiting_since: logger.backlog.oldest_s,
+        store: logger.store.map(|cause| cause.as_str().to_owned()),
         skipped_packets: logger.skipped.packets,
         last_error: logger.last_error,
     });

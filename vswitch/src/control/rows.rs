@@ -189,12 +189,23 @@ pub struct LoggerRow {
     pub cause: Option<String>,
     /// Start of the interval closed last, UNIX seconds.
     pub last_interval: Option<u64>,
-    /// Files written since it was configured.
+    /// Files its store has; of an exporter, messages sent.
     pub files: u64,
     /// Rows in them.
     pub rows: u64,
-    /// Rows that could not be written.
+    /// Rows that are lost: not written, given up by the spool, not sent.
     pub rows_lost: u64,
+    /// Files given up by the spool.
+    pub files_lost: u64,
+    /// Files that wait for their store.
+    pub waiting_files: u64,
+    /// Their size on disk, bytes.
+    pub waiting_bytes: u64,
+    /// Start of the oldest one's interval, UNIX seconds.
+    pub waiting_since: Option<u64>,
+    /// What kind of trouble there is with the store: `credentials`, `missing`, `permission`, `clock`,
+    /// `taken`, `refused`, `unreachable`, `busy`, `full`.
+    pub store: Option<String>,
     /// Packets not recorded for lack of capacity.
     pub skipped_packets: u64,
     /// The last error, even if it has passed.

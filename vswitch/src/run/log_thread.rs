@@ -1,9 +1,10 @@
-//! The log thread: turns what left the table into records, and closed intervals into files.
+//! The log thread: turns what left the table into records, and closed intervals into files of the spool.
 //!
 //! It never takes the switch's lock. The queue before it is bounded; while it is full the chunks stay in
 //! the switch, which counts as skipped what it cannot keep.
 
 use super::shared::Shared;
+use super::watch::Watch;
 use crate::switch::{Chunk, Share, icmp_of, tallied, tuple_of};
 use flowlog::{Closed, Collector, LoggerSpec, Observation, PortInfo, RuleInfo, Window};
 use packet::Mac;
@@ -14,10 +15,18 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 /// Chunks on their way: 64 MiB.
 const QUEUE: usize = 64;
+
+/// How often it looks after the deliveries while there is nothing to do.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long stores get to take what waits when the switch stops. What they do not take stays in the
+/// spool.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the log thread is told.
 #[derive(Debug)]
@@ -128,21 +137,38 @@ impl flowlog::Ports for Names {
 /// Runs until told to stop.
 pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver) {
     let mut names = Names::new(Arc::clone(&shared.rules));
-    while let Ok(message) = queue.receiver.recv() {
+    let mut watch = Watch::default();
+    loop {
+        let message = match queue.receiver.recv_timeout(LOOK) {
+            Ok(message) => message,
+            Err(RecvTimeoutError::Timeout) => {
+                look(shared, &collector, &mut watch);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         match message {
             Message::Chunk(chunk) => {
                 queue.waiting.fetch_sub(1, Ordering::Relaxed);
                 let closed = take(&mut collector, &names, &chunk);
-                publish(shared, &collector, closed);
+                if !closed.is_empty() {
+                    look(shared, &collector, &mut watch);
+                }
+                publish(shared, closed);
             }
             Message::Names(ports) => names.set(ports),
             Message::Loggers(specs) => {
                 let closed = collector.reconfigure(specs);
-                publish(shared, &collector, closed);
+                look(shared, &collector, &mut watch);
+                publish(shared, closed);
             }
             Message::Stop(window) => {
-                let closed = collector.finish(window, &names, &[]);
-                publish(shared, &collector, closed);
+                publish(shared, collector.finish(window, &names, &[]));
+                look(shared, &collector, &mut watch);
+                let waiting = collector.shut(PATIENCE);
+                if waiting > 0 {
+                    tracing::warn!(waiting, "files wait in the spool for the next start");
+                }
                 return;
             }
         }
@@ -198,8 +224,14 @@ fn observe_share<A: Copy + Into<IpAddr>>(
     }
 }
 
-fn publish(shared: &Shared, collector: &Collector, closed: Vec<Closed>) {
-    *shared.loggers.lock() = collector.status();
+/// Has everybody see how the loggers are.
+fn look(shared: &Shared, collector: &Collector, watch: &mut Watch) {
+    let loggers = collector.status();
+    watch.look(&loggers);
+    *shared.loggers.lock() = loggers;
+}
+
+fn publish(shared: &Shared, closed: Vec<Closed>) {
     for closed in closed {
         if let Some(error) = &closed.error {
             tracing::error!(logger = %closed.logger, %error, "the flow log of an interval could not be written");

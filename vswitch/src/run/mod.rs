@@ -4,7 +4,9 @@
 //!   worker(s) ── Mutex<Switch> ── control socket (`show`, `trace`, `audit`)
 //!      │  chunks of the log
 //!      ▼
-//!   log thread ── Collector ── files, live tail
+//!   log thread ── Collector ── spool, live tail
+//!                                │
+//!   a thread per logger ─────────┴─ store
 //! ```
 //! A reload builds the new policy before it takes the lock, and is all or nothing: whatever fails before
 //! the swap leaves everything as it was.
@@ -16,6 +18,7 @@ mod replay;
 mod serve;
 mod shared;
 mod tail;
+mod watch;
 mod worker;
 
 pub use build::{lab_ports, port_info, switch_config};
@@ -30,7 +33,7 @@ use crate::io::TapPort;
 use crate::lab::{Lab, Made, RunLock};
 use crate::switch::{Prepared, Switch};
 use anyhow::{Context, Result, bail};
-use flowlog::{Collector, NameMemory, Window};
+use flowlog::{Collector, Delivery, Window};
 use log_thread::{LogQueue, Message};
 use parking_lot::{Mutex, RwLock};
 use secgroup::{PortId, RuleTable};
@@ -74,8 +77,9 @@ impl Daemon {
     pub fn start(plan: Plan, name: &str) -> Result<Self> {
         // First of all: what another daemon has in the state directory is not for us to read, nor to remove.
         let lock = RunLock::take(&plan.state_dir)?;
-        let names =
-            NameMemory::open(&plan.state_dir).context("cannot open the memory of file names")?;
+        let delivery = Delivery::open(&plan.state_dir, plan.spool_max_bytes)
+            .context("the flow log cannot be delivered")?;
+        watch::tell_recovered(&delivery, &plan.loggers);
         let mut rules = RuleTable::default();
         let prepared = Prepared::new(switch_config(&plan), &mut rules)
             .context("the policy cannot be built")?;
@@ -102,7 +106,7 @@ impl Daemon {
             auditing: Mutex::default(),
         });
         let (log, receiver) = LogQueue::new();
-        let mut collector = Collector::new(plan.loggers.clone(), names);
+        let mut collector = Collector::new(plan.loggers.clone(), delivery);
         collector.keep_records(true);
         *shared.loggers.lock() = collector.status();
         let log_shared = Arc::clone(&shared);
@@ -384,6 +388,8 @@ fn fixed_part(old: &Plan, new: &Plan) -> Option<&'static str> {
         Some("workers")
     } else if old.conntrack.limit != new.conntrack.limit {
         Some("conntrack.limit")
+    } else if old.spool_max_bytes != new.spool_max_bytes {
+        Some("spool.max_bytes")
     } else {
         None
     }

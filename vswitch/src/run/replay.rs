@@ -12,14 +12,14 @@ use super::log_thread::{Names, take};
 use crate::config::{Plan, Role};
 use crate::io::pcap::{Captured, PcapError, PcapReader, merge};
 use crate::switch::{Audit, Frame, Now, Prepared, Switch};
-use anyhow::Context;
-use flowlog::{Closed, Collector, NameMemory, Observation, Recording, Tally, Tick, Window};
+use flowlog::{Closed, Collector, Delivery, Observation, Recording, Tally, Tick, Window};
 use packet::{Basis, Direction, Mac, Offload, Runt, Verdict, build, captured_offload, tcp_flags};
 use parking_lot::RwLock;
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A capture and whose it is.
 #[derive(Debug, Clone)]
@@ -79,6 +79,9 @@ const NOBODY: u16 = u16::MAX;
 /// Length of the clock's step between two frames after which the sweep is run to its end.
 const SWEEP_EVERY_US: u64 = 100_000;
 
+/// How long stores get to take what is left at the end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Puts captures through a switch built from `plan`; calls `seen` with every interval that closes.
 ///
 /// A capture that breaks off is replayed up to there, the others to their end: what was read is worth its
@@ -108,7 +111,7 @@ pub fn replay(
     for (index, captured) in frames {
         replay.frame(owners.get(index).copied().flatten(), &captured, &mut seen);
     }
-    let summary = replay.finish(&mut seen);
+    let summary = replay.finish(&mut seen)?;
     Ok(Summary { damaged, ..summary })
 }
 
@@ -160,14 +163,8 @@ impl<'a> Replay<'a> {
         let mut rules = RuleTable::default();
         let prepared = Prepared::new(switch_config(plan), &mut rules)?;
         switch.apply(now, prepared);
-        std::fs::create_dir_all(&plan.state_dir).with_context(|| {
-            format!(
-                "cannot make the state directory {}",
-                plan.state_dir.display()
-            )
-        })?;
-        let memory = NameMemory::open(&plan.state_dir)?;
-        let mut collector = Collector::new(plan.loggers.clone(), memory);
+        let delivery = Delivery::open(&plan.state_dir, plan.spool_max_bytes)?.in_place();
+        let mut collector = Collector::new(plan.loggers.clone(), delivery);
         collector.keep_records(true);
         let by_id: HashMap<_, _> = switch
             .ports()
@@ -344,7 +341,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn finish(mut self, seen: &mut impl FnMut(&Closed)) -> Summary {
+    fn finish(mut self, seen: &mut impl FnMut(&Closed)) -> anyhow::Result<Summary> {
         self.switch.audit_begin();
         self.summary.audit = self.switch.audit_finish();
         self.switch.flush(self.now);
@@ -355,7 +352,20 @@ impl<'a> Replay<'a> {
         );
         let closed = self.collector.finish(window, &self.names, &[]);
         self.note(closed, seen);
-        self.summary
+        let troubled = self
+            .collector
+            .status()
+            .into_iter()
+            .find_map(|logger| logger.cause);
+        let waiting = self.collector.shut(PATIENCE);
+        if waiting > 0 {
+            let cause = troubled.unwrap_or_else(|| "the store was too slow".to_owned());
+            anyhow::bail!(
+                "{waiting} files wait in the spool of {} and are delivered by the next replay: {cause}",
+                self.plan.state_dir.display()
+            );
+        }
+        Ok(self.summary)
     }
 }
 

@@ -23,7 +23,7 @@ use filter::Filter;
 use print::Printer;
 use sort::{Key, Sorted};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use summary::Summary;
 
@@ -136,7 +136,8 @@ fn paths(args: &LogsArgs, plan: Option<&Plan>) -> Vec<PathBuf> {
         Some(plan) => plan
             .loggers
             .iter()
-            .map(|logger| logger.directory.clone())
+            .filter_map(|logger| logger.storage.directory())
+            .map(Path::to_owned)
             .collect(),
         None => vec![DIRECTORY.into()],
     };

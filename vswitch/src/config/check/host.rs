@@ -5,12 +5,13 @@ use crate::config::file::{self, File};
 use crate::config::limits::{MAX_CONNECTIONS, MAX_SPOOL_BYTES, MAX_WORKERS, MIN_SPOOL_BYTES};
 use crate::config::mistake::{Findings, quoted};
 use crate::config::places::Place;
-use crate::config::plan::{Conntrack, ObjectStorage, Secret, Workers};
-use crate::config::units::ByteSize;
-use flowlog::Zone;
+use crate::config::plan::{Conntrack, ObjectStorage, Workers};
+use crate::config::units::{ByteSize, Seconds};
+use flowlog::{Secret, Zone};
 use secgroup::conntrack::{Settings, Timeouts};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The socket of the running daemon where nothing is said.
 pub(super) const CONTROL_SOCKET: &str = "/run/vswitch/control.sock";
@@ -20,6 +21,9 @@ pub(super) const STATE_DIR: &str = "/var/lib/vswitch";
 const DEFAULT_CONNECTIONS: u32 = 1 << 20;
 /// Bytes of the spool where nothing is said: 1 GiB.
 const DEFAULT_SPOOL_BYTES: u64 = 1 << 30;
+/// How long a store's answer may take where nothing is said, and at all, seconds.
+const DEFAULT_STORE_TIMEOUT_S: u32 = 30;
+const MAX_STORE_TIMEOUT_S: u32 = 600;
 /// Zone of file names where nothing is said.
 const DEFAULT_TIME_ZONE: &str = "UTC";
 
@@ -147,12 +151,27 @@ pub(super) fn object_storage(file: &File, findings: &mut Findings) -> Option<Obj
         findings,
     );
     Some(ObjectStorage {
-        endpoint: typed.endpoint.clone(),
+        endpoint: typed.endpoint.trim_end_matches('/').to_owned(),
         region: typed.region.clone().unwrap_or_else(|| file.region.clone()),
         path_style: typed.path_style.unwrap_or(true),
         access_key: access_key?,
         secret_key: secret_key?,
+        ca_file: typed.ca_file.as_ref().map(PathBuf::from),
+        timeout: store_timeout(typed.timeout.as_deref(), &at.key("timeout"), findings),
     })
+}
+
+fn store_timeout(text: Option<&str>, at: &Place, findings: &mut Findings) -> Duration {
+    let seconds = match text {
+        None => DEFAULT_STORE_TIMEOUT_S,
+        Some(text) => match parsed(text, at, findings) {
+            Some(Seconds(seconds)) => {
+                ranged(seconds, 1..=MAX_STORE_TIMEOUT_S, " seconds", at, findings)
+            }
+            None => DEFAULT_STORE_TIMEOUT_S,
+        },
+    };
+    Duration::from_secs(seconds.into())
 }
 
 fn check_endpoint(endpoint: &str, at: &Place, findings: &mut Findings) {

@@ -2,6 +2,7 @@
 
 use super::network::Network;
 use super::output::{self, Output};
+use super::storage;
 use super::values::{one_of, ranged, worded};
 use crate::config::file::{self, File};
 use crate::config::ids::Kind;
@@ -9,14 +10,13 @@ use crate::config::limits::MAX_FLOWS;
 use crate::config::mistake::{Findings, quoted};
 use crate::config::names::Names;
 use crate::config::places::Place;
-use crate::config::plan::Port;
+use crate::config::plan::{ObjectStorage, Port};
 use crate::config::units::Seconds;
 use flowlog::{
     EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Resource, Scope, Zone,
-    base_window_s, pending,
+    base_window_s,
 };
 use std::fmt::Display;
-use std::path::PathBuf;
 use uuid::Uuid;
 
 /// Aggregation interval where nothing is said, seconds.
@@ -29,6 +29,7 @@ pub(super) struct Context<'a> {
     pub(super) ports: &'a [Port],
     pub(super) zone: &'a Zone,
     pub(super) region: &'a str,
+    pub(super) object_storage: Option<&'a ObjectStorage>,
 }
 
 pub(super) fn resolve(
@@ -41,7 +42,7 @@ pub(super) fn resolve(
     let loggers = file.flowlog_loggers.iter().enumerate().map(|(i, logger)| {
         let at = at.item(i);
         let id = names.enter(&logger.name, logger.id.as_deref(), &at, findings);
-        resolve_logger(logger, id, context, &at, findings)
+        resolve_logger(file, logger, id, context, &at, findings)
     });
     let loggers: Vec<LoggerSpec> = loggers.collect();
     let shortest_s = loggers.iter().map(|logger| logger.interval_s).min();
@@ -56,13 +57,14 @@ pub(super) fn resolve(
 }
 
 fn resolve_logger(
+    file: &File,
     typed: &file::FlowlogLogger,
     id: Uuid,
     context: &Context<'_>,
     at: &Place,
     findings: &mut Findings,
 ) -> LoggerSpec {
-    let directory = directory(typed, at, findings);
+    let storage = storage::resolve(typed, file, context.object_storage, at, findings);
     let Output {
         fields,
         no_data_rows,
@@ -83,7 +85,7 @@ fn resolve_logger(
         layout,
         format,
         empty_intervals: empty_intervals(typed, at, findings),
-        directory,
+        storage,
         admin_state_up: typed.admin_state_up.unwrap_or(true),
     }
 }
@@ -176,30 +178,6 @@ fn empty_intervals(
     ];
     let text = typed.empty_intervals.as_deref().unwrap_or("write");
     one_of(text, &known, &at.key("empty_intervals"), findings).unwrap_or(EmptyIntervals::Write)
-}
-
-/// The directory of `storage_type: FILE`.
-fn directory(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> PathBuf {
-    let storage = typed.storage_type.as_deref().unwrap_or("FILE");
-    let is_file = accept(pending(storage), &at.key("storage_type"), findings)
-        .and_then(|()| one_of(storage, &[("FILE", ())], &at.key("storage_type"), findings));
-    let (url, at) = (&typed.storage_url, at.key("storage_url"));
-    // Of another storage the address is another, and the storage is a mistake already.
-    if is_file.is_some() && (url.is_empty() || url.contains('\0')) {
-        findings.mistake(
-            &at,
-            format!("{} is not a directory", quoted(url)),
-            "write a path, as ./flowlogs",
-        );
-    } else if is_file.is_some() && url.contains("://") {
-        let remedy = "with `storage_type: FILE` write a path, as ./flowlogs";
-        findings.mistake(
-            &at,
-            format!("{} is an address, not a directory", quoted(url)),
-            remedy,
-        );
-    }
-    PathBuf::from(url)
 }
 
 /// The value, or a mistake in the words of the error.

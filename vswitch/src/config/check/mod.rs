@@ -15,6 +15,7 @@ mod network;
 mod output;
 mod ports;
 mod security;
+mod storage;
 mod values;
 
 use super::file::File;
@@ -43,6 +44,7 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
         ports: &ports,
         zone: &zone,
         region: &file.region,
+        object_storage: object_storage.as_ref(),
     };
     let loggers = loggers::resolve(file, &context, findings);
     let conntrack = host::conntrack(file, findings);

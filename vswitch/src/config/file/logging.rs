@@ -77,6 +77,11 @@ pub struct ObjectStorage {
     pub secret_key_env: Option<String>,
     /// File with the secret key.
     pub secret_key_file: Option<String>,
+    /// PEM file with the certificates of the authorities that vouch for the store; the system's when
+    /// absent.
+    pub ca_file: Option<String>,
+    /// How long an answer may take, whole seconds with their unit, default `30s`.
+    pub timeout: Option<String>,
 }
 
 /// Where flow-log files wait until their store has them.

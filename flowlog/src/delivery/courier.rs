@@ -1,0 +1,169 @@
+//! Carries one logger's objects from the spool to its store, one at a time.
+
+use super::{
+    Kept,
+    pace::{Next, Pace},
+    progress::Board,
+};
+use crate::{
+    Layout,
+    spool::SpoolError,
+    store::{Cause, Store, StoreError},
+};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Failures in a row after which a store counts as down: one that stumbles is not worth an alarm.
+const FAILURES_UNTIL_ERROR: u32 = 3;
+
+/// Where a logger's objects go, and what they are called.
+pub(crate) struct Address {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) layout: Layout,
+}
+
+/// A logger's courier.
+pub(super) struct Courier {
+    kept: Arc<Kept>,
+    logger: Uuid,
+    board: Arc<Board>,
+    address: Address,
+    pace: Pace,
+    /// Whether the store was asked since it was named.
+    asked: bool,
+}
+
+impl Courier {
+    pub(super) fn new(kept: Arc<Kept>, logger: Uuid, board: Arc<Board>, address: Address) -> Self {
+        Self {
+            kept,
+            logger,
+            board,
+            address,
+            pace: Pace::default(),
+            asked: false,
+        }
+    }
+
+    /// Goes on with another address, or with the same one because somebody says that it works now.
+    pub(super) fn readdress(&mut self, address: Address) {
+        self.address = address;
+        self.pace.ask_again();
+        self.asked = false;
+    }
+
+    /// Does the next thing that is due: delivers an object or, while there is none, makes sure of a
+    /// store that was not asked yet. `None` where something was done.
+    pub(super) fn step(&mut self, now_ms: u64, random: u64) -> Option<Option<u64>> {
+        let mut next = Next::Wait(None);
+        let (kept, pace) = (&self.kept, &mut self.pace);
+        let chosen = kept.spool.choose(self.logger, |waiting| {
+            next = pace.next(now_ms, waiting);
+            match next {
+                Next::Try(number) => Some(number),
+                Next::Wait(_) => None,
+            }
+        });
+        match (chosen, next) {
+            (Some(number), _) => self.carry(number, now_ms, random),
+            (None, _) if !self.asked && !self.pace.is_paused(now_ms) => self.probe(now_ms, random),
+            (None, Next::Wait(until_ms)) => return Some(until_ms),
+            (None, Next::Try(_)) => {}
+        }
+        None
+    }
+
+    fn probe(&mut self, now_ms: u64, random: u64) {
+        match self.address.store.probe() {
+            Ok(()) => {
+                self.asked = true;
+                self.board.answered();
+            }
+            Err(error) => {
+                if error.cause.is_refusal() {
+                    self.pace.refused_all(now_ms);
+                } else {
+                    self.pace.failed(now_ms, random);
+                }
+                self.report(&error);
+            }
+        }
+    }
+
+    fn carry(&mut self, number: u64, now_ms: u64, random: u64) {
+        let (name, entry, mut body) = match self.kept.spool.read(self.logger, number) {
+            Ok(read) => read,
+            Err(error @ SpoolError::Damaged { .. }) => {
+                self.kept.spool.lose(self.logger, number);
+                return self.board.noted(&error);
+            }
+            Err(error) => {
+                self.kept.spool.put_back(self.logger);
+                self.pace.failed(now_ms, random);
+                return self.board.noted(&error);
+            }
+        };
+        let put = self.address.store.put(&name, &mut body);
+        let put = match put {
+            Err(error) if error.cause == Cause::Taken => {
+                self.rename(number, entry.interval_s, &name, error)
+            }
+            put => put.map(|()| true),
+        };
+        match put {
+            Ok(true) => {
+                let removed = self.kept.spool.remove(self.logger, number);
+                self.asked = true;
+                self.pace.delivered(number);
+                self.board.delivered(&entry, !self.pace.has_refused());
+                if let Some(error) = removed {
+                    self.board.noted(&error);
+                }
+            }
+            Ok(false) => self.kept.spool.put_back(self.logger),
+            Err(error) => {
+                self.kept.spool.put_back(self.logger);
+                if error.cause.is_refusal() {
+                    self.pace.refused(number, now_ms);
+                } else {
+                    self.pace.failed(now_ms, random);
+                }
+                self.report(&error);
+            }
+        }
+    }
+
+    /// Gives an object the next part's name where its own belongs to something else: the memory of
+    /// names was lost. `false`: it is to be tried again.
+    fn rename(
+        &self,
+        number: u64,
+        interval_s: u64,
+        name: &str,
+        taken: StoreError,
+    ) -> Result<bool, StoreError> {
+        let stem = self.address.layout.stem(self.logger, interval_s);
+        let part = match self.kept.names().issue(self.logger, stem.civil_s, 1) {
+            Ok(parts) => parts.numbers().next().flatten(),
+            Err(_) => return Err(taken),
+        };
+        // The first part is without a number: its name is the one that is taken.
+        let Some(part) = part else { return Ok(false) };
+        let name = stem.object(Some(part), extension(name));
+        match self.kept.spool.rename(self.logger, number, &name) {
+            Ok(()) => Ok(false),
+            Err(_) => Err(taken),
+        }
+    }
+
+    fn report(&self, error: &StoreError) {
+        let is_down = error.cause.is_refusal() || self.pace.failures() >= FAILURES_UNTIL_ERROR;
+        self.board.failed(error, is_down);
+    }
+}
+
+/// What a file name ends with; no template of a name has a full stop.
+fn extension(name: &str) -> &str {
+    let file = name.rfind('/').map_or(0, |slash| slash + 1);
+    name[file..].find('.').map_or("", |dot| &name[file + dot..])
+}

@@ -1,0 +1,134 @@
+//! A file of the spool: what its name says, its first line, and the object behind it.
+
+use super::{Entry, SpoolError};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom},
+    path::Path,
+};
+
+/// Longest first line: a name of 1024 bytes, as S3 allows, and what stands before it.
+const HEAD_MAX: u64 = 1100;
+
+const MAGIC: &str = "flowlog-object";
+
+/// The name of a whole object's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileName {
+    pub(super) number: u64,
+    /// Its size is not part of the name.
+    pub(super) entry: Entry,
+}
+
+impl FileName {
+    pub(super) fn new(number: u64, entry: &Entry) -> Self {
+        Self {
+            number,
+            entry: *entry,
+        }
+    }
+
+    /// The inverse of its text form.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.strip_suffix(".object")?.split('.');
+        let number = parts.next()?.parse().ok()?;
+        let entry = Entry {
+            interval_s: parts.next()?.parse().ok()?,
+            rows: parts.next()?.parse().ok()?,
+            bytes: 0,
+        };
+        let parsed = Self { number, entry };
+        // A file that is spelled otherwise would not be found again.
+        (parsed.to_string() == name).then_some(parsed)
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Entry {
+            interval_s, rows, ..
+        } = self.entry;
+        write!(f, "{:012}.{interval_s}.{rows}.object", self.number)
+    }
+}
+
+/// The first line: the object's size and name.
+#[derive(Debug)]
+pub(super) struct Head;
+
+impl Head {
+    /// As long for every size, so that the size can be filled in when it is known.
+    pub(super) fn line(bytes: u64, name: &str) -> String {
+        format!("{MAGIC} {bytes:020} {name}\n")
+    }
+
+    /// Opens a file and checks that all of it is there.
+    pub(super) fn read(path: &Path) -> Result<(String, Body), SpoolError> {
+        let system = |error| SpoolError::system("read", path, error);
+        let damaged = |reason| SpoolError::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
+        let mut file = File::open(path).map_err(system)?;
+        let size = file.metadata().map_err(system)?.len();
+        let mut line = Vec::new();
+        BufReader::new(&mut file)
+            .take(HEAD_MAX)
+            .read_until(b'\n', &mut line)
+            .map_err(system)?;
+        let start = line.len() as u64;
+        let (len, name) = parse_line(&line).ok_or_else(|| damaged("its first line is another"))?;
+        if start.checked_add(len) != Some(size) {
+            return Err(damaged("it has another size than was written"));
+        }
+        let mut body = Body {
+            file,
+            start,
+            len,
+            left: len,
+        };
+        body.rewind().map_err(system)?;
+        Ok((name, body))
+    }
+}
+
+fn parse_line(line: &[u8]) -> Option<(u64, String)> {
+    let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    let (bytes, name) = line
+        .strip_prefix(MAGIC)?
+        .strip_prefix(' ')?
+        .split_once(' ')?;
+    Some((bytes.parse().ok()?, name.to_owned()))
+}
+
+/// An object's bytes, from the spool.
+#[derive(Debug)]
+pub(crate) struct Body {
+    file: File,
+    start: u64,
+    len: u64,
+    left: u64,
+}
+
+impl Body {
+    /// Bytes of the object.
+    pub(crate) const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Begins again.
+    pub(crate) fn rewind(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.start))?;
+        self.left = self.len;
+        Ok(())
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = (&mut self.file).take(self.left).read(buffer)?;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}

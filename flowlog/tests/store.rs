@@ -1,0 +1,500 @@
+//! Object storage: what arrives, what a failing store costs (SPEC section 7).
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod support;
+
+use flowlog::{
+    Bucket, Cause, Collector, Delivery, EmptyIntervals, LoggerSpec, LoggerStatus, Secret, State,
+    Storage,
+};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use support::s3::{ACCESS, BUCKET, Fault, REGION, SECRET, Server};
+use support::*;
+
+const ID: &str = "00000000-0000-0000-0000-000000000001";
+
+/// A store, a logger that writes to it, and what the logger keeps on disk.
+struct Scene {
+    dir: TempDir,
+    server: Server,
+    bucket: Bucket,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let server = Server::start();
+        let secret = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, format!("{text}\n")).unwrap();
+            Secret::File(path)
+        };
+        let bucket = Bucket {
+            endpoint: server.endpoint.clone(),
+            region: REGION.into(),
+            path_style: true,
+            name: BUCKET.into(),
+            prefix: "lab/a".into(),
+            access_key: secret("access", ACCESS),
+            secret_key: secret("secret", SECRET),
+            ca_file: None,
+            timeout: Duration::from_secs(2),
+        };
+        Self {
+            dir,
+            server,
+            bucket,
+        }
+    }
+
+    fn spec(&self) -> LoggerSpec {
+        LoggerSpec {
+            storage: Storage::Bucket(self.bucket.clone()),
+            ..logger(1, self.dir.path())
+        }
+    }
+
+    fn state(&self) -> std::path::PathBuf {
+        self.dir.path().join("state")
+    }
+
+    fn collector(&self) -> Collector {
+        remembering(&[self.spec()], &self.state())
+    }
+
+    /// With threads, as the daemon has it.
+    fn threaded(&self) -> Collector {
+        let delivery = Delivery::open(&self.state(), SPOOL_MAX).unwrap();
+        Collector::new(vec![self.spec()], delivery)
+    }
+}
+
+/// An interval with `flows` rows.
+fn close(collector: &mut Collector, n: u64, flows: u16) {
+    for flow in 0..flows {
+        let o = sent(udp(flow, 53), ACCEPT, packets(1));
+        collector.observe(minute(n), &Lab::new(), &o);
+    }
+    let closed = collector.close(minute(n), &Lab::new(), &[]);
+    assert!(closed.iter().all(|closed| closed.error.is_none()));
+}
+
+fn key(n: u64) -> String {
+    format!("lab/a/2026/11/23/05/{ID}_2026-11-23T05:{n:02}:00Z.csv")
+}
+
+fn status(collector: &Collector) -> LoggerStatus {
+    collector.status().remove(0)
+}
+
+/// Waits for what a thread does.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The reasons in `[cause, what the message says]` for a store that the logger was told.
+fn trouble(scene: &Scene) -> (Cause, String) {
+    let mut collector = scene.collector();
+    close(&mut collector, 0, 1);
+    let status = status(&collector);
+    assert_eq!(status.state, State::Error);
+    assert_eq!((status.backlog.files, status.rows_lost), (1, 0));
+    let text = status.cause.unwrap();
+    assert!(!text.contains(SECRET), "{text}");
+    (status.store.unwrap(), text)
+}
+
+#[test]
+fn an_interval_is_one_signed_object_under_its_name_and_nothing_else_stays() {
+    let scene = Scene::new();
+    let mut collector = scene.collector();
+    assert_eq!(status(&collector).state, State::Active);
+    close(&mut collector, 0, 3);
+    let state = scene.server.state();
+    assert_eq!(state.objects.keys().collect::<Vec<_>>(), [&key(0)]);
+    let text = String::from_utf8(state.objects[&key(0)].clone()).unwrap();
+    assert_eq!(text.lines().count(), 4);
+    let probe = format!("lab/a/_vswitch_probe_{ID}");
+    assert_eq!(state.removed, [probe]);
+    let status = status(&collector);
+    assert_eq!((status.files, status.rows, status.backlog.files), (1, 3, 0));
+}
+
+#[test]
+fn the_location_that_a_closed_interval_names_is_the_objects_address() {
+    let scene = Scene::new();
+    let mut collector = scene.collector();
+    let o = sent(udp(1, 53), ACCEPT, packets(1));
+    collector.observe(minute(0), &Lab::new(), &o);
+    let closed = collector.close(minute(0), &Lab::new(), &[]);
+    assert_eq!(
+        closed[0].files,
+        [Path::new(&format!("s3://{BUCKET}/{}", key(0)))]
+    );
+}
+
+#[test]
+fn a_key_that_may_only_write_is_enough_and_its_probe_is_no_empty_object_of_the_log() {
+    let scene = Scene::new();
+    scene.server.state().write_only = true;
+    for n in 0..3 {
+        let mut collector = scene.collector();
+        assert_eq!(status(&collector).state, State::Active);
+        close(&mut collector, n, 1);
+    }
+    let state = scene.server.state();
+    let probes: Vec<_> = state
+        .objects
+        .iter()
+        .filter(|(key, _)| key.contains("_vswitch_probe_"))
+        .collect();
+    assert_eq!(probes.len(), 1);
+    assert!(!probes[0].1.is_empty() && !probes[0].0.ends_with(".csv"));
+    assert_eq!(state.objects.len(), 4);
+    assert!(state.asked.iter().all(|(line, _)| !line.starts_with("GET")));
+}
+
+#[test]
+fn every_refusal_has_a_cause_of_its_own_and_keeps_the_spool() {
+    let mut scene = Scene::new();
+    scene.bucket.access_key = Secret::Env("VSWITCH_TEST_NO_SUCH_VARIABLE".into());
+    let (cause, text) = trouble(&scene);
+    assert_eq!(cause, Cause::Credentials);
+    assert!(
+        text.contains("VSWITCH_TEST_NO_SUCH_VARIABLE is not set"),
+        "{text}"
+    );
+
+    let scene = Scene::new();
+    fs::write(scene.dir.path().join("access"), "nobody").unwrap();
+    assert_eq!(trouble(&scene).0, Cause::Credentials);
+
+    let scene = Scene::new();
+    fs::write(scene.dir.path().join("secret"), "wrong").unwrap();
+    let (cause, text) = trouble(&scene);
+    assert_eq!(cause, Cause::Credentials);
+    assert!(text.contains("SignatureDoesNotMatch"), "{text}");
+
+    let mut scene = Scene::new();
+    scene.bucket.name = "absent".into();
+    let (cause, text) = trouble(&scene);
+    assert_eq!(cause, Cause::Missing);
+    assert!(
+        text.contains("there is no bucket absent; create it"),
+        "{text}"
+    );
+
+    let scene = Scene::new();
+    scene.server.state().forbidden = true;
+    assert_eq!(trouble(&scene).0, Cause::Permission);
+
+    let scene = Scene::new();
+    scene.server.state().clock_ahead_s = 3600;
+    let (cause, text) = trouble(&scene);
+    assert_eq!(cause, Cause::Clock);
+    assert!(text.contains("s behind the store's"), "{text}");
+
+    let mut scene = Scene::new();
+    scene.bucket.region = "KR2".into();
+    let (cause, text) = trouble(&scene);
+    assert_eq!(cause, Cause::Refused);
+    assert!(text.contains("does not go by the region KR2"), "{text}");
+}
+
+#[test]
+fn a_store_that_is_not_there_is_told_apart_after_a_few_attempts() {
+    let mut scene = Scene::new();
+    // A port that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    scene.bucket.endpoint = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let mut collector = scene.threaded();
+    assert_eq!(status(&collector).state, State::Build);
+    close(&mut collector, 0, 1);
+    until("ERROR", || status(&collector).state == State::Error);
+    let status = status(&collector);
+    assert_eq!(status.store, Some(Cause::Unreachable));
+    assert_eq!(status.backlog.files, 1);
+    assert_eq!(collector.shut(Duration::ZERO), 1);
+}
+
+#[test]
+fn a_refusal_that_was_mended_is_found_out_by_a_reload() {
+    let scene = Scene::new();
+    scene.server.state().forbidden = true;
+    let mut collector = scene.collector();
+    (0..6).for_each(|n| close(&mut collector, n, 1));
+    let asked = scene.server.state().asked.len();
+    assert!(asked <= 6, "{asked} requests");
+    assert_eq!(status(&collector).backlog.files, 6);
+    scene.server.state().forbidden = false;
+    collector.reconfigure(vec![scene.spec()]);
+    assert_eq!(status(&collector).state, State::Active);
+    assert_eq!(status(&collector).backlog.files, 0);
+    let stored = scene.server.state().stored.clone();
+    assert_eq!(stored, (0..6).map(key).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_refused_object_blocks_no_other() {
+    let scene = Scene::new();
+    scene.server.state().for_key = Some((key(1), Fault::Status(400, "InvalidArgument")));
+    let mut collector = scene.collector();
+    (0..4).for_each(|n| close(&mut collector, n, 1));
+    let stored: Vec<_> = scene.server.state().objects.keys().cloned().collect();
+    assert_eq!(stored, [key(0), key(2), key(3)]);
+    let before = status(&collector);
+    assert_eq!(
+        (before.state, before.store),
+        (State::Error, Some(Cause::Refused))
+    );
+    assert_eq!(before.backlog.oldest_s, Some(T0 + 60));
+    scene.server.state().for_key = None;
+    collector.reconfigure(vec![scene.spec()]);
+    assert_eq!(scene.server.state().objects.len(), 4);
+    assert_eq!(status(&collector).state, State::Active);
+}
+
+#[test]
+fn what_a_store_does_once_is_survived_and_each_object_is_there_once_and_whole() {
+    let faults = [
+        Fault::Status(500, "InternalError"),
+        Fault::Status(503, "SlowDown"),
+        Fault::Status(429, "TooManyRequests"),
+        Fault::Status(408, "RequestTimeout"),
+        Fault::Status(400, "BadDigest"),
+        Fault::Cut,
+        Fault::LostAnswer,
+        Fault::Slow(Duration::from_secs(1)),
+    ];
+    std::thread::scope(|scope| {
+        for fault in faults {
+            scope.spawn(move || survives(fault));
+        }
+    });
+}
+
+fn survives(fault: Fault) {
+    let mut scene = Scene::new();
+    scene.bucket.timeout = Duration::from_millis(500);
+    let mut collector = scene.threaded();
+    until("ACTIVE", || status(&collector).state == State::Active);
+    scene.server.state().faults.push_back(fault);
+    close(&mut collector, 0, 5);
+    until("delivered", || status(&collector).backlog.files == 0);
+    assert!(status(&collector).last_error.is_some(), "{fault:?}");
+    assert_eq!(status(&collector).state, State::Active);
+    assert_eq!(collector.shut(Duration::from_secs(5)), 0);
+    let state = scene.server.state();
+    assert_eq!(state.objects.keys().collect::<Vec<_>>(), [&key(0)]);
+    let text = String::from_utf8(state.objects[&key(0)].clone()).unwrap();
+    assert_eq!(text.lines().count(), 6, "{fault:?}");
+}
+
+#[test]
+fn a_store_that_was_down_for_ten_intervals_gets_them_in_order() {
+    let scene = Scene::new();
+    scene.server.state().always = Some(Fault::Status(503, "ServiceUnavailable"));
+    let mut collector = scene.threaded();
+    (0..10).for_each(|n| close(&mut collector, n, 1));
+    until("ERROR", || status(&collector).state == State::Error);
+    assert_eq!(status(&collector).store, Some(Cause::Busy));
+    assert_eq!(status(&collector).backlog.files, 10);
+    scene.server.state().always = None;
+    until("drained", || status(&collector).backlog.files == 0);
+    let stored = scene.server.state().stored.clone();
+    assert_eq!(stored, (0..10).map(key).collect::<Vec<_>>());
+    assert_eq!(status(&collector).rows, 10);
+    assert_eq!(collector.shut(Duration::from_secs(5)), 0);
+}
+
+#[test]
+fn a_store_without_room_is_waited_for() {
+    let scene = Scene::new();
+    scene.server.state().room = Some(0);
+    let mut collector = scene.threaded();
+    close(&mut collector, 0, 1);
+    until("ERROR", || status(&collector).state == State::Error);
+    assert_eq!(status(&collector).store, Some(Cause::Full));
+    scene.server.state().room = None;
+    until("delivered", || status(&collector).backlog.files == 0);
+}
+
+#[test]
+fn a_store_that_hangs_delays_neither_the_next_interval_nor_another_logger() {
+    let scene = Scene::new();
+    let other = LoggerSpec {
+        empty_intervals: EmptyIntervals::Skip,
+        ..logger(2, scene.dir.path())
+    };
+    scene.server.state().always = Some(Fault::Slow(Duration::from_secs(1)));
+    let delivery = Delivery::open(&scene.state(), SPOOL_MAX).unwrap();
+    let mut collector = Collector::new(vec![scene.spec(), other.clone()], delivery);
+    let start = Instant::now();
+    (0..5).for_each(|n| close(&mut collector, n, 1));
+    until("the other's files", || collector.status()[1].files == 5);
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(collector.status()[0].backlog.files, 5);
+    assert_eq!(tree(root(&other)).len(), 5);
+}
+
+#[test]
+fn the_next_start_delivers_what_the_spool_holds_under_the_names_it_had() {
+    let scene = Scene::new();
+    scene.server.state().always = Some(Fault::Status(503, "ServiceUnavailable"));
+    let mut collector = scene.collector();
+    (0..3).for_each(|n| close(&mut collector, n, 1));
+    drop(collector);
+    scene.server.state().always = None;
+    let collector = scene.collector();
+    let stored = scene.server.state().stored.clone();
+    assert_eq!(stored, (0..3).map(key).collect::<Vec<_>>());
+    assert_eq!(status(&collector).files, 3);
+}
+
+#[test]
+fn what_exceeds_the_spool_is_lost_oldest_first_and_counted_to_the_row() {
+    let scene = Scene::new();
+    scene.server.state().forbidden = true;
+    // An object of a few rows takes one block of the disk.
+    let delivery = Delivery::open(&scene.state(), 4 * 4096).unwrap().in_place();
+    let mut collector = Collector::new(vec![scene.spec()], delivery);
+    for n in 0..10 {
+        close(&mut collector, n, n as u16 + 1);
+    }
+    let before = status(&collector);
+    assert_eq!(before.backlog.files, 4);
+    assert_eq!(before.backlog.rows, 7 + 8 + 9 + 10);
+    assert_eq!(
+        (before.lost.files, before.lost.rows),
+        (6, 1 + 2 + 3 + 4 + 5 + 6)
+    );
+    assert_eq!(before.rows_lost, before.lost.rows);
+    scene.server.state().forbidden = false;
+    collector.reconfigure(vec![scene.spec()]);
+    let stored = scene.server.state().stored.clone();
+    assert_eq!(stored, (6..10).map(key).collect::<Vec<_>>());
+    assert_eq!(status(&collector).rows, before.backlog.rows);
+}
+
+#[test]
+fn a_great_object_goes_in_parts_and_a_failure_between_them_leaves_nothing() {
+    let mut scene = Scene::new();
+    scene.bucket.timeout = Duration::from_secs(20);
+    let spec = LoggerSpec {
+        layout: flowlog::Layout {
+            rows_per_file: std::num::NonZeroU32::MAX,
+            ..Default::default()
+        },
+        ..scene.spec()
+    };
+    let mut collector = remembering(std::slice::from_ref(&spec), &scene.state());
+    // Refused after the upload was begun: the second request of the object.
+    let faults = [
+        Fault::Slow(Duration::ZERO),
+        Fault::Status(403, "AccessDenied"),
+    ];
+    scene.server.state().faults.extend(faults);
+    const ROWS: u32 = 60_000;
+    for flow in 0..ROWS {
+        let tuple = tuple(17, flow as u16, (flow >> 16) as u16);
+        collector.observe(minute(0), &Lab::new(), &sent(tuple, ACCEPT, packets(1)));
+    }
+    collector.close(minute(0), &Lab::new(), &[]);
+    assert_eq!(status(&collector).state, State::Error);
+    assert!(scene.server.state().objects.is_empty());
+    assert_eq!(scene.server.state().uploads_left(), 0);
+    collector.reconfigure(vec![spec]);
+    let state = scene.server.state();
+    let body = &state.objects[&key(0)];
+    assert!(body.len() > 8 << 20, "{}", body.len());
+    let rows = body.split(|byte| *byte == b'\n').count() - 2;
+    assert_eq!(rows, ROWS as usize);
+}
+
+#[test]
+fn secrets_are_read_when_they_are_used_so_that_renewed_ones_need_no_restart() {
+    let scene = Scene::new();
+    let mut collector = scene.collector();
+    fs::write(scene.dir.path().join("secret"), "old").unwrap();
+    close(&mut collector, 0, 1);
+    assert_eq!(status(&collector).store, Some(Cause::Credentials));
+    fs::write(scene.dir.path().join("secret"), SECRET).unwrap();
+    close(&mut collector, 1, 1);
+    assert!(scene.server.state().stored.contains(&key(1)));
+}
+
+#[test]
+fn a_logger_that_moves_takes_its_spool_along_and_one_that_is_gone_still_delivers() {
+    let scene = Scene::new();
+    scene.server.state().forbidden = true;
+    let mut collector = scene.collector();
+    close(&mut collector, 0, 1);
+    // Gone: the open interval is flushed, the courier keeps what it has.
+    let o = sent(udp(9, 53), ACCEPT, packets(1));
+    collector.observe(minute(1), &Lab::new(), &o);
+    assert_eq!(collector.reconfigure(vec![]).len(), 1);
+    assert!(collector.status().is_empty());
+    let directory = logger(1, scene.dir.path());
+    collector.reconfigure(vec![directory.clone()]);
+    assert_eq!(tree(root(&directory)).len(), 2);
+    assert!(scene.server.state().stored.is_empty());
+}
+
+/// Answers every request with success, behind TLS; returns its address.
+fn serve_tls() -> String {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
+    let certificates = CertificateDer::pem_file_iter(folder.join("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(certificates.map(Result::unwrap).collect(), key);
+    let config = Arc::new(config.unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, connection);
+            let mut buffer = vec![0; 1 << 16];
+            // A handshake that fails is the client's to tell.
+            if stream.read(&mut buffer).is_ok() {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_store_behind_tls_is_trusted_by_the_authority_that_is_named_and_by_no_other() {
+    let mut scene = Scene::new();
+    scene.bucket.endpoint = serve_tls();
+    let collector = scene.collector();
+    let error = status(&collector).last_error.unwrap();
+    assert!(error.contains("with ca_file"), "{error}");
+    drop(collector);
+    let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls/authority.pem");
+    scene.bucket.ca_file = Some(authority);
+    let mut collector = scene.collector();
+    assert_eq!(status(&collector).state, State::Active);
+    close(&mut collector, 0, 3);
+    assert_eq!(status(&collector).rows, 3);
+    drop(collector);
+    scene.bucket.ca_file = Some(scene.dir.path().join("absent.pem"));
+    let status = status(&scene.collector());
+    assert_eq!(status.state, State::Error);
+    assert!(status.cause.unwrap().contains("absent.pem"));
+}

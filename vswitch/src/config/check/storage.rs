@@ -1,0 +1,153 @@
+//! Where a logger's records go: `storage_type` and `storage_url`.
+
+use super::values::one_of;
+use crate::config::file::{self, File};
+use crate::config::mistake::{Findings, quoted};
+use crate::config::places::Place;
+use crate::config::plan::ObjectStorage;
+use flowlog::{Bucket, Storage};
+use std::path::PathBuf;
+
+/// Longest name of a bucket, or container, bytes: OpenStack Swift's; S3 itself takes 63.
+const MAX_BUCKET_BYTES: usize = 255;
+/// Longest prefix, bytes: with partition and file name a key stays below S3's 1024.
+const MAX_PREFIX_BYTES: usize = 400;
+
+#[derive(Clone, Copy)]
+enum Type {
+    File,
+    Obs,
+    Ipfix,
+}
+
+/// The storage; of a wrong one a stand-in.
+pub(super) fn resolve(
+    typed: &file::FlowlogLogger,
+    file: &File,
+    object_storage: Option<&ObjectStorage>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Storage {
+    let known = [
+        ("FILE", Type::File),
+        ("OBS", Type::Obs),
+        ("IPFIX", Type::Ipfix),
+    ];
+    let text = typed.storage_type.as_deref().unwrap_or("FILE");
+    let found = one_of(text, &known, &at.key("storage_type"), findings);
+    let url = typed.storage_url.as_str();
+    let url_at = at.key("storage_url");
+    let storage = match found {
+        // Of an unknown type the address is another, and the type is a mistake already.
+        None => None,
+        Some(Type::File) => directory(url, &url_at, findings),
+        Some(Type::Obs) => {
+            if file.object_storage.is_none() {
+                let remedy =
+                    "write `object_storage:` with endpoint and keys, at the top of the file";
+                let problem = "no object storage is configured";
+                findings.mistake(&at.key("storage_type"), problem, remedy);
+            }
+            bucket(url, object_storage, &url_at, findings)
+        }
+        Some(Type::Ipfix) => {
+            check_no_files(typed, at, findings);
+            collector(url, &url_at, findings)
+        }
+    };
+    storage.unwrap_or_else(|| Storage::Directory(PathBuf::from(url)))
+}
+
+fn directory(url: &str, at: &Place, findings: &mut Findings) -> Option<Storage> {
+    let problem = if url.is_empty() || url.contains('\0') {
+        format!("{} is not a directory", quoted(url))
+    } else if url.contains("://") {
+        format!("{} is an address, not a directory", quoted(url))
+    } else {
+        return Some(Storage::Directory(PathBuf::from(url)));
+    };
+    let remedy = "with `storage_type: FILE` write a path, as ./flowlogs";
+    findings.mistake(at, problem, remedy);
+    None
+}
+
+fn bucket(
+    url: &str,
+    account: Option<&ObjectStorage>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<Storage> {
+    let Some((name, prefix)) = bucket_parts(url) else {
+        let problem = format!("{} is not a bucket", quoted(url));
+        let remedy = "with `storage_type: OBS` write s3://bucket or s3://bucket/prefix";
+        findings.mistake(at, problem, remedy);
+        return None;
+    };
+    let account = account?;
+    Some(Storage::Bucket(Bucket {
+        endpoint: account.endpoint.clone(),
+        region: account.region.clone(),
+        path_style: account.path_style,
+        name: name.to_owned(),
+        prefix: prefix.to_owned(),
+        access_key: account.access_key.clone(),
+        secret_key: account.secret_key.clone(),
+        ca_file: account.ca_file.clone(),
+        timeout: account.timeout,
+    }))
+}
+
+/// Name and prefix of `s3://name/prefix`.
+fn bucket_parts(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("s3://")?;
+    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let is_folder =
+        |folder: &str| !matches!(folder, "" | "." | "..") && folder.chars().all(is_of_key);
+    let fits = (1..=MAX_BUCKET_BYTES).contains(&name.len()) && prefix.len() <= MAX_PREFIX_BYTES;
+    let holds =
+        name.chars().all(is_name) && (prefix.is_empty() || prefix.split('/').all(is_folder));
+    (fits && holds).then_some((name, prefix))
+}
+
+/// What S3 calls safe in a key.
+fn is_of_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!-_.*'()=:".contains(c)
+}
+
+fn collector(url: &str, at: &Place, findings: &mut Findings) -> Option<Storage> {
+    let found = url.strip_prefix("udp://").filter(|rest| {
+        let Some((host, port)) = rest.rsplit_once(':') else {
+            return false;
+        };
+        let is_v6 = host.starts_with('[') && host.ends_with(']');
+        let is_of_host = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let is_host = !host.is_empty() && host.chars().all(is_of_host);
+        (is_host || is_v6) && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
+    if found.is_none() {
+        let problem = format!("{} is not a collector", quoted(url));
+        let remedy = "with `storage_type: IPFIX` write udp://host:port, as udp://127.0.0.1:4739";
+        findings.mistake(at, problem, remedy);
+    }
+    found.map(|collector| Storage::Ipfix(collector.to_owned()))
+}
+
+/// What shapes files has no effect on messages; none of it is taken without effect.
+fn check_no_files(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) {
+    let of_files = [
+        ("fields", typed.fields.is_some()),
+        ("log_format", typed.log_format.is_some()),
+        ("compression_type", typed.compression_type.is_some()),
+        ("partition_period", typed.partition_period.is_some()),
+        ("customized_file_name", typed.customized_file_name.is_some()),
+        ("time_zone", typed.time_zone.is_some()),
+        ("rows_per_file", typed.rows_per_file.is_some()),
+        ("empty_intervals", typed.empty_intervals.is_some()),
+    ];
+    for (key, _) in of_files.iter().filter(|(_, is_given)| *is_given) {
+        let problem = format!("`{key}` has no effect on IPFIX messages");
+        findings.mistake(&at.key(key), problem, "leave it out");
+    }
+}
