@@ -5,8 +5,8 @@
 
 use anyhow::{Context, Result, ensure};
 use flowlog::{
-    Collector, EmptyIntervals, Field, Filter, Format, Layout, LoggerSpec, NameMemory, Observation,
-    PortInfo, Ports, Resource, Tally, Tick, Window,
+    Collector, Field, Format, LoggerSpec, NameMemory, Observation, PortInfo, Ports, Resource,
+    Tally, Tick, Window,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, protocol, tcp_flags};
 use std::net::Ipv4Addr;
@@ -31,19 +31,11 @@ fn main() -> Result<()> {
         ..PortInfo::default()
     });
     let directory = std::env::temp_dir().join(format!("vswitch-example-{}", std::process::id()));
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"vswitch:logger:everything");
     let logger = LoggerSpec {
-        id: Uuid::new_v5(&Uuid::NAMESPACE_URL, b"vswitch:logger:everything"),
-        name: "everything".into(),
-        resource: Resource::Vpc(vpc),
-        filter: Filter::All,
-        connection_setup_only: false,
-        interval_s: 60,
-        fields: Field::NHN_18.to_vec(),
-        layout: Layout::default(),
+        fields: Field::parse_list("nhn-18")?,
         format: Format::parse("CSV", "RAW")?,
-        empty_intervals: EmptyIntervals::Write,
-        directory: directory.clone(),
-        admin_state_up: true,
+        ..LoggerSpec::new(id, "everything", Resource::Vpc(vpc), directory.clone())
     };
     let mut collector = Collector::new(vec![logger], NameMemory::volatile());
 
@@ -72,16 +64,7 @@ fn main() -> Result<()> {
             },
             flags,
         );
-        let direction = Direction::Egress;
-        let seen = Observation {
-            port: 0,
-            direction,
-            tuple,
-            verdict,
-            rule: 0,
-            reply: false,
-            tally,
-        };
+        let seen = Observation::new(0, Direction::Egress, tuple, verdict, tally);
         collector.observe(window, &ports, &seen);
     }
 

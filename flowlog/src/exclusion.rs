@@ -1,7 +1,7 @@
 //! What the log leaves out (SPEC section 5.3). One function, so that the switch counts by the same
 //! rule by which it does not record.
 
-use packet::{Headers, L4, Net, ethertype, protocol};
+use packet::{FiveTuple, Headers, L4, Net, ethertype, protocol};
 use std::{fmt, net::IpAddr};
 
 /// Why a frame is not recorded. The switch counts each kind per port and verdict.
@@ -91,6 +91,44 @@ pub fn not_recorded(headers: &Headers) -> Option<NotRecorded> {
         protocol::ICMP | protocol::TCP | protocol::UDP => None,
         _ => Some(NotRecorded::OtherProtocol),
     }
+}
+
+/// Whether a tuple is one of those that the seed records. What a frame's addresses say besides is
+/// said by [`not_recorded`] alone.
+pub(crate) fn is_of_seed(tuple: &FiveTuple) -> bool {
+    let (IpAddr::V4(src), IpAddr::V4(dst)) = (tuple.src, tuple.dst) else {
+        return false;
+    };
+    let excluded = dst.is_multicast() || is_metadata(src.octets()) || is_metadata(dst.octets());
+    !excluded
+        && matches!(
+            tuple.protocol,
+            protocol::ICMP | protocol::TCP | protocol::UDP
+        )
+}
+
+/// Whether a frame that the seed does not record has a tuple all the same: it is what
+/// [`Scope::All`](crate::Scope::All) records besides. A unicast address behind a group MAC has none, for its
+/// tuple would be that of another flow.
+#[must_use]
+pub fn has_tuple(headers: &Headers, kind: NotRecorded) -> bool {
+    let Some(ip) = headers.ip() else {
+        return false;
+    };
+    let is_whole =
+        !matches!(ip.l4, L4::Opaque) || ip.fragment.is_some() || !has_layer_4_header(ip.protocol);
+    match kind {
+        NotRecorded::Ipv6 | NotRecorded::Metadata | NotRecorded::OtherProtocol => is_whole,
+        NotRecorded::Multicast => is_whole && ip.dst.is_multicast(),
+        NotRecorded::Arp | NotRecorded::Malformed | NotRecorded::NonIp => false,
+    }
+}
+
+const fn has_layer_4_header(number: u8) -> bool {
+    matches!(
+        number,
+        protocol::ICMP | protocol::TCP | protocol::UDP | protocol::ICMPV6
+    )
 }
 
 const fn without_tuple(kind: u16) -> NotRecorded {

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod collector;
+mod datum;
 mod digits;
 mod encode;
 mod exclusion;
@@ -25,6 +26,7 @@ mod logger;
 mod names;
 mod observation;
 mod pending;
+mod profile;
 pub mod read;
 mod record;
 mod store;
@@ -32,21 +34,26 @@ mod tally;
 mod window;
 
 pub use collector::{Closed, Collector, DeliveryError, LoggerStatus, State, TAIL_RECORDS_MAX};
-pub use encode::{Encoder, Format, FormatError};
-pub use exclusion::{NotRecorded, not_recorded};
+pub use encode::{
+    Account, AccountError, AwsText, AwsVersion, Compression, Encoder, Format, FormatError,
+    ROW_GROUP_ROWS,
+};
+pub use exclusion::{NotRecorded, has_tuple, not_recorded};
 pub use field::{Field, FieldError, Kind};
 pub use interval::Limits;
 pub use layout::{
-    FileName, FileNameError, Layout, Partition, PartitionError, ROWS_PER_FILE, Zone, ZoneError,
+    AwsKey, FileName, FileNameError, Layout, Partition, PartitionError, ROWS_PER_FILE, Zone,
+    ZoneError,
 };
 pub use logger::{
-    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Resource, base_window_s,
-    setup_apart,
+    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Recording, Resource, Scope,
+    base_window_s,
 };
 pub use names::{NameMemory, NameMemoryError};
-pub use observation::{Observation, PortInfo, Ports, Skipped};
+pub use observation::{Observation, PortInfo, Ports, RuleInfo, Skipped};
 pub use pending::{Pending, pending};
-pub use record::{Flow, Record, Status};
+pub use profile::Profile;
+pub use record::{Details, Flow, Record, Status};
 pub use store::{Directory, Draft, Store, StoreError};
 pub use tally::{TICK_US, Tally, Tick, WINDOW_S_MAX};
 pub use window::Window;

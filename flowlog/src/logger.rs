@@ -1,6 +1,6 @@
 //! A logger as the configuration defines it: what to collect, how, where to.
 
-use crate::{Field, Format, Layout, Observation, PortInfo};
+use crate::{Compression, Field, Format, Layout, Observation, PortInfo, exclusion::is_of_seed};
 use packet::{protocol, tcp_flags};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ pub const INTERVAL_S_MIN: u32 = 1;
 /// Greatest aggregation interval, seconds: what a [`Tick`](crate::Tick) can tell, a quarter of an hour.
 pub const INTERVAL_S_MAX: u32 = crate::WINDOW_S_MAX;
 
-/// The base window of a switch without loggers, seconds.
+/// The base window of a switch without loggers, and the interval where nothing is said, seconds.
 const IDLE_WINDOW_S: u32 = 60;
 
 /// Whose ports a logger collects from. It follows them: ports that come and go are added and removed.
@@ -49,6 +49,27 @@ pub enum Filter {
     Drop,
 }
 
+/// Which packets are collected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// Those of the seed: what [`not_recorded`](crate::not_recorded) names is left out.
+    #[default]
+    Seed,
+    /// Every IP packet that has a tuple: IPv6, multicast, metadata and other protocols too.
+    All,
+}
+
+impl Scope {
+    /// `seed` or `all`, as configurations write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::All => "all",
+        }
+    }
+}
+
 /// Whether an interval without records leaves a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmptyIntervals {
@@ -71,12 +92,19 @@ pub struct LoggerSpec {
     pub filter: Filter,
     /// Collect TCP packets with SYN (and no established ones), UDP and ICMP of the original
     /// direction, and every DROP. A tally is collected whole or not at all, so that this is exact
-    /// where the switch hands setup and the rest over apart, see [`setup_apart`].
+    /// where the switch hands setup and the rest over apart, see [`Recording::setup_apart`].
     pub connection_setup_only: bool,
     /// Aggregation interval, [`INTERVAL_S_MIN`] to [`INTERVAL_S_MAX`]; taken into these limits.
     pub interval_s: u32,
-    /// Columns, in this order.
+    /// Which packets.
+    pub scope: Scope,
+    /// Records of one port in an interval at most, and of all ports together beyond each one's first
+    /// thousands; `None` for the default of [`Limits`](crate::Limits).
+    pub flow_limit: Option<u32>,
+    /// Columns, in this order; of an AWS profile the fields that its columns are made from.
     pub fields: Vec<Field>,
+    /// Whether a logging port with nothing to report gets a row with the status NODATA.
+    pub no_data_rows: bool,
     /// What a file is called and how many rows it holds.
     pub layout: Layout,
     /// What a file is made of.
@@ -90,6 +118,29 @@ pub struct LoggerSpec {
 }
 
 impl LoggerSpec {
+    /// A logger with the defaults of the configuration: every minute, both verdicts, the seed's scope and
+    /// fields, CSV as it is, a file for empty intervals too.
+    #[must_use]
+    pub fn new(id: Uuid, name: &str, resource: Resource, directory: PathBuf) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            resource,
+            filter: Filter::All,
+            connection_setup_only: false,
+            interval_s: IDLE_WINDOW_S,
+            scope: Scope::Seed,
+            flow_limit: None,
+            fields: Field::NHN_18.to_vec(),
+            no_data_rows: false,
+            layout: Layout::default(),
+            format: Format::Csv(Compression::Raw),
+            empty_intervals: EmptyIntervals::Write,
+            directory,
+            admin_state_up: true,
+        }
+    }
+
     /// The aggregation interval within its limits.
     pub(crate) fn interval_s(&self) -> u32 {
         self.interval_s.clamp(INTERVAL_S_MIN, INTERVAL_S_MAX)
@@ -102,7 +153,8 @@ impl LoggerSpec {
             Filter::Accept => o.verdict.is_accept(),
             Filter::Drop => !o.verdict.is_accept(),
         };
-        verdict && (!self.connection_setup_only || sets_up(o))
+        let in_scope = self.scope == Scope::All || is_of_seed(&o.tuple);
+        in_scope && verdict && (!self.connection_setup_only || sets_up(o))
     }
 
     /// Whether what was collected under `self` may go on under `new`.
@@ -110,8 +162,19 @@ impl LoggerSpec {
         self.resource == new.resource
             && self.filter == new.filter
             && self.connection_setup_only == new.connection_setup_only
+            && self.scope == new.scope
+            && self.splits_as(new)
             && self.interval_s() == new.interval_s()
             && self.admin_state_up == new.admin_state_up
+    }
+}
+
+impl LoggerSpec {
+    /// Whether records are told apart by the same fields.
+    fn splits_as(&self, new: &Self) -> bool {
+        let split = |spec: &Self, field: Field| spec.fields.contains(&field);
+        let mut splitting = Field::ALL.iter().filter(|field| field.splits());
+        splitting.all(|field| split(self, *field) == split(new, *field))
     }
 }
 
@@ -135,13 +198,41 @@ pub fn base_window_s(loggers: &[LoggerSpec]) -> u32 {
     }
 }
 
-/// Whether the switch must hand a tally over where [`Tally::setup_ends`](crate::Tally::setup_ends)
-/// says so, because a logger keeps the setup of connections alone.
-#[must_use]
-pub fn setup_apart(loggers: &[LoggerSpec]) -> bool {
-    loggers
-        .iter()
-        .any(|logger| logger.connection_setup_only && logger.admin_state_up)
+/// What the loggers ask of the switch beyond counting by tuple and verdict. What nobody asks for costs
+/// no packet anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recording {
+    /// A tally is handed over where [`Tally::setup_ends`](crate::Tally::setup_ends) says so.
+    pub setup_apart: bool,
+    /// ICMP messages are counted by type and code.
+    pub icmp_apart: bool,
+    /// Packets are counted by the policy that judged them.
+    pub epochs_apart: bool,
+    /// Packets are counted by their MAC addresses.
+    pub macs_apart: bool,
+    /// What only [`Scope::All`] collects is counted like the rest.
+    pub everything: bool,
+}
+
+impl Recording {
+    /// What these loggers ask for.
+    #[must_use]
+    pub fn of(loggers: &[LoggerSpec]) -> Self {
+        let any = |asks: &dyn Fn(&LoggerSpec) -> bool| {
+            let mut up = loggers.iter().filter(|logger| logger.admin_state_up);
+            up.any(asks)
+        };
+        let names = |fields: [Field; 2]| {
+            any(&|logger| logger.fields.iter().any(|field| fields.contains(field)))
+        };
+        Self {
+            setup_apart: any(&|logger| logger.connection_setup_only),
+            icmp_apart: names([Field::IcmpType, Field::IcmpCode]),
+            epochs_apart: names([Field::PolicyEpoch; 2]),
+            macs_apart: names([Field::MacSrc, Field::MacDst]),
+            everything: any(&|logger| logger.scope == Scope::All),
+        }
+    }
 }
 
 const fn gcd(a: u32, b: u32) -> u32 {

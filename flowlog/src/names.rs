@@ -50,7 +50,7 @@ pub enum NameMemoryError {
         source: io::Error,
     },
     /// The file is not what was written.
-    #[error("{}:{line}: not a line of issued names; restore the file, or remove it if no file of a logger's present interval exists", path.display())]
+    #[error("{}:{line}: not a line of issued names; restore the file from a copy, or remove it: a name whose file is still in its folder is not issued again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -89,13 +89,14 @@ impl NameMemory {
         };
         fs::create_dir_all(state_directory)
             .map_err(|source| system("create the directory", state_directory, source))?;
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        // What is no text is no line of issued names either, and the message then says what helps.
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(system("read", &path, error)),
         };
         let mut loggers = Vec::new();
-        for (place, line) in text.lines().enumerate() {
+        for (place, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
             let damaged = || NameMemoryError::Damaged {
                 path: path.clone(),
                 line: place + 1,
@@ -272,6 +273,12 @@ mod tests {
             let error = NameMemory::open(state.path()).unwrap_err().to_string();
             assert!(error.contains("flowlog-names:2: not a line"), "{error}");
         }
+        fs::write(state.path().join(FILE), b"\xff\xfe").unwrap();
+        let error = NameMemory::open(state.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("flowlog-names:1: not a line") && error.contains("remove it"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What the switch hands over: one verdict at one port in one direction, and who that port is.
 
 use crate::Tally;
-use packet::{Direction, FiveTuple, Verdict};
+use ipnet::IpNet;
+use packet::{Direction, FiveTuple, Mac, Verdict};
 use uuid::Uuid;
 
 /// One record's worth of what left a connection's entry: a verdict at one port in one direction.
@@ -19,8 +20,39 @@ pub struct Observation {
     pub rule: u32,
     /// Whether these packets answer a connection that the other side opened.
     pub reply: bool,
+    /// Type and code of an ICMP message, where they are known.
+    pub icmp: Option<(u8, u8)>,
+    /// Number of the policy that judged, where it is known.
+    pub policy_epoch: Option<u16>,
+    /// Source and destination MAC address of the frames, where they are known.
+    pub macs: Option<[Mac; 2]>,
     /// Packets, bytes, flags, first and last moment.
     pub tally: Tally,
+}
+
+impl Observation {
+    /// An observation of which no more is known: no rule, no reply, no details.
+    #[must_use]
+    pub const fn new(
+        port: u16,
+        direction: Direction,
+        tuple: FiveTuple,
+        verdict: Verdict,
+        tally: Tally,
+    ) -> Self {
+        Self {
+            port,
+            direction,
+            tuple,
+            verdict,
+            rule: 0,
+            reply: false,
+            icmp: None,
+            policy_epoch: None,
+            macs: None,
+            tally,
+        }
+    }
 }
 
 /// Who a port is, resolved when the window closes. A nil id or an empty name is an empty field.
@@ -40,6 +72,8 @@ pub struct PortInfo {
     pub subnet_id: Uuid,
     /// The VPC the subnet belongs to.
     pub vpc_id: Uuid,
+    /// The networks of that VPC, for `traffic_path`.
+    pub vpc_networks: Vec<IpNet>,
     /// Region of the switch.
     pub region: String,
     /// An uplink is collected only by a logger that names it.
@@ -54,13 +88,40 @@ impl PortInfo {
             ..Self::default()
         }
     }
+
+    /// The field `owner_type`: the service's word for what owns the port.
+    pub(crate) const fn owner_type(&self) -> &'static str {
+        if self.uplink || self.vm_id.is_nil() {
+            ""
+        } else {
+            "instance"
+        }
+    }
 }
 
-/// The directory of ports, kept by the switch.
+/// What the log says of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleInfo {
+    /// The rule's id.
+    pub id: Uuid,
+    /// The id of the group it stands in.
+    pub security_group_id: Uuid,
+}
+
+/// The directory of ports and rules, kept by the switch.
 pub trait Ports {
     /// Who the port is, `None` where there is no port of that number. What is observed there is
     /// collected by the VPC loggers, with the port's fields empty.
     fn get(&self, port: u16) -> Option<&PortInfo>;
+
+    /// Calls `visit` with every port that there is now, in any order: each that a logger covers and
+    /// that has nothing to report gets a NODATA row. A directory that cannot tell calls it with none.
+    fn each(&self, _visit: &mut dyn FnMut(&PortInfo)) {}
+
+    /// The rule of a number, `None` for 0, for numbers never given, and in a directory without rules.
+    fn rule(&self, _number: u32) -> Option<RuleInfo> {
+        None
+    }
 }
 
 /// Packets that could not be recorded for lack of capacity in one window at one port.

@@ -1,8 +1,9 @@
 //! One row of the log, before any format.
 
-use crate::PortInfo;
-use packet::{Direction, FiveTuple, Verdict};
-use std::sync::Arc;
+use crate::{Field, Observation, PortInfo, Ports, Skipped};
+use packet::{Direction, FiveTuple, Mac, Verdict};
+use std::{net::IpAddr, sync::Arc};
+use uuid::Uuid;
 
 /// The one record type: what encoders write and the live tail shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Record {
     pub flow: Option<Flow>,
     /// Whether the port's part of the interval is complete.
     pub status: Status,
+    /// What of the port's no record of the interval holds.
+    pub skipped: Skipped,
 }
 
 /// What was observed of one 5-tuple in one direction under one verdict.
@@ -40,8 +43,98 @@ pub struct Flow {
     pub packets: u64,
     /// Sum of their IP lengths.
     pub bytes: u64,
-    /// Connections opened in this direction; a lower bound above 127 a window.
+    /// Connections opened in this direction.
     pub connections: u32,
+    /// What the logger's fields tell records apart by.
+    pub details: Details,
+}
+
+/// What tells records of one tuple apart, as far as a logger names it ([`Field::splits`]); all its
+/// packets have it in common. `None` for what no field of the logger names, and for what there is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Details {
+    /// `reason`: the verdict with why.
+    pub reason: Option<Verdict>,
+    /// `rule_id`.
+    pub rule_id: Option<Uuid>,
+    /// `security_group_id`.
+    pub security_group_id: Option<Uuid>,
+    /// `is_reply`.
+    pub is_reply: Option<bool>,
+    /// `icmp_type`.
+    pub icmp_type: Option<u8>,
+    /// `icmp_code`.
+    pub icmp_code: Option<u8>,
+    /// `policy_epoch`.
+    pub policy_epoch: Option<u16>,
+    /// `mac_src`.
+    pub mac_src: Option<Mac>,
+    /// `mac_dst`.
+    pub mac_dst: Option<Mac>,
+}
+
+impl Details {
+    /// What an observation has of the fields named.
+    pub(crate) fn of(o: &Observation, fields: &[Field], directory: &dyn Ports) -> Self {
+        let mut details = Self::default();
+        let rule = || directory.rule(o.rule);
+        for field in fields {
+            match field {
+                Field::Reason => details.reason = Some(o.verdict),
+                Field::RuleId => details.rule_id = rule().map(|rule| rule.id),
+                Field::SecurityGroupId => {
+                    details.security_group_id = rule().map(|rule| rule.security_group_id);
+                }
+                Field::IsReply => details.is_reply = Some(o.reply),
+                Field::IcmpType => details.icmp_type = o.icmp.map(|(kind, _)| kind),
+                Field::IcmpCode => details.icmp_code = o.icmp.map(|(_, code)| code),
+                Field::PolicyEpoch => details.policy_epoch = o.policy_epoch,
+                Field::MacSrc => details.mac_src = o.macs.map(|[src, _]| src),
+                Field::MacDst => details.mac_dst = o.macs.map(|[_, dst]| dst),
+                _ => debug_assert!(!field.splits(), "{field} splits, but has no detail"),
+            }
+        }
+        details
+    }
+}
+
+/// Within the VPC.
+const PATH_LOCAL: u8 = 1;
+
+/// Through the internet gateway: the subnet's.
+const PATH_GATEWAY: u8 = 2;
+
+impl Record {
+    /// The field `traffic_path`, a rule of ours where the service's pages give none. The remote
+    /// address (the destination of an egress flow, the source of an ingress one) decides, whatever
+    /// the verdict: 1 where it lies in a network of the port's VPC, or is one that no router passes
+    /// on (multicast, broadcast, link-local, unspecified); 2 otherwise, for then the packet goes or
+    /// came through the subnet's gateway. None where nobody took a view (`unknown`).
+    #[must_use]
+    pub fn traffic_path(&self) -> Option<u8> {
+        let flow = self.flow.as_ref()?;
+        let remote = match flow.direction {
+            Direction::Egress => flow.tuple.dst,
+            Direction::Ingress => flow.tuple.src,
+            Direction::Unknown => return None,
+        };
+        let is_local = stays_on_link(remote)
+            || self
+                .port
+                .vpc_networks
+                .iter()
+                .any(|network| network.contains(&remote));
+        Some(if is_local { PATH_LOCAL } else { PATH_GATEWAY })
+    }
+}
+
+const fn stays_on_link(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.is_multicast() || v4.is_broadcast() || v4.is_link_local() || v4.is_unspecified()
+        }
+        IpAddr::V6(v6) => v6.is_multicast() || v6.is_unicast_link_local() || v6.is_unspecified(),
+    }
 }
 
 /// The field `status`.
@@ -51,15 +144,18 @@ pub enum Status {
     Ok,
     /// Packets of the port could not be recorded for lack of capacity.
     SkipData,
+    /// There was nothing to record of the port.
+    NoData,
 }
 
 impl Status {
-    /// `OK` or `SKIPDATA`, as the log writes it.
+    /// `OK`, `SKIPDATA` or `NODATA`, as the log writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "OK",
             Self::SkipData => "SKIPDATA",
+            Self::NoData => "NODATA",
         }
     }
 }

@@ -80,8 +80,8 @@ fn a_container_is_attached_by_the_namespace_of_its_process() {
     );
 }
 
-/// Joins the switch's TAP of `guest` with `other` in the daemon's namespace. The switch's TAP bears
-/// the guest's MAC, and a bridge keeps frames for its own ports' MACs: it gets another.
+/// Joins the switch's TAP of `guest` with `other` in the daemon's namespace. That TAP bears a MAC of
+/// its own: a bridge keeps frames for its own ports' MACs.
 fn bridge(guest: &Guest, other: &str) {
     let tap = guest.port().tap();
     sh(

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, NET_ADMIN},
     ioctl,
-    link::{Link, Links, check_name},
+    link::{Link, Links, TapKind, check_name},
     netns::{Netns, place},
 };
 use packet::VNET_HDR_LEN;
@@ -42,6 +42,9 @@ pub struct TapOptions {
     /// Queues to open, 1 to [`MAX_QUEUES`]; a TAP with more than one can be opened again with any
     /// number.
     pub queues: usize,
+    /// Queues of this TAP that the caller has open already and is about to replace. Any further queue
+    /// is another program's, which would take a part of the frames: the TAP is busy.
+    pub own_queues: usize,
     /// Make a device that can take more queues later, even if only one is opened now. Nothing to
     /// say for a device that exists.
     pub multi_queue: bool,
@@ -60,6 +63,7 @@ impl TapOptions {
             name: name.into(),
             netns: None,
             queues: 1,
+            own_queues: 0,
             multi_queue: false,
             vnet_hdr: true,
             persistent: false,
@@ -86,7 +90,7 @@ impl Tap {
     /// it is for every socket. Removing the interface ends a [`Queue`] at once ([`vanished`]).
     ///
     /// # Errors
-    /// [`Error::NoTunDevice`] and [`Error::Permission`] where the system does not let us;
+    /// [`Error::NoTunDevice`], [`Error::NotTunDevice`] and [`Error::Permission`] where the system does not let us;
     /// [`Error::NotATap`], [`Error::OneQueue`], [`Error::Busy`] where the name is taken by something
     /// that does not agree; [`Error::NoSuchNetns`]. A device made by this call is gone again then.
     pub fn open(options: &TapOptions) -> Result<Self, Error> {
@@ -113,6 +117,8 @@ impl Tap {
             };
             queues.append(&mut in_netns::<Vec<Queue>>(options, others)?);
         }
+        // Again, for two programs may have found the TAP free at the same time.
+        check_sole_user(options, links.get(&options.name)?.tap, queues.len())?;
 
         let netns = options.netns.clone();
         let tap = Self {
@@ -275,6 +281,7 @@ fn check_agreement(options: &TapOptions, found: Option<&Link>) -> Result<bool, E
     let (name, place) = (options.name.clone(), place(options.netns.as_ref()));
     match link.tap {
         Some(tap) if tap.ethernet => {
+            check_sole_user(options, Some(tap), 0)?;
             if options.queues > 1 && !tap.multi_queue {
                 return Err(Error::OneQueue {
                     name,
@@ -302,6 +309,23 @@ fn check_agreement(options: &TapOptions, found: Option<&Link>) -> Result<bool, E
     }
 }
 
+/// The kernel lets several programs attach to a TAP with many queues and divides the flows among
+/// them: neither would see all. `opened` are the queues of this call.
+fn check_sole_user(
+    options: &TapOptions,
+    found: Option<TapKind>,
+    opened: usize,
+) -> Result<(), Error> {
+    let attached = found.map_or(0, |tap| tap.queues as usize);
+    if attached > options.own_queues.saturating_add(opened) {
+        return Err(Error::Busy {
+            name: options.name.clone(),
+            place: place(options.netns.as_ref()),
+        });
+    }
+    Ok(())
+}
+
 fn in_netns<T: Send>(
     options: &TapOptions,
     f: impl FnOnce() -> Result<T, Error> + Send,
@@ -319,6 +343,7 @@ fn open_queue(options: &TapOptions, multi_queue: bool) -> Result<Queue, Error> {
     let fd =
         rustix::fs::open("/dev/net/tun", flags, Mode::empty()).map_err(|errno| match errno {
             Errno::NOENT | Errno::NODEV | Errno::NXIO => Error::NoTunDevice,
+            Errno::ISDIR => Error::NotTunDevice,
             errno => Error::of("open /dev/net/tun", NET_ADMIN, errno),
         })?;
     let mut flags = libc::IFF_TAP | libc::IFF_NO_PI;
@@ -335,6 +360,8 @@ fn open_queue(options: &TapOptions, multi_queue: bool) -> Result<Queue, Error> {
                 name: options.name.clone(),
                 place,
             },
+            // What any other device or file says to a call that it does not know.
+            Errno::NOTTY => Error::NotTunDevice,
             errno => Error::of(
                 format!("open TAP `{}`{place}", options.name),
                 NET_ADMIN,

@@ -12,6 +12,11 @@ pub enum Error {
         "cannot open /dev/net/tun: there is no such device; load the module (modprobe tun), or hand the device to the container (--device /dev/net/tun)"
     )]
     NoTunDevice,
+    /// Something else stands at the clone device's place.
+    #[error(
+        "/dev/net/tun is no TUN device; remove it and make it anew (mknod /dev/net/tun c 10 200), or hand the host's to the container (--device /dev/net/tun)"
+    )]
+    NotTunDevice,
     /// The kernel refused for lack of a capability.
     #[error("not permitted to {what}; run as root, or give the program {capability}")]
     Permission {
@@ -79,7 +84,7 @@ pub enum Error {
         place: String,
     },
     /// No namespace there.
-    #[error("there is no network namespace at {path}; make it with `ip netns add`, or with `vswitch lab up`", path = .0.display())]
+    #[error("there is no network namespace at {path}; make it with `ip netns add` or `vswitch lab up`, or start the container whose it is", path = .0.display())]
     NoSuchNetns(PathBuf),
     /// The namespace is there already.
     #[error(
@@ -90,12 +95,12 @@ pub enum Error {
     #[error("network namespace {path} is named by its path; only namespaces named in /run/netns can be made and deleted", path = .0.display())]
     NetnsByPath(PathBuf),
     /// Anything else the kernel said.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}: {cause}")]
     System {
         /// What was tried, as the end of "cannot …".
         what: String,
-        /// The kernel's answer.
-        source: io::Error,
+        /// The kernel's answer. Not a `source` of the error: the text says it already.
+        cause: io::Error,
     },
 }
 
@@ -107,7 +112,7 @@ impl Error {
             Errno::PERM | Errno::ACCESS => Self::Permission { what, capability },
             _ => Self::System {
                 what,
-                source: errno.into(),
+                cause: errno.into(),
             },
         }
     }
@@ -116,7 +121,7 @@ impl Error {
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {
-            Self::System { source, .. } => source.raw_os_error(),
+            Self::System { cause, .. } => cause.raw_os_error(),
             _ => None,
         }
     }
@@ -126,3 +131,18 @@ impl Error {
 pub(crate) const NET_ADMIN: &str = "CAP_NET_ADMIN";
 /// Needed for namespaces and mounts.
 pub(crate) const SYS_ADMIN: &str = "CAP_SYS_ADMIN";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_answer_is_told_once() {
+        let error = Error::of("do it", NET_ADMIN, Errno::NOENT);
+        assert_eq!(
+            error.to_string(),
+            "cannot do it: No such file or directory (os error 2)"
+        );
+        assert!(std::error::Error::source(&error).is_none());
+    }
+}

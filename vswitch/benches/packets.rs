@@ -10,7 +10,7 @@
 
 use packet::{Mac, VNET_HDR_LEN, build::frame, tcp_flags};
 use secgroup::{PortId, RuleTable};
-use std::{hint::black_box, net::Ipv4Addr, time::Instant};
+use std::{hint::black_box, net::Ipv4Addr, ops::Range, time::Instant};
 use vswitch::{
     config::Config,
     run::switch_config,
@@ -43,6 +43,13 @@ const FROM_A: PortId = PortId(0);
 const FROM_B: PortId = PortId(1);
 /// As the worker reads at most.
 const BATCH: usize = 64;
+/// Ethernet, IPv4 and TCP without options.
+const HEADERS: usize = 54;
+/// Where in them TCP's sequence and acknowledgement numbers stand.
+const SEQ: Range<usize> = 38..42;
+const ACK: Range<usize> = 42..46;
+/// Bytes of each data packet: a whole batch of one flow fits into the receiver's window.
+const PAYLOAD: u32 = 512;
 const NOW: Now = Now {
     ms: 1000,
     wall_us: 1_800_000_000_000_000,
@@ -50,121 +57,122 @@ const NOW: Now = Now {
 /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`: the checksum is left to the device, as a guest's kernel sends it.
 const FROM_A_KERNEL: [u8; VNET_HDR_LEN] = [1, 0, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0];
 
+/// A connection from A to B: the headers of its packets, and how far it has come.
+struct Flow {
+    data: [u8; HEADERS],
+    ack: [u8; HEADERS],
+    seq: u32,
+}
+
 fn main() {
     // Cargo adds `--bench` of its own.
     match std::env::args().skip(1).find_map(|word| word.parse().ok()) {
         Some(packets) => {
-            let (mut switch, frames) = established(1);
-            send(&mut switch, &frames, packets);
+            let (mut switch, mut flows) = established(1);
+            send(&mut switch, &mut flows, packets);
         }
         None => [1, 1000, 100_000].into_iter().for_each(time),
     }
 }
 
-/// Nanoseconds per packet among `flows` flows.
-fn time(flows: u32) {
+/// Nanoseconds per packet among `count` flows.
+fn time(count: u32) {
     const PACKETS: usize = 4_000_000;
-    let (mut switch, frames) = established(flows);
-    send(&mut switch, &frames, PACKETS / 4);
+    let (mut switch, mut flows) = established(count);
+    send(&mut switch, &mut flows, PACKETS / 4);
     let start = Instant::now();
-    send(&mut switch, &frames, PACKETS);
+    send(&mut switch, &mut flows, PACKETS);
     let ns = start.elapsed().as_secs_f64() * 1e9 / PACKETS as f64;
-    println!("established TCP, {flows:>6} flows in random order: {ns:6.1} ns per packet");
+    println!("established TCP, {count:>6} flows in random order: {ns:6.1} ns per packet");
 }
 
-/// Batch by batch, parsed ahead and then judged one by one, as the worker does it.
-fn send(switch: &mut Switch, frames: &[Vec<u8>], packets: usize) {
-    let mut outbox = Outbox::new();
+/// Batches of data from A, each followed by a batch of B's acknowledgements: parsed ahead and then
+/// judged one by one, as the worker does it.
+fn send(switch: &mut Switch, flows: &mut [Flow], packets: usize) {
+    let mut data = vec![vec![0; HEADERS + PAYLOAD as usize]; BATCH];
+    let mut acks = vec![vec![0; HEADERS]; BATCH];
     let mut random = 0x9e37_79b9_u32;
-    let mut left = packets;
-    while left > 0 {
-        let batch = left.min(BATCH);
-        left -= batch;
-        let mut parsed: [Option<Frame<'_>>; BATCH] = [const { None }; BATCH];
-        for place in &mut parsed[..batch] {
+    for _ in 0..packets.div_ceil(2 * BATCH) {
+        for (data, ack) in data.iter_mut().zip(&mut acks) {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             // Multiply and shift instead of a remainder (Lemire).
-            let pick = (u64::from(random) * frames.len() as u64) >> 32;
-            *place = Frame::parse(&FROM_A_KERNEL, black_box(&frames[pick as usize])).ok();
+            let pick = (u64::from(random) * flows.len() as u64) >> 32;
+            let flow = &mut flows[pick as usize];
+            data[..HEADERS].copy_from_slice(&flow.data);
+            ack.copy_from_slice(&flow.ack);
+            data[SEQ].copy_from_slice(&flow.seq.to_be_bytes());
+            flow.seq = flow.seq.wrapping_add(PAYLOAD);
+            ack[ACK].copy_from_slice(&flow.seq.to_be_bytes());
         }
-        switch.enter(NOW);
-        outbox.clear();
-        for frame in parsed.iter().flatten() {
-            switch.forward(NOW, FROM_A, frame, &mut outbox);
-        }
-        assert_eq!(outbox.len(), batch, "every packet is delivered");
-        switch.settle(FROM_B, batch as u64, 0);
+        forward(switch, FROM_A, FROM_B, &data);
+        forward(switch, FROM_B, FROM_A, &acks);
     }
 }
 
-/// A switch on which `flows` connections from A to B are established, and a data packet of each.
-fn established(flows: u32) -> (Switch, Vec<Vec<u8>>) {
+fn forward(switch: &mut Switch, from: PortId, to: PortId, frames: &[Vec<u8>]) {
+    let mut parsed: [Option<Frame<'_>>; BATCH] = [const { None }; BATCH];
+    let mut outbox = Outbox::with_capacity(BATCH);
+    for (place, frame) in parsed.iter_mut().zip(frames) {
+        *place = Frame::parse(&FROM_A_KERNEL, black_box(frame)).ok();
+    }
+    switch.enter(NOW);
+    for frame in parsed.iter().flatten() {
+        switch.forward(NOW, from, frame, &mut outbox);
+    }
+    assert_eq!(outbox.len(), BATCH, "every packet is delivered");
+    switch.settle(to, BATCH as u64, 0);
+}
+
+/// A switch on which `count` connections from A to B are established.
+fn established(count: u32) -> (Switch, Vec<Flow>) {
     let (plan, _) = Config::parse(CONFIG, "bench").expect("the configuration is good");
     let prepared =
         Prepared::new(switch_config(&plan), &mut RuleTable::default()).expect("so is its policy");
-    let mut switch = Switch::new(
-        NOW,
-        1,
-        plan.conntrack.limit,
-        flowlog::base_window_s(&plan.loggers),
-    );
+    let window_s = flowlog::base_window_s(&plan.loggers);
+    let mut switch = Switch::new(NOW, 1, plan.conntrack.limit, window_s);
     switch.apply(NOW, prepared);
     switch.set_up(FROM_A, true);
     switch.set_up(FROM_B, true);
-    let frames = (0..flows).map(|flow| connect(&mut switch, flow)).collect();
-    (switch, frames)
+    let flows = (0..count)
+        .map(|number| connect(&mut switch, number))
+        .collect();
+    (switch, flows)
 }
 
-/// The three packets of a handshake; returns the data packet that comes next, again and again.
-fn connect(switch: &mut Switch, flow: u32) -> Vec<u8> {
+/// The three packets of a handshake.
+fn connect(switch: &mut Switch, number: u32) -> Flow {
     // Addresses of A's pair and ports above 1024 make room for any number of flows.
-    let (address, port) = match flow {
-        0 => (A.1, 40_000),
-        _ => (
-            Ipv4Addr::new(10, 77, 2 + (flow / 60_000) as u8, 1),
-            1024 + (flow % 60_000) as u16,
-        ),
+    let address = match number {
+        0 => A.1,
+        _ => Ipv4Addr::new(10, 77, 2 + (number / 60_000) as u8, 1),
     };
-    let to_b = frame(A.0, B.0).ip(address, B.1).tcp(port, 80);
-    let to_a = frame(B.0, A.0).ip(B.1, address).tcp(80, port);
-    let data = to_b
-        .clone()
-        .flags(tcp_flags::ACK)
-        .seq(1001)
-        .ack(5001)
-        .window(65_000)
-        .payload(&[0; 512])
-        .build();
-    let syn = to_b
-        .clone()
-        .flags(tcp_flags::SYN)
-        .seq(1000)
-        .window(65_000)
-        .build();
-    let syn_ack = to_a
-        .clone()
-        .flags(tcp_flags::SYN | tcp_flags::ACK)
-        .seq(5000)
-        .ack(1001)
-        .window(65_000)
-        .build();
-    let ack = to_a
-        .flags(tcp_flags::ACK)
-        .seq(5001)
-        .ack(1513)
-        .window(65_000)
-        .build();
-    for (from, bytes) in [
-        (FROM_A, &syn),
-        (FROM_B, &syn_ack),
-        (FROM_A, &data),
-        (FROM_B, &ack),
-    ] {
+    let port = 1024 + (number % 60_000) as u16;
+    let to_b = frame(A.0, B.0)
+        .ip(address, B.1)
+        .tcp(port, 80)
+        .window(65_000);
+    let to_a = frame(B.0, A.0)
+        .ip(B.1, address)
+        .tcp(80, port)
+        .window(65_000);
+    let syn = to_b.clone().flags(tcp_flags::SYN).seq(1000).build();
+    let syn_ack = to_a.clone().flags(tcp_flags::SYN | tcp_flags::ACK);
+    let syn_ack = syn_ack.seq(5000).ack(1001).build();
+    let to_b = to_b.flags(tcp_flags::ACK).seq(1001).ack(5001);
+    let payload = [0; PAYLOAD as usize];
+    let (ack, data) = (to_b.clone().build(), to_b.payload(&payload).build());
+    for (from, bytes) in [(FROM_A, &syn), (FROM_B, &syn_ack), (FROM_A, &ack)] {
         let parsed = Frame::parse(&FROM_A_KERNEL, bytes).expect("it is no runt");
         let mut outbox = Outbox::new();
         switch.enter(NOW);
         switch.forward(NOW, from, &parsed, &mut outbox);
         assert_eq!(outbox.len(), 1, "the handshake passes");
     }
-    data
+    let headers = |bytes: &[u8]| *bytes.first_chunk().expect("Ethernet, IPv4 and TCP");
+    let answer = to_a.flags(tcp_flags::ACK).seq(5001).ack(1001).build();
+    Flow {
+        data: headers(&data),
+        ack: headers(&answer),
+        seq: 1001,
+    }
 }

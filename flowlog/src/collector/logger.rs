@@ -5,8 +5,8 @@ use super::{
     deliver::{Written, write},
 };
 use crate::{
-    Directory, EmptyIntervals, Limits, LoggerSpec, NameMemory, Observation, PortInfo, Ports,
-    Skipped, Store, Window, interval::Interval,
+    Details, Directory, EmptyIntervals, Field, Limits, LoggerSpec, NameMemory, Observation,
+    PortInfo, Ports, Skipped, Store, Window, interval::Interval,
 };
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub(super) struct Logger {
     pub(super) limits: Limits,
     name: Arc<str>,
     store: Box<dyn Store>,
+    /// Those of its fields that tell records apart.
+    splitting: Vec<Field>,
     open: Vec<Interval>,
     totals: Totals,
 }
@@ -42,6 +44,7 @@ impl Logger {
             limits,
             name: spec.name.as_str().into(),
             store: store(&spec),
+            splitting: splitting(&spec),
             open: Vec::new(),
             totals: Totals::default(),
             spec,
@@ -54,6 +57,7 @@ impl Logger {
     pub(super) fn adopt(&mut self, spec: LoggerSpec) {
         self.name = spec.name.as_str().into();
         self.store = store(&spec);
+        self.splitting = splitting(&spec);
         self.spec = spec;
         self.prepare();
     }
@@ -66,9 +70,16 @@ impl Logger {
     }
 
     /// Takes an observation, if it is this logger's.
-    pub(super) fn observe(&mut self, window: Window, port: &PortInfo, o: &Observation) {
+    pub(super) fn observe(
+        &mut self,
+        window: Window,
+        directory: &dyn Ports,
+        port: &PortInfo,
+        o: &Observation,
+    ) {
         if self.is_collecting(port) && self.spec.wants(o) {
-            self.interval(window).observe(window, port, o);
+            let details = Details::of(o, &self.splitting, directory);
+            self.interval(window).observe(window, port, o, details);
         }
     }
 
@@ -89,7 +100,10 @@ impl Logger {
         let place = match self.open.iter().position(|open| open.window() == wanted) {
             Some(place) => place,
             None => {
-                self.open.push(Interval::new(wanted, self.limits));
+                self.open.push(Interval::new(
+                    wanted,
+                    self.limits.within(self.spec.flow_limit),
+                ));
                 self.open.len() - 1
             }
         };
@@ -111,7 +125,10 @@ impl Logger {
                 self.spec.layout.stem(self.spec.id, empty.start_s).civil_s,
             )
         {
-            due.push(Interval::new(empty, self.limits));
+            due.push(Interval::new(
+                empty,
+                self.limits.within(self.spec.flow_limit),
+            ));
         }
         due
     }
@@ -147,6 +164,13 @@ impl Logger {
         tail: bool,
     ) -> Closed {
         interval.resolve(ports);
+        if self.spec.no_data_rows {
+            ports.each(&mut |port| {
+                if self.is_collecting(port) {
+                    interval.note_port(port);
+                }
+            });
+        }
         let (window, rows, skipped) = (interval.window(), interval.rows(), interval.skipped());
         let sorted = interval.sorted();
         let kept = if tail { TAIL_RECORDS_MAX } else { 0 };
@@ -209,6 +233,11 @@ impl Totals {
             self.last_error.clone_from(&self.cause);
         }
     }
+}
+
+fn splitting(spec: &LoggerSpec) -> Vec<Field> {
+    let splits = |field: &Field| field.splits();
+    spec.fields.iter().copied().filter(splits).collect()
 }
 
 fn store(spec: &LoggerSpec) -> Box<dyn Store> {

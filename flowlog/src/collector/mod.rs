@@ -88,7 +88,7 @@ impl Collector {
         with_port(ports, o.port, |port| {
             self.loggers
                 .iter_mut()
-                .for_each(|logger| logger.observe(window, port, o));
+                .for_each(|logger| logger.observe(window, ports, port, o));
         });
     }
 

@@ -1,14 +1,16 @@
 //! A logger's open interval: what was observed since it began, merged by port, direction, tuple and
-//! verdict, in bounded memory.
+//! verdict, and by the details that the logger names, in bounded memory.
 
+mod kinds;
 mod quota;
 mod table;
 
 pub use quota::Limits;
 
-use crate::{Observation, PortInfo, Ports, Record, Skipped, Status, TICK_US, Window};
+use crate::{Details, Observation, PortInfo, Ports, Record, Skipped, Status, TICK_US, Window};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use kinds::Kinds;
 use quota::Quota;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -33,6 +35,9 @@ pub(crate) struct Interval {
     places: HashMap<u16, u16, RandomState>,
     /// What came from more ports than have a place.
     placeless: Skipped,
+    /// What tells records of one tuple apart. A further kind comes with a further record only, so
+    /// that there are never more of them.
+    kinds: Kinds,
     v4: Table<Ipv4Addr>,
     v6: Table<Ipv6Addr>,
 }
@@ -43,20 +48,22 @@ struct Logging {
     info: Arc<PortInfo>,
     records: usize,
     skipped: Skipped,
+    /// It gets a row even if nothing was observed.
+    is_noted: bool,
 }
 
 impl Logging {
     const fn status(&self) -> Status {
-        if self.skipped.is_none() {
-            Status::Ok
-        } else {
-            Status::SkipData
+        match (self.skipped.is_none(), self.records) {
+            (false, _) => Status::SkipData,
+            (true, 0) => Status::NoData,
+            (true, _) => Status::Ok,
         }
     }
 
-    /// Whether the port gets a row that tells of skipped packets alone.
-    const fn is_only_skipped(&self) -> bool {
-        self.records == 0 && !self.skipped.is_none()
+    /// Whether the port gets a row that tells its status alone.
+    const fn is_without_flow(&self) -> bool {
+        self.records == 0 && (self.is_noted || !self.skipped.is_none())
     }
 }
 
@@ -68,6 +75,7 @@ impl Interval {
             ports: Vec::new(),
             places: HashMap::default(),
             placeless: Skipped::default(),
+            kinds: Kinds::default(),
             v4: Table::default(),
             v6: Table::default(),
         }
@@ -79,12 +87,9 @@ impl Interval {
 
     /// Rows the interval will have.
     pub(crate) fn rows(&self) -> u64 {
-        let only_skipped = self
-            .ports
-            .iter()
-            .filter(|port| port.is_only_skipped())
-            .count();
-        (self.v4.len() + self.v6.len() + only_skipped) as u64
+        let ports = self.ports.iter();
+        let without_flow = ports.filter(|port| port.is_without_flow()).count();
+        (self.v4.len() + self.v6.len() + without_flow) as u64
     }
 
     /// Packets of all ports that could not be recorded.
@@ -95,7 +100,13 @@ impl Interval {
     }
 
     /// Merges an observation of the base window `window` into the records.
-    pub(crate) fn observe(&mut self, window: Window, port: &PortInfo, o: &Observation) {
+    pub(crate) fn observe(
+        &mut self,
+        window: Window,
+        port: &PortInfo,
+        o: &Observation,
+        details: Details,
+    ) {
         let first = self.ticks(window, o.tally.first().as_us());
         let counts = Counts::of(
             o,
@@ -108,17 +119,28 @@ impl Interval {
         let Self {
             ports,
             quota,
+            kinds,
             v4,
             v6,
             ..
         } = self;
         let logging = &mut ports[usize::from(place)];
-        let admit = || quota.admit(logging.records);
+        let mut admit = || quota.admit(logging.records);
+        let known = kinds.find(&details);
+        // A kind that is new makes a record that is new: room for it comes first.
+        let is_admitted = known.is_none() && admit();
+        let Some(kind) = known.or_else(|| is_admitted.then(|| kinds.add(details))) else {
+            return logging.skipped.add(counts.as_skipped());
+        };
+        let admit = || is_admitted || admit();
         let merged = match (o.tuple.src, o.tuple.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                v4.merge(Key::of(place, o, src, dst), counts, admit)
+                v4.merge(Key::of(place, o, src, dst, kind), counts, admit)
             }
-            (src, dst) => v6.merge(Key::of(place, o, as_v6(src), as_v6(dst)), counts, admit),
+            (src, dst) => {
+                let (src, dst) = (as_v6(src), as_v6(dst));
+                v6.merge(Key::of(place, o, src, dst, kind), counts, admit)
+            }
         };
         match merged {
             Merged::Added => logging.records += 1,
@@ -132,6 +154,13 @@ impl Interval {
         match self.place(port) {
             Some(place) => self.ports[usize::from(place)].skipped.add(skipped),
             None => self.placeless.add(skipped),
+        }
+    }
+
+    /// Sees to it that a logging port gets a row, be it one that says that there is nothing.
+    pub(crate) fn note_port(&mut self, port: &PortInfo) {
+        if let Some(place) = self.place(port) {
+            self.ports[usize::from(place)].is_noted = true;
         }
     }
 
@@ -152,6 +181,7 @@ impl Interval {
         let Self {
             window,
             ports,
+            kinds,
             v4,
             v6,
             ..
@@ -166,6 +196,7 @@ impl Interval {
         Sorted {
             window,
             ports: order.into_iter().map(|(_, port)| port).collect(),
+            kinds,
             v4,
             v6,
         }
@@ -184,6 +215,7 @@ impl Interval {
             info,
             records: 0,
             skipped: Skipped::default(),
+            is_noted: false,
         });
         self.places.insert(port.port, place);
         Some(place)
@@ -208,6 +240,7 @@ impl Interval {
 pub(crate) struct Sorted {
     window: Window,
     ports: Vec<Logging>,
+    kinds: Kinds,
     v4: Vec<(Key<Ipv4Addr>, Counts)>,
     v6: Vec<(Key<Ipv6Addr>, Counts)>,
 }
@@ -218,13 +251,13 @@ impl Sorted {
     }
 
     /// The records in order of port, direction, tuple and verdict, IPv6 behind IPv4; then the ports
-    /// of which there is nothing but skipped packets.
+    /// of which there is nothing but their status.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
         let v4 = self.v4.iter().map(|(key, counts)| self.record(key, counts));
         let v6 = self.v6.iter().map(|(key, counts)| self.record(key, counts));
-        let only_skipped = self.ports.iter().filter(|port| port.is_only_skipped());
+        let without_flow = self.ports.iter().filter(|port| port.is_without_flow());
         v4.chain(v6)
-            .chain(only_skipped.map(|port| self.without_flow(port)))
+            .chain(without_flow.map(|port| self.without_flow(port)))
     }
 
     fn record<A: Address>(&self, key: &Key<A>, counts: &Counts) -> Record {
@@ -234,8 +267,9 @@ impl Sorted {
             port: Arc::clone(&logging.info),
             first_ns: start_ns + u64::from(counts.first) * NS_PER_TICK,
             last_ns: start_ns + u64::from(counts.last) * NS_PER_TICK,
-            flow: Some(key.flow(counts)),
+            flow: Some(key.flow(counts, self.kinds.get(key.kind))),
             status: logging.status(),
+            skipped: logging.skipped,
         }
     }
 
@@ -247,6 +281,7 @@ impl Sorted {
             last_ns: start_ns + u64::from(self.window.length_s - 1) * NS_PER_S,
             flow: None,
             status: logging.status(),
+            skipped: logging.skipped,
         }
     }
 

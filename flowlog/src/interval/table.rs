@@ -1,6 +1,6 @@
 //! The records of one address family: found by hash, kept in a plain vector that is sorted once.
 
-use crate::{Flow, Observation, Skipped};
+use crate::{Details, Flow, Observation, Skipped};
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
 use packet::{Direction, FiveTuple, Verdict};
@@ -9,7 +9,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-const _: () = assert!(size_of::<(Key<Ipv4Addr>, Counts)>() == 56);
+const _: () = assert!(size_of::<(Key<Ipv4Addr>, Counts)>() == 64);
 
 /// An address of one family.
 pub(super) trait Address: Copy + Eq + Hash + Into<IpAddr> {
@@ -37,7 +37,7 @@ impl Address for Ipv6Addr {
 }
 
 /// What makes two observations one record. The verdict is part of it as ACCEPT or DROP; the reason
-/// is not.
+/// only where the logger names it, as a detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key<A> {
     /// Place among the interval's ports.
@@ -48,9 +48,11 @@ pub(super) struct Key<A> {
     dst: A,
     src_port: u16,
     dst_port: u16,
+    /// Number of the details, see `Kinds`.
+    pub(super) kind: u32,
 }
 
-/// Direction and verdict in a byte, which keeps the key of IPv4 at 16.
+/// Direction and verdict in a byte, which keeps the key of IPv4 at 20.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Way(u8);
 
@@ -76,7 +78,7 @@ const _: () = assert!(Direction::Ingress as u8 == 0 && Direction::Egress as u8 =
 
 impl<A: Address> Key<A> {
     /// The key of an observation at the port in `place`, with its addresses in their family.
-    pub(super) fn of(place: u16, o: &Observation, src: A, dst: A) -> Self {
+    pub(super) fn of(place: u16, o: &Observation, src: A, dst: A, kind: u32) -> Self {
         Self {
             port: place,
             way: Way::new(o.direction, o.verdict.is_accept()),
@@ -85,18 +87,19 @@ impl<A: Address> Key<A> {
             dst,
             src_port: o.tuple.src_port,
             dst_port: o.tuple.dst_port,
+            kind,
         }
     }
 
-    /// Port, direction, tuple, verdict, packed into few numbers: a million keys are sorted by it.
-    fn order(&self) -> (u32, A::Pair, u64) {
+    /// Port, direction, tuple, verdict, kind, packed into few numbers: a million keys are sorted by it.
+    fn order(&self) -> (u32, A::Pair, u64, u32) {
         let head = u32::from(self.port) << 16
             | (self.way.direction() as u32) << 8
             | u32::from(self.protocol);
         let tail = u64::from(self.src_port) << 32
             | u64::from(self.dst_port) << 16
             | u64::from(self.way.is_drop());
-        (head, A::pair(self.src, self.dst), tail)
+        (head, A::pair(self.src, self.dst), tail, self.kind)
     }
 
     fn tuple(&self) -> FiveTuple {
@@ -110,7 +113,7 @@ impl<A: Address> Key<A> {
     }
 
     /// The flow of a record.
-    pub(super) fn flow(&self, counts: &Counts) -> Flow {
+    pub(super) fn flow(&self, counts: &Counts, details: Details) -> Flow {
         Flow {
             direction: self.way.direction(),
             tuple: self.tuple(),
@@ -122,6 +125,7 @@ impl<A: Address> Key<A> {
             packets: counts.packets,
             bytes: counts.bytes,
             connections: counts.connections,
+            details,
         }
     }
 }

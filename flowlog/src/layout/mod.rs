@@ -7,11 +7,13 @@
 //! year=2026/month=11          / 5f3c…_2026-11-23T14:05:00KST
 //! ```
 
+mod aws;
 mod file_name;
 mod partition;
 mod template;
 mod zone;
 
+pub use aws::AwsKey;
 pub use file_name::{FileName, FileNameError};
 pub use partition::{Partition, PartitionError};
 pub use zone::{Zone, ZoneError};
@@ -33,6 +35,8 @@ pub struct Layout {
     pub zone: Zone,
     /// Greatest number of rows, the header not counted.
     pub rows_per_file: NonZeroU32,
+    /// The keys of an AWS profile, instead of the first three.
+    pub aws: Option<AwsKey>,
 }
 
 /// Folders by the hour, the default name, UTC, 20,000 rows.
@@ -43,6 +47,7 @@ impl Default for Layout {
             file_name: FileName::standard(),
             zone: Zone::utc(),
             rows_per_file: ROWS_PER_FILE,
+            aws: None,
         }
     }
 }
@@ -50,6 +55,14 @@ impl Default for Layout {
 impl Layout {
     /// The names of the interval of `logger` that starts at `start_s`.
     pub(crate) fn stem(&self, logger: Uuid, start_s: u64) -> Stem {
+        if let Some(aws) = &self.aws {
+            let start = Zone::utc().civil(start_s);
+            return Stem {
+                path: aws.fill(logger, start_s, &start),
+                part: "-part",
+                civil_s: start.civil_s,
+            };
+        }
         let start = self.zone.civil(start_s);
         let (folders, name) = (
             self.partition.fill(logger, &start),
@@ -57,6 +70,7 @@ impl Layout {
         );
         Stem {
             path: format!("{folders}/{name}"),
+            part: "_part",
             civil_s: start.civil_s,
         }
     }
@@ -67,6 +81,8 @@ impl Layout {
 pub(crate) struct Stem {
     /// Relative to the store's root, without part and extension.
     path: String,
+    /// What stands before the number of a part; AWS's readers count the `_` of a name.
+    part: &'static str,
     /// The start by the clock on the wall, seconds. Two intervals have the same name only if they
     /// have the same `civil_s`: it repeats where daylight saving time ends, as names then do.
     pub(crate) civil_s: i64,
@@ -76,7 +92,7 @@ impl Stem {
     /// The name of a part, `None` for the only one.
     pub(crate) fn object(&self, part: Option<u32>, extension: &str) -> String {
         match part {
-            Some(part) => format!("{}_part{part}{extension}", self.path),
+            Some(part) => format!("{}{}{part}{extension}", self.path, self.part),
             None => format!("{}{extension}", self.path),
         }
     }

@@ -3,15 +3,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use flowlog::{
-    Closed, Collector, EmptyIntervals, Field, Filter, Format, Layout, LoggerSpec, NameMemory,
-    Observation, PortInfo, Ports, Resource, Tally, Tick, Window, read::CsvReader,
+    Closed, Collector, EmptyIntervals, LoggerSpec, NameMemory, Observation, PortInfo, Ports,
+    Resource, RuleInfo, Tally, Tick, Window, read,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, tcp_flags as t};
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 use uuid::Uuid;
 
 pub use tempfile::TempDir;
@@ -42,6 +38,7 @@ impl Lab {
             vm_id: Uuid::from_u128(0x2000 + u128::from(number)),
             subnet_id: SUBNET,
             vpc_id: VPC,
+            vpc_networks: vec!["10.77.0.0/16".parse().unwrap()],
             region: "KR1".into(),
             uplink,
         };
@@ -65,6 +62,18 @@ impl Ports for Lab {
     fn get(&self, port: u16) -> Option<&PortInfo> {
         self.0.get(&port)
     }
+
+    fn each(&self, visit: &mut dyn FnMut(&PortInfo)) {
+        self.0.values().for_each(visit);
+    }
+
+    fn rule(&self, number: u32) -> Option<RuleInfo> {
+        let number = u128::from(number);
+        (number > 0).then(|| RuleInfo {
+            id: Uuid::from_u128(0x5000 + number),
+            security_group_id: Uuid::from_u128(0x6000 + number / 10),
+        })
+    }
 }
 
 pub fn interface(port: u16) -> Uuid {
@@ -73,19 +82,11 @@ pub fn interface(port: u16) -> Uuid {
 
 /// A logger of the whole VPC, one minute, everything.
 pub fn logger(id: u128, directory: &Path) -> LoggerSpec {
+    let directory = directory.join(id.to_string());
+    let (id, name) = (Uuid::from_u128(id), format!("logger{id}"));
     LoggerSpec {
-        id: Uuid::from_u128(id),
-        name: format!("logger{id}"),
-        resource: Resource::Vpc(VPC),
-        filter: Filter::All,
-        connection_setup_only: false,
-        interval_s: 60,
-        fields: Field::NHN_18.to_vec(),
-        layout: Layout::default(),
-        format: Format::Csv,
         empty_intervals: EmptyIntervals::Skip,
-        directory: directory.join(id.to_string()),
-        admin_state_up: true,
+        ..LoggerSpec::new(id, &name, Resource::Vpc(VPC), directory)
     }
 }
 
@@ -152,16 +153,7 @@ pub fn packets(n: u32) -> Tally {
 
 /// What port 1 sent.
 pub fn sent(tuple: FiveTuple, verdict: Verdict, tally: Tally) -> Observation {
-    let direction = Direction::Egress;
-    Observation {
-        port: 1,
-        direction,
-        tuple,
-        verdict,
-        rule: 0,
-        reply: false,
-        tally,
-    }
+    Observation::new(1, Direction::Egress, tuple, verdict, tally)
 }
 
 /// What port 2 received.
@@ -222,10 +214,6 @@ pub fn tree(root: &Path) -> Vec<String> {
     found
 }
 
-pub fn read_back(file: &PathBuf) -> Vec<flowlog::read::Row> {
-    let input = std::io::BufReader::new(fs::File::open(file).unwrap());
-    CsvReader::new(&file.display().to_string(), input)
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
+pub fn read_back(file: &Path) -> Vec<read::Row> {
+    read::open(file).unwrap().map(Result::unwrap).collect()
 }

@@ -168,13 +168,18 @@ impl IpSpec {
             L4::Tcp(tcp) => tcp.payload_len,
             _ => upper_len.saturating_sub(u32::from(fixed_len(ip.protocol, &ip.l4))),
         };
+        let mut l4 = ip.l4;
+        if let (L4::Tcp(tcp), Some(_)) = (&mut l4, ip.fragment) {
+            // A fragment's own length says how much there is.
+            tcp.payload_len = 0;
+        }
         Self {
             src: ip.src,
             dst: ip.dst,
             protocol: ip.protocol,
             ttl: ip.hop_limit,
             fragment: ip.fragment,
-            l4: ip.l4,
+            l4,
             len: u16::try_from(len).unwrap_or(u16::MAX),
             target: None,
             link_layer: None,

@@ -31,8 +31,6 @@ impl LogRow {
             );
         }
         row.push("logger", logger.into());
-        row.push("interface_name", record.port.name.as_str().into());
-        row.push("instance_name", record.port.instance.as_str().into());
         row.push(
             "reason",
             record
@@ -95,8 +93,9 @@ impl LogRow {
 fn value(kind: Kind, text: &str) -> Value {
     match kind {
         _ if text.is_empty() => Value::Null,
-        Kind::Number => text.parse::<u64>().map_or(Value::Null, Value::from),
-        Kind::Id | Kind::Address | Kind::Word => text.into(),
+        Kind::Int | Kind::Long => text.parse::<i64>().map_or(Value::Null, Value::from),
+        Kind::Flag => (text == "true").into(),
+        Kind::Id | Kind::Address | Kind::Mac | Kind::Word => text.into(),
     }
 }
 
@@ -106,6 +105,8 @@ impl From<&Row> for LogRow {
         let value = |value: &Read| match value {
             Read::Empty => Value::Null,
             Read::Number(number) => (*number).into(),
+            Read::Flag(flag) => (*flag).into(),
+            Read::Mac(mac) => mac.to_string().into(),
             Read::Id(id) => id.to_string().into(),
             Read::Address(address) => address.to_string().into(),
             Read::Word(word) => word.as_ref().into(),
@@ -154,7 +155,7 @@ impl<'de> Deserialize<'de> for LogRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flowlog::{Flow, PortInfo, Status};
+    use flowlog::{Details, Flow, PortInfo, Skipped, Status};
     use packet::{Direction, FiveTuple, Reason, Verdict};
     use std::sync::Arc;
 
@@ -184,8 +185,10 @@ mod tests {
                 packets: 3,
                 bytes: 180,
                 connections: 0,
+                details: Details::default(),
             }),
             status: Status::Ok,
+            skipped: Skipped::default(),
         };
         let row = LogRow::of("everything", &record);
         assert_eq!(

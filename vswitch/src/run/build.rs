@@ -3,7 +3,7 @@
 use crate::config::{Plan, Role};
 use crate::lab::LabPort;
 use crate::switch::{FLOW_LIMIT, PortConfig, SwitchConfig, UPLINK_MACS};
-use flowlog::PortInfo;
+use flowlog::{PortInfo, Recording};
 use ipnet::IpNet;
 use secgroup::{Model, PortId};
 use std::net::IpAddr;
@@ -45,7 +45,7 @@ pub fn switch_config(plan: &Plan) -> SwitchConfig {
         settings: plan.conntrack.settings.clone(),
         persist_established: plan.conntrack.persist_established,
         window_length_s: flowlog::base_window_s(&plan.loggers),
-        setup_apart: flowlog::setup_apart(&plan.loggers),
+        recording: Recording::of(&plan.loggers),
     }
 }
 
@@ -62,6 +62,9 @@ pub fn port_info(plan: &Plan, number: PortId, id: Uuid) -> Option<Arc<PortInfo>>
     let port = plan.ports.iter().find(|port| port.id == id)?;
     let subnet = plan.subnets.get(port.subnet)?;
     let vpc = plan.vpcs.get(subnet.vpc)?;
+    let of_vpc = plan.subnets.iter().filter(|other| other.vpc == subnet.vpc);
+    let networks =
+        of_vpc.flat_map(|other| [other.cidr.map(IpNet::from), other.cidr6.map(IpNet::from)]);
     Some(Arc::new(PortInfo {
         port: number.0,
         name: port.name.clone(),
@@ -70,6 +73,10 @@ pub fn port_info(plan: &Plan, number: PortId, id: Uuid) -> Option<Arc<PortInfo>>
         vm_id: port.instance_id,
         subnet_id: subnet.id,
         vpc_id: vpc.id,
+        vpc_networks: networks
+            .chain([vpc.cidr.map(IpNet::from)])
+            .flatten()
+            .collect(),
         region: plan.region.clone(),
         uplink: port.role == Role::Uplink,
     }))
@@ -85,6 +92,11 @@ pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
             .unwrap_or_default();
         let uplink = port.role == Role::Uplink;
         let addresses = if uplink { &gateways } else { &port.fixed_ips };
+        // Without an address of its family a gateway is out of the guest's reach.
+        let reaches = |gateway: &&IpAddr| {
+            let same_family = |own: &IpAddr| own.is_ipv4() == gateway.is_ipv4();
+            !uplink && addresses.iter().any(same_family)
+        };
         LabPort {
             name: port.name.clone(),
             tap: port.tap.name.clone(),
@@ -94,7 +106,7 @@ pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
                 .iter()
                 .filter_map(|&address| in_subnet(plan, port.subnet, address))
                 .collect(),
-            gateways: if uplink { Vec::new() } else { gateways },
+            gateways: gateways.iter().filter(reaches).copied().collect(),
             mtu: u32::from(port.tap.mtu),
             uplink,
         }

@@ -4,9 +4,14 @@
 //! the switch, which counts as skipped what it cannot keep.
 
 use super::shared::Shared;
-use crate::switch::{Chunk, Left, tallied, tuple_of};
-use flowlog::{Closed, Collector, LoggerSpec, Observation, PortInfo, Window};
+use crate::switch::{Chunk, Share, icmp_of, tallied, tuple_of};
+use flowlog::{Closed, Collector, LoggerSpec, Observation, PortInfo, RuleInfo, Window};
+use packet::Mac;
+use parking_lot::RwLock;
+use secgroup::conntrack::Way;
+use secgroup::{RuleRef, RuleTable};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -19,7 +24,7 @@ const QUEUE: usize = 64;
 pub(super) enum Message {
     /// Part of a window.
     Chunk(Chunk),
-    /// Ports that are new; those that are gone stay known until their records are written.
+    /// The ports that there are now.
     Names(Vec<Arc<PortInfo>>),
     /// Other loggers.
     Loggers(Vec<LoggerSpec>),
@@ -72,26 +77,57 @@ pub(super) struct LogReceiver {
     waiting: Arc<AtomicUsize>,
 }
 
-/// Who the ports are, by number.
-#[derive(Debug, Default)]
-pub(crate) struct Names(HashMap<u16, Arc<PortInfo>>);
+/// Who the ports and rules are, by number.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// Every port that there ever was.
+    ports: HashMap<u16, Arc<PortInfo>>,
+    /// Those that there are now.
+    present: Vec<u16>,
+    rules: Arc<RwLock<RuleTable>>,
+}
 
 impl Names {
-    pub(crate) fn add(&mut self, ports: impl IntoIterator<Item = Arc<PortInfo>>) {
-        self.0
-            .extend(ports.into_iter().map(|port| (port.port, port)));
+    pub(crate) fn new(rules: Arc<RwLock<RuleTable>>) -> Self {
+        Self {
+            ports: HashMap::new(),
+            present: Vec::new(),
+            rules,
+        }
+    }
+
+    /// The ports are these now; others stay known until their records are written.
+    pub(crate) fn set(&mut self, ports: impl IntoIterator<Item = Arc<PortInfo>>) {
+        self.present.clear();
+        for port in ports {
+            self.present.push(port.port);
+            self.ports.insert(port.port, port);
+        }
     }
 }
 
 impl flowlog::Ports for Names {
     fn get(&self, port: u16) -> Option<&PortInfo> {
-        self.0.get(&port).map(AsRef::as_ref)
+        self.ports.get(&port).map(AsRef::as_ref)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&PortInfo)) {
+        let present = self.present.iter();
+        present.filter_map(|port| self.get(*port)).for_each(visit);
+    }
+
+    fn rule(&self, number: u32) -> Option<RuleInfo> {
+        let identity = self.rules.read().lookup(RuleRef::new(number)?)?;
+        Some(RuleInfo {
+            id: identity.rule,
+            security_group_id: identity.group,
+        })
     }
 }
 
 /// Runs until told to stop.
 pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver) {
-    let mut names = Names::default();
+    let mut names = Names::new(Arc::clone(&shared.rules));
     while let Ok(message) = queue.receiver.recv() {
         match message {
             Message::Chunk(chunk) => {
@@ -99,7 +135,7 @@ pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver
                 let closed = take(&mut collector, &names, &chunk);
                 publish(shared, &collector, closed);
             }
-            Message::Names(ports) => names.add(ports),
+            Message::Names(ports) => names.set(ports),
             Message::Loggers(specs) => {
                 let closed = collector.reconfigure(specs);
                 publish(shared, &collector, closed);
@@ -115,9 +151,8 @@ pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver
 
 /// Adds a chunk to the collector; the files that this closes.
 pub(crate) fn take(collector: &mut Collector, names: &Names, chunk: &Chunk) -> Vec<Closed> {
-    for left in &chunk.left {
-        observe(collector, names, chunk, left);
-    }
+    observe_share(collector, names, chunk.window, &chunk.v4);
+    observe_share(collector, names, chunk.window, &chunk.v6);
     match &chunk.closes {
         Some(skipped) => {
             let skipped: Vec<_> = skipped
@@ -130,23 +165,36 @@ pub(crate) fn take(collector: &mut Collector, names: &Names, chunk: &Chunk) -> V
     }
 }
 
-fn observe(collector: &mut Collector, names: &Names, chunk: &Chunk, left: &Left) {
-    for record in tallied(&left.conn).into_iter().flatten() {
-        let tally = left.with[record.way as usize];
-        if tally.is_empty() {
-            continue;
+fn observe_share<A: Copy + Into<IpAddr>>(
+    collector: &mut Collector,
+    names: &Names,
+    window: Window,
+    share: &Share<A>,
+) {
+    for (place, left) in share.left.iter().enumerate() {
+        for record in tallied(&left.conn).into_iter().flatten() {
+            let tally = left.with[record.way as usize];
+            if tally.is_empty() {
+                continue;
+            }
+            let pair = share
+                .macs
+                .get(place)
+                .map(|pairs| pairs[record.way as usize]);
+            let observation = Observation {
+                port: record.port.0,
+                direction: record.direction,
+                tuple: tuple_of(&left.conn, record.way),
+                verdict: record.judged.verdict,
+                rule: record.judged.rule.get(),
+                reply: left.conn.state().is_connection() && record.way == Way::Reply,
+                icmp: icmp_of(&left.conn, record.way),
+                policy_epoch: Some(left.conn.policy_epoch).filter(|epoch| *epoch != 0),
+                macs: pair.filter(|pair| *pair != [Mac::ZERO; 2]),
+                tally,
+            };
+            collector.observe(window, names, &observation);
         }
-        let observation = Observation {
-            port: record.port.0,
-            direction: record.direction,
-            tuple: tuple_of(&left.conn, record.way),
-            verdict: record.judged.verdict,
-            rule: record.judged.rule.get(),
-            reply: left.conn.state().is_connection()
-                && record.way == secgroup::conntrack::Way::Reply,
-            tally,
-        };
-        collector.observe(chunk.window, names, &observation);
     }
 }
 

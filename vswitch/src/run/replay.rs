@@ -13,11 +13,13 @@ use crate::config::{Plan, Role};
 use crate::io::pcap::{Captured, PcapError, PcapReader, merge};
 use crate::switch::{Audit, Frame, Now, Prepared, Switch};
 use anyhow::Context;
-use flowlog::{Closed, Collector, NameMemory, Observation, Tally, Tick, Window};
+use flowlog::{Closed, Collector, NameMemory, Observation, Recording, Tally, Tick, Window};
 use packet::{Basis, Direction, Mac, Offload, Runt, Verdict, build, captured_offload, tcp_flags};
+use parking_lot::RwLock;
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A capture and whose it is.
 #[derive(Debug, Clone)]
@@ -136,6 +138,7 @@ struct Replay<'a> {
     switch: Switch,
     collector: Collector,
     names: Names,
+    recording: Recording,
     numbers: Vec<PortId>,
     macs: HashMap<Mac, usize>,
     first_ns: u64,
@@ -154,7 +157,8 @@ impl<'a> Replay<'a> {
         let window_s = flowlog::base_window_s(&plan.loggers);
         // The seed is fixed: the same captures give the same files.
         let mut switch = Switch::new(now, 0, plan.conntrack.limit, window_s);
-        let prepared = Prepared::new(switch_config(plan), &mut RuleTable::default())?;
+        let mut rules = RuleTable::default();
+        let prepared = Prepared::new(switch_config(plan), &mut rules)?;
         switch.apply(now, prepared);
         std::fs::create_dir_all(&plan.state_dir).with_context(|| {
             format!(
@@ -174,8 +178,8 @@ impl<'a> Replay<'a> {
             .iter()
             .filter_map(|port| by_id.get(&port.id).copied())
             .collect();
-        let mut names = Names::default();
-        names.add(
+        let mut names = Names::new(Arc::new(RwLock::new(rules)));
+        names.set(
             plan.ports
                 .iter()
                 .zip(&numbers)
@@ -200,6 +204,7 @@ impl<'a> Replay<'a> {
             switch,
             collector,
             names,
+            recording: Recording::of(&plan.loggers),
             numbers,
             macs,
             first_ns,
@@ -263,7 +268,10 @@ impl<'a> Replay<'a> {
 
     /// A frame of nobody: one record, `unknown`, if it is of a kind that is recorded.
     fn observe_unknown(&mut self, frame: &Frame<'_>) {
-        let recorded = flowlog::not_recorded(&frame.headers).is_none();
+        let recorded = match flowlog::not_recorded(&frame.headers) {
+            None => true,
+            Some(kind) => self.recording.everything && flowlog::has_tuple(&frame.headers, kind),
+        };
         let Some(ip) = frame.headers.ip().filter(|_| recorded) else {
             self.summary.unknown_unrecorded += 1;
             return;
@@ -294,6 +302,12 @@ impl<'a> Replay<'a> {
             verdict: Verdict::Accept(Basis::Unfiltered),
             rule: 0,
             reply: false,
+            icmp: match ip.l4 {
+                packet::L4::Icmp(icmp) => Some((icmp.kind, icmp.code)),
+                _ => None,
+            },
+            policy_epoch: None,
+            macs: Some([frame.headers.eth.src, frame.headers.eth.dst]),
             tally,
         };
         self.collector.observe(window, &self.names, &observation);

@@ -18,7 +18,7 @@ pub struct Shared {
     /// Held for reading while a batch is under way: a writer sees every accepted copy settled.
     pub gate: RwLock<()>,
     /// Names of the rules that entries remember.
-    pub rules: RwLock<RuleTable>,
+    pub rules: Arc<RwLock<RuleTable>>,
     /// The configuration in force.
     pub plan: RwLock<Arc<Plan>>,
     /// Who the ports are, by number.

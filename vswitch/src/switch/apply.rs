@@ -7,7 +7,7 @@
 use super::counters::PortCounters;
 use super::port::{CONNTRACK_SHARE, Port, PortConfig};
 use super::{Now, Switch};
-use flowlog::Skipped;
+use flowlog::{Recording, Skipped};
 use secgroup::conntrack::Settings;
 use secgroup::{Group, Guard, Model, ModelError, Policy, PortId, RuleTable};
 use std::collections::HashMap;
@@ -31,8 +31,8 @@ pub struct SwitchConfig {
     pub persist_established: bool,
     /// Length of the windows, seconds: divides every logger's interval.
     pub window_length_s: u32,
-    /// Whether a logger keeps connection setups alone (`flowlog::setup_apart`).
-    pub setup_apart: bool,
+    /// What the loggers ask for beyond counting by tuple and verdict.
+    pub recording: Recording,
 }
 
 /// A configuration with its policies compiled.
@@ -146,7 +146,10 @@ impl Switch {
         }
         self.settings = config.settings;
         self.persist_established = config.persist_established;
-        self.setup_apart = config.setup_apart;
+        if !config.recording.macs_apart {
+            self.macs.clear();
+        }
+        self.recording = config.recording;
         if self.window_length_s != config.window_length_s {
             self.window_length_s = config.window_length_s;
             self.flush(now);

@@ -6,8 +6,8 @@
 
 use super::Switch;
 use super::counters::{ByVerdict, PortAudit};
-use super::entry::{Sign, add_to, tallied};
-use super::step::Left;
+use super::entry::{Address, Sign, add_to, tallied};
+use super::log::Left;
 use packet::Wire;
 use secgroup::conntrack::{Slot, Way};
 
@@ -17,7 +17,8 @@ const SLICE: u32 = 512;
 /// An audit under way.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    hand: u32,
+    /// Of each family; IPv6 is summed after IPv4.
+    hands: [u32; 2],
     sums: Vec<ByVerdict>,
 }
 
@@ -39,7 +40,7 @@ impl Audit {
 impl Switch {
     /// Begins an audit; one at a time.
     pub fn audit_begin(&mut self) {
-        self.audit.hand = 0;
+        self.audit.hands = [0; 2];
         self.audit.sums.clear();
         self.audit
             .sums
@@ -48,14 +49,18 @@ impl Switch {
 
     /// Sums a slice; `true` while there is more.
     pub fn audit_slice(&mut self) -> bool {
-        let arena_len = self.tables.v4.arena_len();
-        let end = self.audit.hand.saturating_add(SLICE).min(arena_len);
-        let mut sums = std::mem::take(&mut self.audit.sums);
-        for slot in self.tables.v4.slots_in(self.audit.hand..end) {
-            add_to(&mut sums, self.tables.v4.entry(slot), Sign::Plus);
+        self.audit_slice_of::<[u8; 4]>() || self.audit_slice_of::<[u8; 16]>()
+    }
+
+    /// Sums a slice of a family; `true` while there is more of it.
+    fn audit_slice_of<A: Address>(&mut self) -> bool {
+        let table = A::table(&self.tables);
+        let (hand, arena_len) = (self.audit.hands[A::INDEX], table.arena_len());
+        let end = hand.saturating_add(SLICE).min(arena_len);
+        for slot in table.slots_in(hand..end) {
+            add_to(&mut self.audit.sums, table.entry(slot), Sign::Plus);
         }
-        self.audit.sums = sums;
-        self.audit.hand = end;
+        self.audit.hands[A::INDEX] = end;
         end < arena_len
     }
 
@@ -63,7 +68,7 @@ impl Switch {
     pub fn audit_finish(&mut self) -> Audit {
         while self.audit_slice() {}
         let sums = std::mem::take(&mut self.audit.sums);
-        self.audit.hand = 0;
+        self.audit.hands = [0; 2];
         let none = ByVerdict::default();
         let ports = self.ports().map(|port| {
             let in_table = sums.get(usize::from(port.number().0)).unwrap_or(&none);
@@ -81,14 +86,14 @@ impl Switch {
     }
 
     #[inline]
-    pub(super) const fn audit_hand(&self) -> u32 {
-        self.audit.hand
+    pub(super) const fn audit_hand<A: Address>(&self) -> u32 {
+        self.audit.hands[A::INDEX]
     }
 
     /// A packet was counted in an entry that has been summed.
     #[cold]
-    pub(super) fn audit_adjust(&mut self, slot: Slot, way: Way, wire: Wire) {
-        let conn = self.tables.v4.entry(slot).conn;
+    pub(super) fn audit_adjust<A: Address>(&mut self, slot: Slot, way: Way, wire: Wire) {
+        let conn = A::table(&self.tables).entry(slot).conn;
         for record in tallied(&conn)
             .into_iter()
             .flatten()
@@ -106,7 +111,7 @@ impl Switch {
 
     /// An entry that has been summed gives its tallies away.
     #[cold]
-    pub(super) fn audit_left(&mut self, left: &Left) {
+    pub(super) fn audit_left<A: Address>(&mut self, left: &Left<A>) {
         let mut sums = std::mem::take(&mut self.audit.sums);
         add_to(&mut sums, left, Sign::Minus);
         self.audit.sums = sums;

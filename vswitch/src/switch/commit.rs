@@ -1,11 +1,13 @@
 //! Carrying out a step: always count; change connection state only where both sides accepted.
 
-use super::entry::{Address, pseudo, tallied};
+use super::entry::{Address, icmp_ends, pseudo, tallied};
 use super::fdb::Learned;
-use super::step::{Fate, FragmentStep, Judged, Left, Room, Step, Tracked, verdicts};
+use super::log::Left;
+use super::macs::MacPairs;
+use super::step::{Fate, FragmentStep, Judged, Room, Step, Tracked, verdicts};
 use super::{Attached, Frame, Now, Outbox, Switch, connection};
 use flowlog::NotRecorded;
-use packet::{Direction, Ip, L4, Tcp, Wire};
+use packet::{Direction, Headers, Ip, L4, Mac, Tcp, Wire};
 use secgroup::PortId;
 use secgroup::conntrack::{self, Advance, Conn, Key, Side, Slot, State, TcpWindow, Way, idle_ms};
 use std::net::IpAddr;
@@ -33,8 +35,10 @@ impl Switch {
             None => None,
         };
         match flowlog::not_recorded(&frame.headers) {
-            Some(kind) => self.count_not_recorded(rx, receiver, kind, wire, step),
-            None => self.record(now, rx, receiver, frame, step, conn),
+            Some(kind) if !self.records_besides(frame, kind) => {
+                self.count_not_recorded(rx, receiver, kind, wire, step);
+            }
+            _ => self.record(now, rx, receiver, frame, step, conn),
         }
         if step.fragment != FragmentStep::None
             && let Some(ip) = frame.headers.ip()
@@ -196,11 +200,12 @@ impl Switch {
         *table.window_mut(slot) = advance.window;
     }
 
-    /// A judgement under a newer policy: what was counted under the old one leaves first, if it differs.
+    /// A judgement under a newer policy: what was counted under the old one leaves first, if it differs or
+    /// if a logger tells policies apart.
     #[cold]
     fn judged_again<A: Address>(&mut self, slot: Slot, sides: [Side; 2]) {
-        if A::table(&self.tables).entry(slot).conn.sides != sides {
-            A::leave_slot(self, slot);
+        if self.recording.epochs_apart || A::table(&self.tables).entry(slot).conn.sides != sides {
+            self.leave_slot::<A>(slot);
         }
         let epoch = self.policy_epoch;
         let conn = &mut A::table_mut(&mut self.tables).entry_mut(slot).conn;
@@ -297,8 +302,13 @@ impl Switch {
         }
     }
 
-    /// Counts a packet in its connection's entry, or each side by itself where there is none or where
-    /// the packet met another fate than its connection.
+    /// Whether a logger collects what the seed does not record.
+    #[cold]
+    fn records_besides(&self, frame: &Frame<'_>, kind: NotRecorded) -> bool {
+        self.recording.everything && flowlog::has_tuple(&frame.headers, kind)
+    }
+
+    /// Counts a packet, in the table of its family.
     #[inline]
     fn record(
         &mut self,
@@ -310,69 +320,106 @@ impl Switch {
         conn: Option<(Slot, Way)>,
     ) {
         let Some(ip) = frame.headers.ip() else { return };
-        let flags = match ip.l4 {
-            L4::Tcp(Tcp { flags, .. }) => flags,
-            L4::Udp { .. } | L4::Ports { .. } | L4::Icmp(_) | L4::Opaque => 0,
-        };
-        let wire = frame.headers.wire;
-        if let Some((slot, way)) = conn
-            && verdicts(self.tables.v4.entry(slot).conn.sides, way) == (step.egress, step.ingress)
-        {
-            self.tally(now, slot, way, wire, flags);
-            return;
-        }
-        for (port, direction, judged) in sides_of(rx, receiver, step) {
-            self.count_one_side(
-                now,
-                rx,
-                (port, direction, judged),
-                ip,
-                step.fragment,
-                (wire, flags),
-            );
+        let ports = (rx, receiver);
+        match (ip.src, ip.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let ends = (src.octets(), dst.octets());
+                self.record_in(now, ports, (&frame.headers, ip), ends, step, conn);
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let ends = (src.octets(), dst.octets());
+                self.record_in(now, ports, (&frame.headers, ip), ends, step, conn);
+            }
+            _ => {}
         }
     }
 
-    /// Adds to an entry's tally; what it holds of an older window, or cannot hold more of, leaves first.
+    /// Counts a packet in its connection's entry, or each side by itself where there is none or where
+    /// the packet met another fate than its connection.
     #[inline]
-    fn tally(&mut self, now: Now, slot: Slot, way: Way, wire: Wire, flags: u8) {
-        let tick = self.tick(now);
-        if self.must_leave(slot, way, wire, flags) {
-            <[u8; 4]>::leave_slot(self, slot);
+    fn record_in<A: Address>(
+        &mut self,
+        now: Now,
+        (rx, receiver): (PortId, Option<PortId>),
+        (headers, ip): (&Headers, &Ip),
+        ends: (A, A),
+        step: &Step,
+        conn: Option<(Slot, Way)>,
+    ) {
+        if let Some((slot, way)) = conn {
+            let conn = &A::table(&self.tables).entry(slot).conn;
+            if verdicts(conn.sides, way) == (step.egress, step.ingress)
+                && !self.is_apart_from(conn, ip)
+            {
+                self.tally::<A>(now, slot, way, headers);
+                return;
+            }
         }
-        let entry = self.tables.v4.entry_mut(slot);
+        for side in sides_of(rx, receiver, step) {
+            self.count_one_side(now, rx, side, (headers, ip), ends, step.fragment);
+        }
+    }
+
+    /// Whether a packet is to be told apart from its connection: the connection is a query with code 0,
+    /// and it has one policy epoch, which the copies of a flood do not settle.
+    #[inline]
+    fn is_apart_from<A: Copy>(&self, conn: &Conn<A>, ip: &Ip) -> bool {
+        let recording = self.recording;
+        let other_code = || matches!(ip.l4, L4::Icmp(icmp) if icmp.code != 0);
+        (recording.icmp_apart && other_code())
+            || (recording.epochs_apart && conn.policy_epoch != self.policy_epoch)
+    }
+
+    /// Adds to an entry's tally; what it holds of an older window, cannot hold more of, or is to be told
+    /// apart from this packet, leaves first.
+    #[inline]
+    fn tally<A: Address>(&mut self, now: Now, slot: Slot, way: Way, headers: &Headers) {
+        let (wire, flags) = (headers.wire, tcp_flags(headers));
+        let tick = self.tick(now);
+        if self.must_leave::<A>(slot, way, headers) {
+            self.leave_slot::<A>(slot);
+        }
+        if self.recording.macs_apart {
+            self.macs.set(A::INDEX, slot, way, macs_of(headers));
+        }
+        let entry = A::table_mut(&mut self.tables).entry_mut(slot);
         entry.with[way as usize].count(tick, wire, flags);
-        if slot.0 < self.audit_hand() {
-            self.audit_adjust(slot, way, wire);
+        if slot.0 < self.audit_hand::<A>() {
+            self.audit_adjust::<A>(slot, way, wire);
         }
     }
 
     /// Whether what an entry holds must leave before it can count another packet.
     #[inline]
-    fn must_leave(&self, slot: Slot, way: Way, wire: Wire, flags: u8) -> bool {
-        let entry = self.tables.v4.entry(slot);
+    fn must_leave<A: Address>(&self, slot: Slot, way: Way, headers: &Headers) -> bool {
+        let entry = A::table(&self.tables).entry(slot);
         let tally = &entry.with[way as usize];
-        let apart = self.setup_apart && tally.setup_ends(flags);
-        entry.conn.window() != self.window_mod8() || tally.would_overflow(wire) || apart
+        let apart = self.recording.setup_apart && tally.setup_ends(tcp_flags(headers));
+        let other_macs = || {
+            let known = self.macs.get(A::INDEX, slot)[way as usize];
+            !tally.is_empty() && known != macs_of(headers)
+        };
+        entry.conn.window() != self.window_mod8()
+            || tally.would_overflow(headers.wire)
+            || apart
+            || (self.recording.macs_apart && other_macs())
     }
 
     /// Counts one side of a packet in an entry of its own.
-    fn count_one_side(
+    fn count_one_side<A: Address>(
         &mut self,
         now: Now,
         rx: PortId,
         (port, direction, judged): (PortId, Direction, Judged),
-        ip: &Ip,
+        (headers, ip): (&Headers, &Ip),
+        (src, dst): (A, A),
         fragment: FragmentStep,
-        (wire, flags): (Wire, u8),
     ) {
-        let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else {
-            return;
-        };
         let tuple = ip.tuple();
-        let (src_port, dst_port) = match fragment {
-            FragmentStep::Follows { ports } | FragmentStep::Overlaps { ports } => ports,
-            FragmentStep::None | FragmentStep::First => (tuple.src_port, tuple.dst_port),
+        let (src_port, dst_port) = match (fragment, ip.l4) {
+            (FragmentStep::Follows { ports } | FragmentStep::Overlaps { ports }, _) => ports,
+            (_, L4::Icmp(icmp)) if self.recording.icmp_apart => icmp_ends(icmp),
+            _ => (tuple.src_port, tuple.dst_port),
         };
         let nobody = pseudo(judged.verdict);
         let (from, to) = if direction == Direction::Egress {
@@ -380,34 +427,41 @@ impl Switch {
         } else {
             (nobody, port)
         };
-        let (key, swapped) = Key::new((src.octets(), src_port, from), (dst.octets(), dst_port, to));
-        let hash = self.tables.v4.hash(&key, ip.protocol);
-        let found = self.tables.v4.find(hash, &key, ip.protocol);
+        let (key, swapped) = Key::new((src, src_port, from), (dst, dst_port, to));
+        let table = A::table(&self.tables);
+        let hash = table.hash(&key, ip.protocol);
+        let found = table.find(hash, &key, ip.protocol);
         let slot = match found {
             Some(slot) => {
-                let way = self.tables.v4.entry(slot).conn.way(swapped);
-                let judged_so = self.is_judged(slot, way, judged);
-                let leaves = !judged_so || self.must_leave(slot, way, wire, flags);
+                let way = A::table(&self.tables).entry(slot).conn.way(swapped);
+                let judged_so = self.is_judged::<A>(slot, way, judged);
+                let leaves = !judged_so || self.must_leave::<A>(slot, way, headers);
                 Some(slot).filter(|_| !leaves || self.charge(rx))
             }
             None => self.open_counter(rx, hash, key, ip.protocol, swapped),
         };
         let Some(slot) = slot else {
             if let Some(port) = self.port_mut(port) {
-                port.skip(false, direction, judged.verdict.is_accept(), wire);
+                port.skip(false, direction, judged.verdict.is_accept(), headers.wire);
             }
             return;
         };
-        let way = self.tables.v4.entry(slot).conn.way(swapped);
-        if !self.is_judged(slot, way, judged) {
-            <[u8; 4]>::leave_slot(self, slot);
-            self.tables.v4.entry_mut(slot).conn.sides[way as usize] = judged.side();
+        let way = A::table(&self.tables).entry(slot).conn.way(swapped);
+        if !self.is_judged::<A>(slot, way, judged) {
+            self.leave_slot::<A>(slot);
+            let epoch = self.policy_epoch;
+            let conn = &mut A::table_mut(&mut self.tables).entry_mut(slot).conn;
+            conn.sides[way as usize] = judged.side();
+            conn.policy_epoch = epoch;
         }
-        self.tally(now, slot, way, wire, flags);
+        self.tally::<A>(now, slot, way, headers);
     }
 
-    fn is_judged(&self, slot: Slot, way: Way, judged: Judged) -> bool {
-        self.tables.v4.entry(slot).conn.sides[way as usize] == judged.side()
+    /// Whether an entry that only counts stands for this judgement, and for its policy where that counts.
+    fn is_judged<A: Address>(&self, slot: Slot, way: Way, judged: Judged) -> bool {
+        let conn = &A::table(&self.tables).entry(slot).conn;
+        let same_epoch = !self.recording.epochs_apart || conn.policy_epoch == self.policy_epoch;
+        conn.sides[way as usize] == judged.side() && same_epoch
     }
 
     /// Charges the port that sent a packet for what it adds to the window's log, if it may add more.
@@ -424,33 +478,35 @@ impl Switch {
     /// hands over before its window's end: a flood of tuples uses up the flooding guest's share and nobody
     /// else's.
     #[cold]
-    fn open_counter(
+    fn open_counter<A: Address>(
         &mut self,
         rx: PortId,
         hash: u64,
-        key: Key<[u8; 4]>,
+        key: Key<A>,
         protocol: u8,
         swapped: bool,
     ) -> Option<Slot> {
         if !self.charge(rx) {
             return None;
         }
-        if self.counters >= self.counters_max {
-            let victim = self.tables.v4.victim(EVICTION_BUDGET, |entry| {
+        if self.counters[A::INDEX] >= self.counters_max {
+            let table = A::table_mut(&mut self.tables);
+            let victim = table.victim(EVICTION_BUDGET, |entry| {
                 entry.conn.state() == State::Counted
             })?;
-            self.drop_entry::<[u8; 4]>(victim);
+            self.drop_entry::<A>(victim);
         }
         let mut conn = Conn::new(key, protocol, swapped, State::Counted);
+        conn.policy_epoch = self.policy_epoch;
         conn.set_window(self.window_mod8());
         let slot = self.insert(hash, conn, TcpWindow::default())?;
-        self.counters += 1;
+        self.counters[A::INDEX] += 1;
         Some(slot)
     }
 
     /// Takes an entry out of its table; its tallies leave.
     pub(super) fn drop_entry<A: Address>(&mut self, slot: Slot) {
-        A::leave_slot(self, slot);
+        self.leave_slot::<A>(slot);
         let entry = A::table_mut(&mut self.tables).remove(slot);
         if entry.conn.state().is_connection() {
             self.connections = self.connections.saturating_sub(1);
@@ -459,13 +515,30 @@ impl Switch {
                 port.connections = port.connections.saturating_sub(1);
             }
         } else {
-            self.counters = self.counters.saturating_sub(1);
+            let counters = &mut self.counters[A::INDEX];
+            *counters = counters.saturating_sub(1);
         }
+    }
+
+    /// Hands the tallies of a slot over and leaves them empty, in the open window.
+    #[inline]
+    pub(super) fn leave_slot<A: Address>(&mut self, slot: Slot) {
+        let window = self.window_mod8();
+        let entry = A::table_mut(&mut self.tables).entry_mut(slot);
+        let left = *entry;
+        entry.with = Attached::default();
+        entry.conn.set_window(window);
+        if slot.0 < self.audit_hand::<A>() {
+            self.audit_left(&left);
+        }
+        let macs_apart = self.recording.macs_apart;
+        let macs = macs_apart.then(|| self.macs.get(A::INDEX, slot));
+        self.leave(left.conn.window() != window, left, macs);
     }
 
     /// The one door out of the table: whatever leaves an entry (expiry, eviction, change of verdict or of
     /// window) goes this way, and only this way into the log.
-    fn leave(&mut self, older: bool, left: Left) {
+    fn leave<A: Address>(&mut self, older: bool, left: Left<A>, macs: Option<MacPairs>) {
         if left.with.iter().all(flowlog::Tally::is_empty) {
             return;
         }
@@ -489,13 +562,13 @@ impl Switch {
             }
         }
         if logged {
-            self.log.take(older, left);
+            self.log.take(older, left, macs);
         }
     }
 
     /// Whether a connection's originator may add another record to the window. Counters were charged
     /// when they began to count.
-    fn may_add(&mut self, older: bool, conn: &Conn<[u8; 4]>) -> bool {
+    fn may_add<A: Copy>(&mut self, older: bool, conn: &Conn<A>) -> bool {
         if conn.state() == State::Counted {
             return true;
         }
@@ -532,28 +605,17 @@ fn sides_of(
     egress.into_iter().chain(ingress)
 }
 
-/// What leaves a slot, by family: nothing of IPv6 is recorded.
-pub(super) trait Leave {
-    /// Hands the tallies of a slot over and leaves them empty, in the open window.
-    fn leave_slot(switch: &mut Switch, slot: Slot);
-}
-
-impl Leave for [u8; 4] {
-    #[inline]
-    fn leave_slot(switch: &mut Switch, slot: Slot) {
-        let window = switch.window_mod8();
-        let entry = switch.tables.v4.entry_mut(slot);
-        let left = *entry;
-        entry.with = Attached::default();
-        entry.conn.set_window(window);
-        if slot.0 < switch.audit_hand() {
-            switch.audit_left(&left);
-        }
-        switch.leave(left.conn.window() != window, left);
+/// The TCP flags of a packet, 0 for other protocols.
+#[inline]
+fn tcp_flags(headers: &Headers) -> u8 {
+    match headers.ip().map(|ip| ip.l4) {
+        Some(L4::Tcp(Tcp { flags, .. })) => flags,
+        _ => 0,
     }
 }
 
-impl Leave for [u8; 16] {
-    #[inline]
-    fn leave_slot(_: &mut Switch, _: Slot) {}
+/// Source and destination MAC address.
+#[inline]
+fn macs_of(headers: &Headers) -> [Mac; 2] {
+    [headers.eth.src, headers.eth.dst]
 }

@@ -194,7 +194,7 @@ impl Switch {
         }
         let v4 = || self.victim::<[u8; 4]>().map(Room::OfIpv4);
         let v6 = || self.victim::<[u8; 16]>().map(Room::OfIpv6);
-        if A::IS_IPV4 {
+        if A::INDEX == 0 {
             v4().or_else(v6)
         } else {
             v6().or_else(v4)

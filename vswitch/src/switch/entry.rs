@@ -5,14 +5,14 @@
 //! * **counters** (`State::Counted`): one end is a real port, the other a pseudo port that stands for the
 //!   verdict. They count one side only: refusals, broadcast, errors, whatever is nobody's connection.
 
-use super::commit::Leave;
+use super::log::{Open, Share};
 use super::step::{Judged, verdicts};
 use super::{Attached, ByVerdict};
-use packet::{Direction, FiveTuple, Verdict};
+use packet::{Direction, FiveTuple, Icmp, Verdict, protocol};
 use secgroup::PortId;
-use secgroup::conntrack::{Conn, Entry, State, Table, Way};
+use secgroup::conntrack::{self, Conn, Entry, State, Table, Way};
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// The connection tables of both families.
 #[derive(Debug)]
@@ -22,13 +22,13 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Room for `connections_max` connections in each, and for a quarter more that only count (IPv4;
-    /// nothing else is recorded).
+    /// Room for `connections_max` connections in each, and for a quarter more that only count.
     pub(super) fn new(connections_max: u32, seed: u64) -> Self {
         let counted = (connections_max / 4).max(COUNTED_MIN);
+        let capacity = connections_max.saturating_add(counted);
         Self {
-            v4: Table::new(connections_max.saturating_add(counted), seed),
-            v6: Table::new(connections_max.max(1), seed.rotate_left(32)),
+            v4: Table::new(capacity, seed),
+            v6: Table::new(capacity, seed.rotate_left(32)),
         }
     }
 }
@@ -37,19 +37,24 @@ impl Tables {
 const COUNTED_MIN: u32 = 65_536;
 
 /// An address family, as the connection code is generic over it.
-pub(super) trait Address: Leave + Copy + Ord + Hash + Eq + std::fmt::Debug {
-    /// Whether the family is IPv4.
-    const IS_IPV4: bool;
+pub(super) trait Address: Copy + Ord + Hash + Eq + Into<IpAddr> + std::fmt::Debug {
+    /// Its place where there is one of each: IPv4 0, IPv6 1.
+    const INDEX: usize;
     /// Its table.
     fn table(tables: &Tables) -> &Table<Self, Attached>;
     /// Its table, to be changed.
     fn table_mut(tables: &mut Tables) -> &mut Table<Self, Attached>;
+    /// Its share of what left the table.
+    fn share(chunk: &mut Open) -> &mut Share<Self>;
     /// As everybody else writes it.
-    fn ip(self) -> IpAddr;
+    #[inline]
+    fn ip(self) -> IpAddr {
+        self.into()
+    }
 }
 
 impl Address for [u8; 4] {
-    const IS_IPV4: bool = true;
+    const INDEX: usize = 0;
     #[inline]
     fn table(tables: &Tables) -> &Table<Self, Attached> {
         &tables.v4
@@ -59,13 +64,13 @@ impl Address for [u8; 4] {
         &mut tables.v4
     }
     #[inline]
-    fn ip(self) -> IpAddr {
-        Ipv4Addr::from(self).into()
+    fn share(chunk: &mut Open) -> &mut Share<Self> {
+        &mut chunk.v4
     }
 }
 
 impl Address for [u8; 16] {
-    const IS_IPV4: bool = false;
+    const INDEX: usize = 1;
     #[inline]
     fn table(tables: &Tables) -> &Table<Self, Attached> {
         &tables.v6
@@ -75,8 +80,8 @@ impl Address for [u8; 16] {
         &mut tables.v6
     }
     #[inline]
-    fn ip(self) -> IpAddr {
-        Ipv6Addr::from(self).into()
+    fn share(chunk: &mut Open) -> &mut Share<Self> {
+        &mut chunk.v6
     }
 }
 
@@ -102,13 +107,10 @@ pub struct Tallied {
 /// The records an entry is worth: at most two for each way.
 #[inline]
 #[must_use]
-pub fn tallied(conn: &Conn<[u8; 4]>) -> [Option<Tallied>; 4] {
+pub fn tallied<A: Copy>(conn: &Conn<A>) -> [Option<Tallied>; 4] {
     let mut records = [None; 4];
     for way in [Way::Original, Way::Reply] {
-        let from = match way {
-            Way::Original => conn.originator(),
-            Way::Reply => 1 - conn.originator(),
-        };
+        let from = sender_of(conn, way);
         let (sender, receiver) = (conn.key.port[from], conn.key.port[1 - from]);
         let (egress, ingress) = if conn.state() == State::Counted {
             let judged = Judged::of(conn.sides[way as usize]);
@@ -136,26 +138,75 @@ pub fn tallied(conn: &Conn<[u8; 4]>) -> [Option<Tallied>; 4] {
     records
 }
 
-/// The five-tuple of an entry's way; ICMP and other protocols without ports have 0 and 0.
-#[must_use]
-pub fn tuple_of(conn: &Conn<[u8; 4]>, way: Way) -> FiveTuple {
-    let from = match way {
+/// Which end of an entry's key sends its `way`.
+#[inline]
+const fn sender_of<A: Copy>(conn: &Conn<A>, way: Way) -> usize {
+    match way {
         Way::Original => conn.originator(),
         Way::Reply => 1 - conn.originator(),
+    }
+}
+
+const fn is_icmp(number: u8) -> bool {
+    matches!(number, protocol::ICMP | protocol::ICMPV6)
+}
+
+/// The five-tuple of an entry's way; ICMP and other protocols without ports have 0 and 0.
+#[must_use]
+pub fn tuple_of<A: Copy + Into<IpAddr>>(conn: &Conn<A>, way: Way) -> FiveTuple {
+    let from = sender_of(conn, way);
+    let port = |end: usize| {
+        if is_icmp(conn.protocol) {
+            0
+        } else {
+            conn.key.l4[end]
+        }
     };
-    let has_ports = conn.protocol != packet::protocol::ICMP;
-    let port = |end: usize| if has_ports { conn.key.l4[end] } else { 0 };
     FiveTuple {
         protocol: conn.protocol,
-        src: conn.key.addr[from].ip(),
-        dst: conn.key.addr[1 - from].ip(),
+        src: conn.key.addr[from].into(),
+        dst: conn.key.addr[1 - from].into(),
         src_port: port(from),
         dst_port: port(1 - from),
     }
 }
 
+/// At the receiving end of an entry that only counts ICMP: the sending end has type and code.
+const ICMP_IS_KNOWN: u16 = 1;
+
+/// The layer 4 ends of an entry that only counts ICMP messages of one type and code.
+#[inline]
+pub(super) const fn icmp_ends(icmp: Icmp) -> (u16, u16) {
+    (u16::from_be_bytes([icmp.kind, icmp.code]), ICMP_IS_KNOWN)
+}
+
+/// Type and code of the ICMP messages that went an entry's `way`, where it tells. A connection is a query
+/// with code 0: others are counted apart from it.
+#[must_use]
+pub fn icmp_of<A: Copy>(conn: &Conn<A>, way: Way) -> Option<(u8, u8)> {
+    if !is_icmp(conn.protocol) {
+        return None;
+    }
+    if conn.state() == State::Counted {
+        let from = sender_of(conn, way);
+        let [kind, code] = conn.key.l4[from].to_be_bytes();
+        return (conn.key.l4[1 - from] == ICMP_IS_KNOWN).then_some((kind, code));
+    }
+    let (asked, _) = conntrack::asked(conn.key.l4)?;
+    let kind = match (way, conn.protocol, asked) {
+        (Way::Original, ..) => asked,
+        (Way::Reply, protocol::ICMP, ECHO) => ECHO_REPLY,
+        (Way::Reply, ..) => asked.wrapping_add(1),
+    };
+    Some((kind, 0))
+}
+
+/// ICMP types of RFC 792; the others' replies are the next number.
+const ECHO: u8 = 8;
+const ECHO_REPLY: u8 = 0;
+
 /// Adds what stands in an entry to the sums by port.
-pub(super) fn add_to(sums: &mut [ByVerdict], entry: &Entry<[u8; 4], Attached>, sign: Sign) {
+pub(super) fn add_to<A: Copy>(sums: &mut [ByVerdict], entry: &Entry<A, Attached>, sign: Sign) {
     for record in tallied(&entry.conn).into_iter().flatten() {
         let packets = u64::from(entry.with[record.way as usize].packets);
         if let Some(sum) = sums.get_mut(usize::from(record.port.0)) {

@@ -7,9 +7,12 @@
 //! At most two windows are in the table at a time: the sweep of a closed one is finished before the
 //! next one closes. Chunks that nobody fetches are limited; past that, what leaves is counted as skipped.
 
-use super::step::Left;
+use super::Attached;
+use super::entry::Address;
+use super::macs::MacPairs;
 use flowlog::{Skipped, Window};
 use secgroup::PortId;
+use secgroup::conntrack::Entry;
 
 /// Entries in a chunk: 1 MiB.
 pub(super) const CHUNK_ENTRIES: usize = 16_384;
@@ -17,13 +20,54 @@ pub(super) const CHUNK_ENTRIES: usize = 16_384;
 /// Chunks that may wait for the log thread: 256 MiB, over two million flows that nobody has fetched.
 pub(super) const CHUNKS_WAITING_MAX: usize = 256;
 
+/// What an entry was worth when it left, for the log thread: the entry itself, of IPv4 one cache line.
+pub type Left<A> = Entry<A, Attached>;
+
+/// One address family's part of a chunk.
+#[derive(Debug)]
+pub struct Share<A> {
+    /// What left.
+    pub left: Vec<Left<A>>,
+    /// The MAC addresses of each, in the same order, while they are told apart; else empty.
+    pub macs: Vec<MacPairs>,
+}
+
+impl<A> Default for Share<A> {
+    fn default() -> Self {
+        Self {
+            left: Vec::new(),
+            macs: Vec::new(),
+        }
+    }
+}
+
+/// A chunk in the making.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    pub(super) v4: Share<[u8; 4]>,
+    pub(super) v6: Share<[u8; 16]>,
+}
+
+impl Open {
+    fn into_chunk(self, window: Window, closes: Option<Vec<(PortId, Skipped)>>) -> Chunk {
+        Chunk {
+            window,
+            v4: self.v4,
+            v6: self.v6,
+            closes,
+        }
+    }
+}
+
 /// Part of what left the table in one window.
 #[derive(Debug)]
 pub struct Chunk {
     /// The window it belongs to.
     pub window: Window,
-    /// What left.
-    pub left: Vec<Left>,
+    /// What left of IPv4.
+    pub v4: Share<[u8; 4]>,
+    /// What left of IPv6: nothing unless a logger collects it.
+    pub v6: Share<[u8; 16]>,
     /// Set on the window's last chunk: nothing more will come, and this was skipped.
     pub closes: Option<Vec<(PortId, Skipped)>>,
 }
@@ -33,18 +77,18 @@ pub struct Chunk {
 pub(super) struct Log {
     /// The open window.
     window: Window,
-    open: Vec<Left>,
-    closing: Option<(Window, Vec<Left>)>,
+    open: Open,
+    closing: Option<(Window, Open)>,
     waiting: Vec<Chunk>,
 }
 
 impl Log {
     /// A log whose first window is `window`.
     #[must_use]
-    pub(super) const fn new(window: Window) -> Self {
+    pub(super) fn new(window: Window) -> Self {
         Self {
             window,
-            open: Vec::new(),
+            open: Open::default(),
             closing: None,
             waiting: Vec::new(),
         }
@@ -72,31 +116,29 @@ impl Log {
 
     /// Takes what left; `older`: it belongs to the window that is closing.
     #[inline]
-    pub(super) fn take(&mut self, older: bool, left: Left) {
-        let (window, chunk) = match (&mut self.closing, older) {
-            (Some((window, chunk)), true) => (*window, chunk),
+    pub(super) fn take<A: Address>(&mut self, older: bool, left: Left<A>, macs: Option<MacPairs>) {
+        let (window, open) = match (&mut self.closing, older) {
+            (Some((window, open)), true) => (*window, open),
             _ => (self.window, &mut self.open),
         };
-        chunk.push(left);
-        if chunk.len() >= CHUNK_ENTRIES {
-            let left = std::mem::take(chunk);
-            self.waiting.push(Chunk {
-                window,
-                left,
-                closes: None,
-            });
+        let share = A::share(open);
+        if let Some(macs) = macs {
+            // What left before anybody asked has none.
+            share.macs.resize(share.left.len(), MacPairs::default());
+            share.macs.push(macs);
+        }
+        share.left.push(left);
+        if share.left.len() >= CHUNK_ENTRIES {
+            let full = std::mem::take(open);
+            self.waiting.push(full.into_chunk(window, None));
         }
     }
 
     /// Makes what was taken so far ready, though its window stays open.
     pub(super) fn cut(&mut self) {
         let window = self.window;
-        let left = std::mem::take(&mut self.open);
-        self.waiting.push(Chunk {
-            window,
-            left,
-            closes: None,
-        });
+        let open = std::mem::take(&mut self.open);
+        self.waiting.push(open.into_chunk(window, None));
     }
 
     /// Closes the open window and opens `next`. The window before must be finished.
@@ -111,12 +153,8 @@ impl Log {
 
     /// The sweep has found every tally of the closed window.
     pub(super) fn finish(&mut self, skipped: Vec<(PortId, Skipped)>) {
-        if let Some((window, left)) = self.closing.take() {
-            self.waiting.push(Chunk {
-                window,
-                left,
-                closes: Some(skipped),
-            });
+        if let Some((window, rest)) = self.closing.take() {
+            self.waiting.push(rest.into_chunk(window, Some(skipped)));
         }
     }
 

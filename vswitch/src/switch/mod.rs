@@ -24,6 +24,7 @@ mod entry;
 mod fdb;
 mod fragments;
 mod log;
+mod macs;
 mod port;
 mod show;
 mod step;
@@ -33,19 +34,20 @@ mod watch;
 pub use apply::{Numbered, Prepared, SwitchConfig};
 pub use audit::Audit;
 pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
-pub use entry::{Tallied, tallied, tuple_of};
+pub use entry::{Tallied, icmp_of, tallied, tuple_of};
 pub use fdb::{AGEING_S, Destination, Place, Segment};
-pub use log::Chunk;
+pub use log::{Chunk, Left, Share};
 pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
 pub use show::{ConnectionView, FlowView};
-pub use step::{Fate, FragmentStep, Judged, Left, Room, Step, Tracked};
+pub use step::{Fate, FragmentStep, Judged, Room, Step, Tracked};
 pub use watch::{Observer, Silent, Stage};
 
 use entry::Tables;
 use fdb::Fdb;
-use flowlog::{Tally, Tick, Window};
+use flowlog::{Recording, Tally, Tick, Window};
 use fragments::Fragments;
 use log::Log;
+use macs::Macs;
 use packet::{Headers, L4, Offload, Runt, VNET_HDR_LEN};
 use secgroup::conntrack::Settings;
 use secgroup::{Members, PortId};
@@ -141,13 +143,15 @@ pub struct Switch {
     policy_epoch: u16,
     settings: Settings,
     persist_established: bool,
-    /// A logger keeps connection setups alone: a tally that ends one leaves.
-    setup_apart: bool,
+    /// What is told apart beyond tuple and verdict.
+    recording: Recording,
+    /// MAC addresses of what is counted, while they are told apart.
+    macs: Macs,
     /// Live connections, and how many there may be.
     connections: u32,
     connections_max: u32,
-    /// Live entries that only count, and how many there may be.
-    counters: u32,
+    /// Live entries of either family that only count, and how many there may be.
+    counters: [u32; 2],
     counters_max: u32,
     sweep: sweep::Sweep,
     audit: audit::Scan,
@@ -176,10 +180,11 @@ impl Switch {
             policy_epoch: 1,
             settings: Settings::default(),
             persist_established: false,
-            setup_apart: false,
+            recording: Recording::default(),
+            macs: Macs::default(),
             connections: 0,
             connections_max,
-            counters: 0,
+            counters: [0; 2],
             sweep: sweep::Sweep::default(),
             audit: audit::Scan::default(),
             copies: Vec::new(),

@@ -93,11 +93,19 @@ impl Switch {
         }
     }
 
-    /// Records in the making whose entry's slot lies in `range`; `None` past the end.
+    /// Records in the making whose entry's slot lies in `range`, of both families; `None` past the end
+    /// of both arenas.
     pub fn flows_in(&self, range: std::ops::Range<u32>, out: &mut Vec<FlowView>) -> Option<()> {
-        let end = range.end.min(self.tables.v4.arena_len());
-        for slot in self.tables.v4.slots_in(range.start..end) {
-            let entry = self.tables.v4.entry(slot);
+        let more = self.flows_of::<[u8; 4]>(range.clone(), out);
+        let more = self.flows_of::<[u8; 16]>(range, out) || more;
+        more.then_some(())
+    }
+
+    fn flows_of<A: Address>(&self, range: std::ops::Range<u32>, out: &mut Vec<FlowView>) -> bool {
+        let table = A::table(&self.tables);
+        let end = range.end.min(table.arena_len());
+        for slot in table.slots_in(range.start..end) {
+            let entry = table.entry(slot);
             for record in tallied(&entry.conn).into_iter().flatten() {
                 let tally = entry.with[record.way as usize];
                 if !tally.is_empty() {
@@ -111,7 +119,7 @@ impl Switch {
                 }
             }
         }
-        (range.start < self.tables.v4.arena_len()).then_some(())
+        range.start < table.arena_len()
     }
 
     /// The forwarding database: segment, MAC, place.

@@ -238,9 +238,6 @@ pub(super) fn verdicts(sides: [Side; 2], way: Way) -> (Option<Judged>, Option<Ju
     }
 }
 
-/// What an entry was worth when it left, for the log thread: the entry itself, one cache line.
-pub type Left = secgroup::conntrack::Entry<[u8; 4], super::Attached>;
-
 #[cfg(test)]
 mod tests {
     use super::*;

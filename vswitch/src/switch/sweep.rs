@@ -4,7 +4,6 @@
 //! A window closes in one step (a number changes); the sweep then visits every entry once and the
 //! window's last chunk goes to the log. The next window closes only after that.
 
-use super::commit::Leave;
 use super::entry::Address;
 use super::{Now, Switch};
 use flowlog::{Skipped, Window};
@@ -79,16 +78,21 @@ impl Switch {
     /// Hands over what a slice of entries holds, without closing the window; where the next slice begins,
     /// `None` after the last. For a change of loggers: what was counted before it goes to the old ones.
     pub fn hand_over(&mut self, from: u32) -> Option<u32> {
-        let arena_len = self.tables.v4.arena_len();
+        let arena_len = self.tables.v4.arena_len().max(self.tables.v6.arena_len());
         let end = from.saturating_add(SLICE).min(arena_len);
-        let slots: Vec<Slot> = self.tables.v4.slots_in(from..end).collect();
-        for slot in slots {
-            <[u8; 4]>::leave_slot(self, slot);
-        }
+        self.hand_over_of::<[u8; 4]>(from..end);
+        self.hand_over_of::<[u8; 16]>(from..end);
         if end == arena_len {
             self.log.cut();
         }
         (end < arena_len).then_some(end)
+    }
+
+    fn hand_over_of<A: Address>(&mut self, range: std::ops::Range<u32>) {
+        let slots: Vec<Slot> = A::table(&self.tables).slots_in(range).collect();
+        for slot in slots {
+            self.leave_slot::<A>(slot);
+        }
     }
 
     fn close_window(&mut self, now: Now, next: Window) {
@@ -200,9 +204,12 @@ impl Switch {
             return;
         }
         if older {
-            A::leave_slot(self, slot);
+            self.leave_slot::<A>(slot);
         }
         if conn.policy_epoch != self.policy_epoch {
+            if self.recording.epochs_apart {
+                self.leave_slot::<A>(slot);
+            }
             A::table_mut(&mut self.tables)
                 .entry_mut(slot)
                 .conn

@@ -5,7 +5,7 @@
 //!                  └─▶ ledger: what the log must hold ──▶ rows(): does it?
 //! ```
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, left_out};
 use crate::setup::Setup;
 use crate::words;
 use flowlog::{NotRecorded, Window};
@@ -182,7 +182,14 @@ impl Lab {
         let mut foretold = Vec::new();
         for step in &steps {
             let to = receiver(step);
-            self.foretold.foresee(window, rx, &frame.headers, to, step);
+            self.foretold.foresee(
+                self.setup.config.recording.everything,
+                window,
+                rx,
+                &frame.headers,
+                to,
+                step,
+            );
             foretold.extend(self.foretell(&mut counters, rx, &frame.headers, to, step));
         }
         if let [
@@ -232,10 +239,11 @@ impl Lab {
             u64::from(headers.wire.packets),
             u64::from(headers.wire.bytes),
         );
+        let everything = self.setup.config.recording.everything;
         let mut count = |port: PortId, direction, verdict: Verdict| {
             let counted = counters.entry(port).or_default();
             counted.count_refusal(verdict, packets);
-            if let Some(kind) = flowlog::not_recorded(headers) {
+            if let Some(kind) = left_out(headers, everything) {
                 counted.not_recorded[kind as usize].add(direction, verdict.is_accept(), packets);
             }
         };

@@ -1,11 +1,14 @@
 //! What the log must hold: kept beside the switch, from what `trace` foretold of every packet.
 
-use flowlog::Window;
+use flowlog::{NotRecorded, Window};
 use packet::{Direction, FiveTuple, Headers, L4, Verdict, Wire, tcp_flags};
 use secgroup::{PortId, RuleRef};
 use std::collections::BTreeMap;
 use std::fmt;
-use vswitch::switch::{Chunk, FlowView, FragmentStep, Judged, Step, Tracked, tallied, tuple_of};
+use std::net::IpAddr;
+use vswitch::switch::{
+    Chunk, FlowView, FragmentStep, Judged, Share, Step, Tracked, tallied, tuple_of,
+};
 
 /// One record, by what makes it one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,13 +48,14 @@ impl Ledger {
     /// What a step is to leave in the log, if its packet is recorded at all.
     pub(crate) fn foresee(
         &mut self,
+        everything: bool,
         window: Window,
         rx: PortId,
         headers: &Headers,
         to: Option<PortId>,
         step: &Step,
     ) {
-        let (None, Some(mut tuple)) = (flowlog::not_recorded(headers), headers.tuple()) else {
+        let (None, Some(mut tuple)) = (left_out(headers, everything), headers.tuple()) else {
             return;
         };
         if let FragmentStep::Follows { ports } | FragmentStep::Overlaps { ports } = step.fragment {
@@ -84,7 +88,12 @@ impl Ledger {
 
     /// What left the table.
     pub(crate) fn take(&mut self, chunk: &Chunk) {
-        for left in &chunk.left {
+        self.take_share(chunk.window, &chunk.v4);
+        self.take_share(chunk.window, &chunk.v6);
+    }
+
+    fn take_share<A: Copy + Into<IpAddr>>(&mut self, window: Window, share: &Share<A>) {
+        for left in &share.left {
             for record in tallied(&left.conn).into_iter().flatten() {
                 let tally = left.with[record.way as usize];
                 if tally.is_empty() {
@@ -96,7 +105,7 @@ impl Ledger {
                     0
                 };
                 let key = Key {
-                    window_s: chunk.window.start_s,
+                    window_s: window.start_s,
                     port: record.port,
                     ingress: record.direction == Direction::Ingress,
                     tuple: tuple_of(&left.conn, record.way),
@@ -153,6 +162,12 @@ impl Ledger {
         }
         sums
     }
+}
+
+/// Why a packet leaves no record, `None` if it does.
+pub(crate) fn left_out(headers: &Headers, everything: bool) -> Option<NotRecorded> {
+    let kind = flowlog::not_recorded(headers)?;
+    (!(everything && flowlog::has_tuple(headers, kind))).then_some(kind)
 }
 
 /// SPEC section 5.2, said once more.

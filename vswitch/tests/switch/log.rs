@@ -277,7 +277,7 @@ fn setups_are_handed_over_apart_where_a_logger_keeps_them_alone() {
     let mut lab = Lab::new(
         Setup::of_b("in tcp")
             .group("C", NONE)
-            .set(|config| config.setup_apart = true),
+            .set(|config| config.recording.setup_apart = true),
     );
     let mut talk = Talk::opens(("A", 4000), ("B", 80), &mut lab);
     for _ in 0..10 {

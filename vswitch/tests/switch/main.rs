@@ -30,6 +30,7 @@ mod naive;
 mod neighbours;
 mod random;
 mod reasons;
+mod recording;
 mod rules;
 mod spoofing;
 mod state;

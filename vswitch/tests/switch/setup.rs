@@ -42,7 +42,7 @@ impl Setup {
             settings: Settings::default(),
             persist_established: false,
             window_length_s: 60,
-            setup_apart: false,
+            recording: flowlog::Recording::default(),
         };
         let empty = Self {
             config,

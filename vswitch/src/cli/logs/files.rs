@@ -3,9 +3,9 @@
 use crate::cli::failure::Usage;
 use crate::control::LogRow;
 use anyhow::Result;
-use flowlog::read::CsvReader;
-use std::fs::{self, File};
-use std::io::{self, BufReader};
+use flowlog::read::{self, Rows};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
@@ -15,9 +15,6 @@ const DEPTH_MAX: usize = 16;
 
 /// Files read at once: three years of hours, times forty loggers.
 const FILES_MAX: usize = 1_000_000;
-
-/// What this version reads.
-const EXTENSION: &str = "csv";
 
 /// The files, in order of their names, which is the order of time.
 #[derive(Debug)]
@@ -76,7 +73,7 @@ impl Files {
             *failed = true;
         };
         let mut files = files.into_iter();
-        let mut open: Option<CsvReader<BufReader<File>>> = None;
+        let mut open: Option<Rows> = None;
         let mut logger = None;
         std::iter::from_fn(move || {
             loop {
@@ -89,7 +86,7 @@ impl Files {
                     None => {
                         let path = files.next()?;
                         logger = logger_of(&path);
-                        open = self::open(&path).map_err(|error| told(&error)).ok();
+                        open = read::open(&path).map_err(|error| told(&error)).ok();
                     }
                 }
             }
@@ -118,24 +115,12 @@ impl Files {
             let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
             if kind.is_dir() && !hidden {
                 self.search(&path, depth + 1);
-            } else if kind.is_file() && !hidden && self.files.len() < FILES_MAX {
-                self.take(path);
+            } else if kind.is_file()
+                && read::is_flow_log(&entry.file_name().to_string_lossy())
+                && self.files.len() < FILES_MAX
+            {
+                self.files.push(path);
             }
-        }
-    }
-
-    fn take(&mut self, path: PathBuf) {
-        let name = path.to_string_lossy();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == EXTENSION)
-        {
-            self.files.push(path);
-        } else if [".csv.gz", ".csv.zst", ".parquet"]
-            .iter()
-            .any(|known| name.ends_with(known))
-        {
-            self.tell(format_args!("{name}: this version reads plain CSV"));
         }
     }
 
@@ -143,13 +128,6 @@ impl Files {
         eprintln!("vswitch: {what}");
         self.failed = true;
     }
-}
-
-fn open(path: &Path) -> Result<CsvReader<BufReader<File>>> {
-    let name = path.display().to_string();
-    let file =
-        File::open(path).map_err(|error| anyhow::anyhow!("{name}: cannot be opened: {error}"))?;
-    Ok(CsvReader::new(&name, BufReader::new(file))?)
 }
 
 /// The logger of a file: its id is part of every name, also of a customized one (`#{logger_id}`).

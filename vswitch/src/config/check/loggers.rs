@@ -1,8 +1,9 @@
 //! Loggers: what is collected, how it is written, where to.
 
 use super::network::Network;
+use super::output::{self, Output};
 use super::values::{one_of, ranged, worded};
-use crate::config::file::{self, File, OneOrMany};
+use crate::config::file::{self, File};
 use crate::config::ids::Kind;
 use crate::config::limits::MAX_FLOWS;
 use crate::config::mistake::{Findings, quoted};
@@ -11,18 +12,15 @@ use crate::config::places::Place;
 use crate::config::plan::Port;
 use crate::config::units::Seconds;
 use flowlog::{
-    EmptyIntervals, Field, FileName, Filter, Format, INTERVAL_S_MAX, INTERVAL_S_MIN, Layout,
-    LoggerSpec, Partition, Pending, Resource, Zone, base_window_s, pending,
+    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Resource, Scope, Zone,
+    base_window_s, pending,
 };
 use std::fmt::Display;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use uuid::Uuid;
 
 /// Aggregation interval where nothing is said, seconds.
 const DEFAULT_INTERVAL_S: u32 = 60;
-/// Rows of a file at most; a file is sent whole, so that its size is bounded too.
-const MAX_ROWS_PER_FILE: u32 = 1_000_000;
 
 /// What loggers refer to.
 pub(super) struct Context<'a> {
@@ -30,6 +28,7 @@ pub(super) struct Context<'a> {
     pub(super) port_names: &'a Names,
     pub(super) ports: &'a [Port],
     pub(super) zone: &'a Zone,
+    pub(super) region: &'a str,
 }
 
 pub(super) fn resolve(
@@ -63,8 +62,13 @@ fn resolve_logger(
     at: &Place,
     findings: &mut Findings,
 ) -> LoggerSpec {
-    check_unserved(typed, at, findings);
     let directory = directory(typed, at, findings);
+    let Output {
+        fields,
+        no_data_rows,
+        layout,
+        format,
+    } = output::resolve(typed, context, at, findings);
     LoggerSpec {
         id,
         name: typed.name.clone(),
@@ -72,9 +76,12 @@ fn resolve_logger(
         filter: filter(typed, at, findings),
         connection_setup_only: typed.connection_setup_only.unwrap_or(false),
         interval_s: interval_s(typed, &at.key("aggregation_interval"), findings),
-        fields: fields(typed, &at.key("fields"), findings),
-        layout: layout(typed, context, at, findings),
-        format: format(typed, at, findings),
+        scope: scope(typed, at, findings),
+        flow_limit: flow_limit(typed, at, findings),
+        fields,
+        no_data_rows,
+        layout,
+        format,
         empty_intervals: empty_intervals(typed, at, findings),
         directory,
         admin_state_up: typed.admin_state_up.unwrap_or(true),
@@ -128,6 +135,18 @@ fn filter(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> F
     one_of(text, &known, &at.key("filter"), findings).unwrap_or(Filter::All)
 }
 
+fn scope(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> Scope {
+    let known = [("seed", Scope::Seed), ("all", Scope::All)];
+    let text = typed.scope.as_deref().unwrap_or("seed");
+    one_of(text, &known, &at.key("scope"), findings).unwrap_or_default()
+}
+
+fn flow_limit(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> Option<u32> {
+    let at = at.key("flow_limit");
+    let limit = typed.flow_limit?;
+    Some(ranged(limit, 1..=MAX_FLOWS, " records", &at, findings))
+}
+
 fn interval_s(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> u32 {
     let Some(text) = &typed.aggregation_interval else {
         return DEFAULT_INTERVAL_S;
@@ -144,99 +163,6 @@ fn interval_s(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) 
             DEFAULT_INTERVAL_S
         }
     }
-}
-
-/// A profile, or a list in which every wrong name is a mistake of its own.
-fn fields(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> Vec<Field> {
-    match &typed.fields {
-        None => Field::NHN_18.to_vec(),
-        Some(OneOrMany::One(text)) => accept(
-            pending(text)
-                .map_err(Into::into)
-                .and_then(|()| Field::parse_list(text)),
-            at,
-            findings,
-        )
-        .unwrap_or_default(),
-        Some(OneOrMany::Many(names)) => {
-            let before = findings.count();
-            for (i, name) in names.iter().enumerate() {
-                accept(name.parse::<Field>(), &at.item(i), findings);
-            }
-            if findings.count() > before {
-                return Vec::new();
-            }
-            accept(
-                Field::from_names(names.iter().map(String::as_str)),
-                at,
-                findings,
-            )
-            .unwrap_or_default()
-        }
-    }
-}
-
-fn layout(
-    typed: &file::FlowlogLogger,
-    context: &Context<'_>,
-    at: &Place,
-    findings: &mut Findings,
-) -> Layout {
-    let mut layout = Layout {
-        zone: context.zone.clone(),
-        ..Layout::default()
-    };
-    if let Some(text) = &typed.partition_period
-        && let Some(partition) = accept(
-            Partition::parse(text),
-            &at.key("partition_period"),
-            findings,
-        )
-    {
-        layout.partition = partition;
-    }
-    if let Some(text) = &typed.customized_file_name
-        && let Some(name) = accept(
-            FileName::parse(text),
-            &at.key("customized_file_name"),
-            findings,
-        )
-    {
-        layout.file_name = name;
-    }
-    if let Some(text) = &typed.time_zone
-        && let Some(zone) = accept(Zone::parse(text), &at.key("time_zone"), findings)
-    {
-        layout.zone = zone;
-    }
-    if let Some(rows) = typed.rows_per_file {
-        let rows = ranged(
-            rows,
-            1..=MAX_ROWS_PER_FILE,
-            " rows",
-            &at.key("rows_per_file"),
-            findings,
-        );
-        layout.rows_per_file = NonZeroU32::new(rows).expect("the range begins at 1");
-    }
-    layout
-}
-
-/// Format and compression, each with a mistake of its own.
-fn format(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -> Format {
-    let log_format = typed.log_format.as_deref().unwrap_or("CSV");
-    let compression = typed.compression_type.as_deref().unwrap_or("RAW");
-    accept(
-        Format::parse(log_format, "RAW"),
-        &at.key("log_format"),
-        findings,
-    );
-    accept(
-        Format::parse("CSV", compression),
-        &at.key("compression_type"),
-        findings,
-    )
-    .unwrap_or(Format::Csv)
 }
 
 fn empty_intervals(
@@ -276,50 +202,11 @@ fn directory(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) -
     PathBuf::from(url)
 }
 
-/// Settings that the format knows and nothing serves yet; none is taken without effect.
-fn check_unserved(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) {
-    if let Some(scope) = &typed.scope
-        && one_of(
-            scope,
-            &[("seed", false), ("all", true)],
-            &at.key("scope"),
-            findings,
-        ) == Some(true)
-    {
-        worded(
-            &Pending {
-                word: scope.clone(),
-                instead: "scope: seed",
-            },
-            &at.key("scope"),
-            findings,
-        );
-    }
-    if let Some(limit) = typed.flow_limit {
-        ranged(
-            limit,
-            1..=MAX_FLOWS,
-            " records",
-            &at.key("flow_limit"),
-            findings,
-        );
-        let pending = Pending {
-            word: "flow_limit".to_owned(),
-            instead: "flow_limit at the ports",
-        };
-        worded(&pending, &at.key("flow_limit"), findings);
-    }
-    if typed.account_id.is_some() {
-        let remedy = "leave it out: it belongs to the AWS profiles";
-        findings.mistake(
-            &at.key("account_id"),
-            "`account_id` is not available yet",
-            remedy,
-        );
-    }
-}
-
 /// The value, or a mistake in the words of the error.
-fn accept<T, E: Display>(result: Result<T, E>, at: &Place, findings: &mut Findings) -> Option<T> {
+pub(super) fn accept<T, E: Display>(
+    result: Result<T, E>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<T> {
     result.inspect_err(|error| worded(error, at, findings)).ok()
 }

@@ -12,6 +12,7 @@ mod addresses;
 mod host;
 mod loggers;
 mod network;
+mod output;
 mod ports;
 mod security;
 mod values;
@@ -41,6 +42,7 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
         port_names: &port_names,
         ports: &ports,
         zone: &zone,
+        region: &file.region,
     };
     let loggers = loggers::resolve(file, &context, findings);
     let conntrack = host::conntrack(file, findings);

@@ -24,9 +24,9 @@ pub struct FlowlogLogger {
     pub connection_setup_only: Option<bool>,
     /// Whole seconds with their unit, `1s` to `15m`, default `60s`.
     pub aggregation_interval: Option<String>,
-    /// A profile (`nhn-18`, default) or a list of field names.
+    /// A profile (`nhn-18`, default, `nhn-24`, `aws-v2`, `aws-v5`) or a list of field names.
     pub fields: Option<OneOrMany>,
-    /// `CSV` (default) or `PARQUET`.
+    /// `CSV` (default) or `PARQUET`; not with an AWS profile.
     #[schemars(extend("enum" = ["CSV", "PARQUET", null]))]
     pub log_format: Option<String>,
     /// `RAW` (default), `GZIP` or `ZSTD`.
@@ -48,12 +48,12 @@ pub struct FlowlogLogger {
     /// Whether an interval without a record has a file: `write` (default) or `skip`.
     #[schemars(extend("enum" = ["write", "skip", null]))]
     pub empty_intervals: Option<String>,
-    /// Which packets: `seed` (default) or `all`.
+    /// Which packets: `seed` (default), or `all`: also IPv6, multicast, metadata and other protocols.
     #[schemars(extend("enum" = ["seed", "all", null]))]
     pub scope: Option<String>,
-    /// Records held at most in an interval.
+    /// Records of one port in an interval at most, and of all together beyond each one's first 4096.
     pub flow_limit: Option<u32>,
-    /// Account in the key layout of the AWS profiles.
+    /// Account in the rows and keys of the AWS profiles, which need it.
     pub account_id: Option<String>,
     /// Whether it collects, default true.
     pub admin_state_up: Option<bool>,

@@ -1,0 +1,197 @@
+//! What a logger's files look like: fields, format, names. An AWS profile settles all three.
+
+use super::loggers::{Context, accept};
+use super::values::{one_of, ranged};
+use crate::config::file::{FlowlogLogger, OneOrMany};
+use crate::config::mistake::{Findings, quoted};
+use crate::config::places::Place;
+use flowlog::{
+    Account, AwsKey, AwsText, AwsVersion, Compression, Field, FileName, Format, Layout, Partition,
+    Profile, Zone,
+};
+use std::num::NonZeroU32;
+
+/// Rows of a file at most; a file is sent whole, so that its size is bounded too.
+const MAX_ROWS_PER_FILE: u32 = 1_000_000;
+
+/// What follows from the keys.
+pub(super) struct Output {
+    pub(super) fields: Vec<Field>,
+    pub(super) no_data_rows: bool,
+    pub(super) layout: Layout,
+    pub(super) format: Format,
+}
+
+pub(super) fn resolve(
+    typed: &FlowlogLogger,
+    context: &Context<'_>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Output {
+    let profile = match &typed.fields {
+        None => Some(Profile::Nhn18),
+        Some(OneOrMany::One(text)) => Profile::named(text),
+        Some(OneOrMany::Many(_)) => None,
+    };
+    let (layout, format) = match profile {
+        Some(Profile::Aws(version)) => aws(typed, version, context, at, findings),
+        _ => {
+            if typed.account_id.is_some() {
+                findings.mistake(
+                    &at.key("account_id"),
+                    "`account_id` belongs to the AWS profiles",
+                    "leave it out, or write `fields: aws-v5`",
+                );
+            }
+            (
+                layout(typed, context, at, findings),
+                format(typed, at, findings),
+            )
+        }
+    };
+    Output {
+        fields: fields(typed, &at.key("fields"), findings),
+        no_data_rows: profile.is_some_and(Profile::has_no_data_rows),
+        layout,
+        format,
+    }
+}
+
+/// A profile, or a list in which every wrong name is a mistake of its own.
+fn fields(typed: &FlowlogLogger, at: &Place, findings: &mut Findings) -> Vec<Field> {
+    match &typed.fields {
+        None => Field::NHN_18.to_vec(),
+        Some(OneOrMany::One(text)) => {
+            accept(Field::parse_list(text), at, findings).unwrap_or_default()
+        }
+        Some(OneOrMany::Many(names)) => {
+            let before = findings.count();
+            for (i, name) in names.iter().enumerate() {
+                accept(name.parse::<Field>(), &at.item(i), findings);
+            }
+            if findings.count() > before {
+                return Vec::new();
+            }
+            let names = names.iter().map(String::as_str);
+            accept(Field::from_names(names), at, findings).unwrap_or_default()
+        }
+    }
+}
+
+fn layout(
+    typed: &FlowlogLogger,
+    context: &Context<'_>,
+    at: &Place,
+    findings: &mut Findings,
+) -> Layout {
+    let mut layout = Layout {
+        zone: context.zone.clone(),
+        rows_per_file: rows_per_file(typed, at, findings),
+        ..Layout::default()
+    };
+    if let Some(text) = &typed.partition_period {
+        let at = at.key("partition_period");
+        if let Some(partition) = accept(Partition::parse(text), &at, findings) {
+            layout.partition = partition;
+        }
+    }
+    if let Some(text) = &typed.customized_file_name {
+        let at = at.key("customized_file_name");
+        if let Some(name) = accept(FileName::parse(text), &at, findings) {
+            layout.file_name = name;
+        }
+    }
+    if let Some(text) = &typed.time_zone
+        && let Some(zone) = accept(Zone::parse(text), &at.key("time_zone"), findings)
+    {
+        layout.zone = zone;
+    }
+    layout
+}
+
+fn rows_per_file(typed: &FlowlogLogger, at: &Place, findings: &mut Findings) -> NonZeroU32 {
+    let Some(rows) = typed.rows_per_file else {
+        return flowlog::ROWS_PER_FILE;
+    };
+    let at = at.key("rows_per_file");
+    let rows = ranged(rows, 1..=MAX_ROWS_PER_FILE, " rows", &at, findings);
+    NonZeroU32::new(rows).expect("the range begins at 1")
+}
+
+/// Format and compression, each with a mistake of its own.
+fn format(typed: &FlowlogLogger, at: &Place, findings: &mut Findings) -> Format {
+    let log_format = typed.log_format.as_deref().unwrap_or("CSV");
+    let compression = typed.compression_type.as_deref().unwrap_or("RAW");
+    let format = accept(
+        Format::parse(log_format, "RAW"),
+        &at.key("log_format"),
+        findings,
+    );
+    let compressed = accept(
+        Format::parse("CSV", compression),
+        &at.key("compression_type"),
+        findings,
+    );
+    format
+        .and(compressed)
+        .and_then(|_| Format::parse(log_format, compression).ok())
+        .unwrap_or(Format::Csv(Compression::Raw))
+}
+
+/// The AWS text form and keys; every key that would ask for something else is a mistake.
+fn aws(
+    typed: &FlowlogLogger,
+    version: AwsVersion,
+    context: &Context<'_>,
+    at: &Place,
+    findings: &mut Findings,
+) -> (Layout, Format) {
+    let name = Profile::Aws(version).name();
+    let others = [
+        ("log_format", &typed.log_format, None),
+        ("compression_type", &typed.compression_type, Some("GZIP")),
+        ("customized_file_name", &typed.customized_file_name, None),
+        ("time_zone", &typed.time_zone, Some("UTC")),
+    ];
+    for (key, value, only) in others {
+        if let Some(value) = value
+            && Some(value.as_str()) != only
+        {
+            let problem = format!(
+                "{} does not go with `{name}`, which is gzip text under the names of AWS, in UTC",
+                quoted(value)
+            );
+            findings.mistake(&at.key(key), problem, "leave it out");
+        }
+    }
+    let account = account(typed, name, at, findings);
+    let by_hour = typed.partition_period.as_deref().is_some_and(|period| {
+        let known = [("HOUR", true), ("DAY", false)];
+        one_of(period, &known, &at.key("partition_period"), findings) == Some(true)
+    });
+    let layout = Layout {
+        rows_per_file: rows_per_file(typed, at, findings),
+        aws: Some(AwsKey {
+            account: account.clone(),
+            region: context.region.to_owned(),
+            by_hour,
+        }),
+        ..Layout::default()
+    };
+    (layout, Format::Aws(AwsText { version, account }))
+}
+
+fn account(typed: &FlowlogLogger, profile: &str, at: &Place, findings: &mut Findings) -> Account {
+    let account = match &typed.account_id {
+        Some(text) => accept(Account::parse(text), &at.key("account_id"), findings),
+        None => {
+            findings.mistake(
+                at,
+                format!("`{profile}` needs an `account_id`: rows and keys begin with it"),
+                "write one, as account_id: \"123456789012\"",
+            );
+            None
+        }
+    };
+    account.unwrap_or_else(Account::unknown)
+}
