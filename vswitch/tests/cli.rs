@@ -243,3 +243,74 @@ fn levels_of_messages_that_are_none_are_told_and_stop_nothing() {
         "{err}"
     );
 }
+
+/// Two loggers' files in one directory, of the same three packets of port `vm1`.
+fn two_loggers(directory: &Path) {
+    let vm1 = vswitch::config::Kind::Port.derive("vm1");
+    fs::create_dir(directory.join("flowlogs")).unwrap();
+    for logger in 1..=2 {
+        let name = format!("0000000{logger}-0000-5000-8000-000000000000_2026-11-23T05:00:00Z.csv");
+        let text =
+            format!("interface_id,direction,filter,packets,bytes\n{vm1},egress,DROP,3,180\n");
+        fs::write(directory.join("flowlogs").join(name), text).unwrap();
+    }
+}
+
+#[test]
+fn a_summary_never_adds_up_what_two_loggers_recorded_of_the_same_packets() {
+    let directory = lab();
+    two_loggers(directory.path());
+    let (code, out, err) = run(directory.path(), &["logs", "--summary"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("LOGGER ") && out.contains("Each logger has counted for itself"));
+    let totals = out
+        .lines()
+        .filter(|line| line.ends_with(": 1 records, 3 packets, 180 bytes"));
+    assert_eq!(totals.count(), 2, "{out}");
+    let (_, out, _) = run(directory.path(), &["logs", "--summary", "--json"]);
+    let lines: Vec<serde_json::Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(lines.len() == 2 && lines.iter().all(|line| line["packets"] == 3));
+    assert_ne!(lines[0]["logger"], lines[1]["logger"]);
+}
+
+#[test]
+fn logs_that_show_nothing_say_why() {
+    let directory = lab();
+    fs::create_dir(directory.path().join("empty")).unwrap();
+    let (code, out, err) = run(directory.path(), &["logs", "empty"]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(
+        err.contains("no file of a flow log in empty yet") && err.contains("--follow"),
+        "{err}"
+    );
+    two_loggers(directory.path());
+    let (code, out, err) = run(directory.path(), &["logs", "--port", "zzz"]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(
+        err.contains("of 2 records in 2 files in flowlogs, none") && err.contains("`zzz`"),
+        "{err}"
+    );
+    let (code, out, err) = run(directory.path(), &["logs", "--verdict", "ACCEPT"]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(err.contains("none") && !err.contains("--config"), "{err}");
+    let (code, out, err) = run(directory.path(), &["logs", "--port", "vm1"]);
+    assert!(
+        code == 0 && out.lines().count() == 3 && err.is_empty(),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_port_that_the_configuration_does_not_have_is_wrong_usage() {
+    let directory = lab();
+    two_loggers(directory.path());
+    let arguments = ["logs", "flowlogs", "--config", "lab.yaml", "--port"];
+    let (code, out, err) = run(directory.path(), &[&arguments[..], &["zzz"]].concat());
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("no port `zzz`; it has vm1, vm2"), "{err}");
+    let (code, out, _) = run(directory.path(), &[&arguments[..], &["vm1"]].concat());
+    assert!(code == 0 && out.lines().count() == 3);
+}

@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use vswitch::config::Config;
@@ -192,4 +193,25 @@ fn a_second_daemon_does_not_take_the_socket_of_a_live_one() {
     ));
     running.daemon.stop().unwrap();
     drop(running.directory);
+}
+
+/// Between two slices of a long answer a worker is never passed over, however soon the next slice comes.
+#[test]
+fn a_worker_that_waits_has_the_switch_before_the_next_slice() {
+    let running = running();
+    let shared = running.daemon.shared();
+    let worked = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        shared.slice(|_| {
+            threads.spawn(|| {
+                let _switch = shared.switch.lock();
+                worked.store(true, Ordering::Release);
+            });
+            // Until it waits; long beyond what it spins.
+            std::thread::sleep(Duration::from_millis(100));
+            assert!(!worked.load(Ordering::Acquire));
+        });
+        shared.slice(|_| assert!(worked.load(Ordering::Acquire)));
+    });
+    running.daemon.stop().unwrap();
 }

@@ -228,7 +228,7 @@ fn connections(shared: &Shared, plan: &Plan, select: &Select) -> Listing<Connect
     };
     let views = in_slices(select.limit(), wanted, |slots, out| {
         let now_ms = shared.clock.now().ms;
-        shared.switch.lock().connections_in(slots, now_ms, out)
+        shared.slice(|switch| switch.connections_in(slots, now_ms, out))
     });
     let numbers = views
         .iter()
@@ -268,7 +268,7 @@ fn flows(shared: &Shared, _plan: &Plan, select: &Select) -> Listing<FlowRow> {
             && select.takes_address([view.tuple.src, view.tuple.dst].into_iter())
     };
     let views = in_slices(select.limit(), wanted, |slots, out| {
-        shared.switch.lock().flows_in(slots, out)
+        shared.slice(|switch| switch.flows_in(slots, out))
     });
     let rows = views.into_iter().map(|view| {
         let (source, destination) = ends(&view.tuple);
@@ -302,8 +302,6 @@ fn in_slices<T>(
         if more.is_none() || found.len() > limit {
             break;
         }
-        // The lock is not fair: workers get their turn.
-        std::thread::yield_now();
     }
     found
 }

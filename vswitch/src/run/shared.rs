@@ -5,7 +5,7 @@ use super::tail::Tail;
 use crate::config::Plan;
 use crate::switch::{Audit, Switch};
 use flowlog::{LoggerStatus, PortInfo};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use secgroup::RuleTable;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,14 +34,25 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Works on the switch for at most 20 µs under its lock: one slice of something longer.
+    ///
+    /// Afterwards the lock is handed to a worker that waits for it, if one does, so that none waits for
+    /// more than one slice. Yielding the processor instead would cost the caller, after every slice, the
+    /// turns of everything else that wants to run.
+    pub fn slice<T>(&self, work: impl FnOnce(&mut Switch) -> T) -> T {
+        let mut switch = self.switch.lock();
+        let result = work(&mut switch);
+        MutexGuard::unlock_fair(switch);
+        result
+    }
+
     /// Balances the conservation identity. The table is summed in slices; only the last one, a few
     /// microseconds, waits until no batch is under way.
     pub fn audit(&self) -> Audit {
         let _one = self.auditing.lock();
         self.switch.lock().audit_begin();
-        while self.switch.lock().audit_slice() {
-            std::thread::yield_now();
-        }
+        while self.slice(Switch::audit_slice) {}
+        // From here on no batch begins: a writer that waits goes before readers that come later.
         let _between_batches = self.gate.write();
         self.switch.lock().audit_finish()
     }

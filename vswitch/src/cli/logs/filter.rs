@@ -2,9 +2,14 @@
 
 use super::LogsArgs;
 use crate::cli::args::{DirectionArg, VerdictArg};
+use crate::cli::failure::Usage;
 use crate::cli::select::{Moment, Prefix};
 use crate::config::{Kind, Plan};
 use crate::control::LogRow;
+use uuid::Uuid;
+
+/// Names told where one is not known: as many as a screen takes.
+const KNOWN_MAX: usize = 20;
 
 /// The filters of a command line; a record passes all of them.
 #[derive(Debug, Default)]
@@ -23,12 +28,19 @@ pub(super) struct Filter {
 struct PortName {
     name: String,
     ids: Vec<String>,
+    /// The ids are not known, but follow from the name if it is one.
+    guessed: bool,
 }
 
 impl Filter {
-    pub(super) fn new(args: &LogsArgs, plan: Option<&Plan>) -> Self {
-        Self {
-            port: args.port.as_deref().map(|name| PortName::new(name, plan)),
+    /// The filters of a command line.
+    ///
+    /// # Errors
+    /// A port that the configuration does not have.
+    pub(super) fn new(args: &LogsArgs, plan: Option<&Plan>) -> Result<Self, Usage> {
+        let port = args.port.as_deref();
+        Ok(Self {
+            port: port.map(|name| PortName::new(name, plan)).transpose()?,
             address: args.address,
             dst_port: args.dst_port,
             verdict: args.verdict.map(|verdict| match verdict {
@@ -42,7 +54,13 @@ impl Filter {
             }),
             since: args.since,
             until: args.until,
-        }
+        })
+    }
+
+    /// The port's name, where nothing tells whether there is a port of that name.
+    pub(super) fn guessed_port(&self) -> Option<&str> {
+        let port = self.port.as_ref().filter(|port| port.guessed)?;
+        Some(&port.name)
     }
 
     /// Whether a record passes. One that lacks the field that is asked about does not.
@@ -76,20 +94,28 @@ impl Filter {
 }
 
 impl PortName {
-    fn new(name: &str, plan: Option<&Plan>) -> Self {
+    fn new(name: &str, plan: Option<&Plan>) -> Result<Self, Usage> {
         let configured = plan
             .into_iter()
             .flat_map(|plan| &plan.ports)
             .filter(|port| port.name == name);
         let mut ids: Vec<String> = configured.map(|port| port.id.to_string()).collect();
-        if ids.is_empty() {
-            // A name without a configuration: the id that follows from it, unless it was given another.
-            ids = vec![name.to_lowercase(), Kind::Port.derive(name).to_string()];
+        // An id may be that of a port or instance that was there when the file was written.
+        let id = Uuid::try_parse(name).ok();
+        if let (true, None, Some(plan)) = (ids.is_empty(), id, plan) {
+            return Err(unknown(name, plan));
         }
-        Self {
+        let guessed = ids.is_empty() && id.is_none();
+        ids.extend(id.map(|id| id.to_string()));
+        if guessed {
+            // A name without a configuration: the id that follows from it, unless it was given another.
+            ids.push(Kind::Port.derive(name).to_string());
+        }
+        Ok(Self {
             name: name.to_owned(),
             ids,
-        }
+            guessed,
+        })
     }
 
     fn is_of(&self, row: &LogRow) -> bool {
@@ -99,6 +125,20 @@ impl PortName {
         };
         row.text("interface_name") == Some(&self.name) || is_id("interface_id") || is_id("vm_id")
     }
+}
+
+fn unknown(name: &str, plan: &Plan) -> Usage {
+    let known = plan.ports.iter().take(KNOWN_MAX);
+    let known: Vec<_> = known.map(|port| port.name.as_str()).collect();
+    let more = if plan.ports.len() > KNOWN_MAX {
+        ", …"
+    } else {
+        ""
+    };
+    Usage(format!(
+        "the configuration has no port `{name}`; it has {}{more}",
+        known.join(", ")
+    ))
 }
 
 #[cfg(test)]
@@ -123,7 +163,7 @@ mod tests {
         let Command::Logs(args) = Cli::try_parse_from(line).unwrap().command else {
             unreachable!("the command is logs")
         };
-        Filter::new(&args, None).takes(&row())
+        Filter::new(&args, None).unwrap().takes(&row())
     }
 
     #[test]
@@ -179,5 +219,25 @@ mod tests {
             }
             .takes(&empty)
         );
+    }
+
+    #[test]
+    fn a_name_is_held_against_the_configuration_where_there_is_one_and_an_id_against_the_files() {
+        let text = "region: KR1\nvpcs: [{ name: lab }]\nsubnets: [{ name: app, vpc: lab, cidr: 10.0.0.0/24 }]\n\
+                    ports: [{ name: vm1, subnet: app, fixed_ips: [10.0.0.1], tap: { name: t1 } }]\n";
+        let (plan, _) = crate::config::Config::parse(text, "test").unwrap();
+        let known = PortName::new("vm1", Some(&plan)).unwrap();
+        assert!(known.is_of(&row()) && !known.guessed);
+        let error = PortName::new("zzz", Some(&plan)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the configuration has no port `zzz`; it has vm1"
+        );
+        let instance = "5F7C0C5E-5a5e-5b43-9d3e-1d1c0c7f8a55";
+        for plan in [Some(&plan), None] {
+            let id = PortName::new(instance, plan).unwrap();
+            assert!(id.is_of(&row()) && !id.guessed);
+        }
+        assert!(PortName::new("zzz", None).unwrap().guessed);
     }
 }

@@ -3,18 +3,29 @@
 use super::filter::Filter;
 use super::print::Printer;
 use crate::cli::output::Output;
-use crate::control::{Reply, Request, Session};
+use crate::control::{Reply, Request, Select, Session, ask};
 use anyhow::{Result, bail};
 use std::io::Write;
 use std::path::Path;
 
 /// Prints until the daemon ends, or the user has seen enough.
+///
+/// # Errors
+/// A daemon that cannot be asked, or does not know the port that is asked for.
 pub(super) fn follow(
     socket: &Path,
     filter: &Filter,
     out: &mut Output,
     printer: &mut Printer<'_>,
 ) -> Result<()> {
+    if let Some(port) = filter.guessed_port() {
+        // The daemon refuses a name that it does not know, instead of nothing coming for ever.
+        let select = Select {
+            port: Some(port.to_owned()),
+            ..Select::default()
+        };
+        ask(socket, &Request::Ports(select))?;
+    }
     let mut session = Session::ask(socket, &Request::Follow)?;
     while let Some(reply) = session.reply()? {
         match reply {

@@ -30,6 +30,10 @@ use summary::Summary;
 /// Where the files are if nobody says so: the demo's directory, and the examples'.
 const DIRECTORY: &str = "flowlogs";
 
+/// When records become files, and how to see them before.
+const WHEN: &str = "files are written when an interval closes (`aggregation_interval`, one minute by default) \
+    and when the daemon stops. Until then: vswitch show flows; as they close: vswitch logs --follow";
+
 const AFTER_HELP: &str = "\
 Without PATH the files are those of the configuration given by --config, else of ./flowlogs.
 A port is named by its name or UUID; files hold UUIDs, so that names need --config, or the port's derived id.
@@ -95,37 +99,70 @@ pub struct LogsArgs {
 /// is 1 then.
 pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
     let plan = args.config.as_deref().map(load).transpose()?;
-    let filter = Filter::new(&args, plan.as_ref());
+    let filter = Filter::new(&args, plan.as_ref())?;
     let mut out = Output::stdout();
     let mut printer = Printer::new(args.json, args.csv, plan.as_ref());
     if args.follow {
         follow::follow(&args.socket, &filter, &mut out, &mut printer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut files = Files::find(&paths(&args, plan.as_ref()))?;
+    let paths = paths(&args, plan.as_ref());
+    let named = !args.paths.is_empty() || plan.is_none();
+    // A directory that is only configured is made with the daemon's start.
+    let there = paths.iter().filter(|path| named || path.exists());
+    let mut files = Files::find(there)?;
+    let mut taken = 0_u64;
+    let rows = files
+        .rows()
+        .filter(|(_, row)| filter.takes(row))
+        .inspect(|_| taken += 1);
     if args.summary {
         let mut summary = Summary::default();
-        files
-            .rows()
-            .filter(|row| filter.takes(row))
-            .for_each(|row| summary.add(&row));
+        rows.for_each(|(logger, row)| summary.add(logger, &row));
         summary.print(&mut out, args.json, &printer)?;
     } else if let Some(key) = args.sort {
-        let rows = Sorted::collect(files.rows().filter(|row| filter.takes(row)), key)?;
-        for row in rows {
+        for row in Sorted::collect(rows.map(|(_, row)| row), key)? {
             printer.print(&mut out, &row)?;
         }
     } else {
-        for row in files.rows().filter(|row| filter.takes(row)) {
+        for (_, row) in rows {
             printer.print(&mut out, &row)?;
         }
     }
     out.flush()?;
+    if taken == 0 {
+        eprintln!("{}", nothing(&paths, files.counts(), &filter));
+    }
     Ok(if files.failed() {
         ExitCode::from(FAILED)
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Why no record was printed, and where there may be some.
+fn nothing(paths: &[PathBuf], (found, rows): (usize, u64), filter: &Filter) -> String {
+    let places: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let places = places.join(", ");
+    let files = if found == 1 { "file" } else { "files" };
+    match (found, rows) {
+        (0, _) => format!("no file of a flow log in {places} yet; {WHEN}"),
+        (_, 0) => format!("{found} {files} in {places}, but no record in them yet; {WHEN}"),
+        _ => {
+            let mut text =
+                format!("of {rows} records in {found} {files} in {places}, none is of that kind");
+            if let Some(name) = filter.guessed_port() {
+                text.push_str(&format!(
+                    "; files hold no names: `{name}` was taken for the port whose id follows from that name. \
+                     Is it spelt so? A port that was given another id is found with --config, or by its UUID"
+                ));
+            }
+            text
+        }
+    }
 }
 
 fn paths(args: &LogsArgs, plan: Option<&Plan>) -> Vec<PathBuf> {

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 #[derive(Debug)]
 pub(super) struct Printer<'a> {
     form: Form,
-    /// Names of ports by id.
+    /// Names of ports and loggers by id.
     names: HashMap<String, &'a str>,
     /// Of CSV: the columns, those of the first record.
     columns: Vec<String>,
@@ -34,9 +34,10 @@ impl<'a> Printer<'a> {
             (false, false) => Form::Lines,
         };
         let ports = plan.into_iter().flat_map(|plan| &plan.ports);
-        let names = ports
-            .map(|port| (port.id.to_string(), port.name.as_str()))
-            .collect();
+        let ports = ports.map(|port| (port.id.to_string(), port.name.as_str()));
+        let loggers = plan.into_iter().flat_map(|plan| &plan.loggers);
+        let loggers = loggers.map(|logger| (logger.id.to_string(), logger.name.as_str()));
+        let names = ports.chain(loggers).collect();
         Self {
             form,
             names,
@@ -62,7 +63,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// The name of a port, where it is known.
+    /// The name of a port or logger, where it is known.
     pub(super) fn name(&self, id: &str) -> Option<&str> {
         self.names.get(id).copied()
     }
