@@ -5,8 +5,8 @@
 
 use anyhow::{Context, Result, ensure};
 use flowlog::{
-    Collector, Delivery, Field, Format, LoggerSpec, Observation, PortInfo, Ports, Resource, Storage,
-    Tally, Tick, Window,
+    Collector, Delivery, Field, Format, LoggerSpec, Observation, PortInfo, Ports, Resource,
+    Storage, Tally, Tick, Window,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, protocol, tcp_flags};
 use std::net::Ipv4Addr;
@@ -35,7 +35,12 @@ fn main() -> Result<()> {
     let logger = LoggerSpec {
         fields: Field::parse_list("nhn-18")?,
         format: Format::parse("CSV", "RAW")?,
-        ..LoggerSpec::new(id, "everything", Resource::Vpc(vpc), Storage::Directory(directory.join("logs")))
+        ..LoggerSpec::new(
+            id,
+            "everything",
+            Resource::Vpc(vpc),
+            Storage::Directory(directory.join("logs")),
+        )
     };
     // In place: what a call closes is delivered when it returns. The switch has threads for that.
     let delivery = Delivery::open(&directory.join("state"), 1 << 20)?.in_place();

@@ -4,7 +4,8 @@
 
 use flowlog::{
     Account, AwsText, AwsVersion, Collector, Compression, Delivery, EmptyIntervals, Field, Format,
-    Layout, LoggerSpec, Observation, PortInfo, Ports, Record, Resource, Storage, Tally, Tick, Window,
+    Layout, LoggerSpec, Observation, PortInfo, Ports, Record, Resource, Storage, Tally, Tick,
+    Window,
 };
 use packet::{Basis, Direction, FiveTuple, Verdict, Wire};
 use std::{
@@ -172,6 +173,11 @@ fn logger(directory: PathBuf, format: Format) -> LoggerSpec {
         },
         format,
         empty_intervals: EmptyIntervals::Skip,
-        ..LoggerSpec::new(Uuid::from_u128(1), "bench", resource, Storage::Directory(directory))
+        ..LoggerSpec::new(
+            Uuid::from_u128(1),
+            "bench",
+            resource,
+            Storage::Directory(directory),
+        )
     }
 }

@@ -43,12 +43,12 @@ mod tally;
 mod window;
 
 pub use collector::{Closed, Collector, DeliveryError, LoggerStatus, State, TAIL_RECORDS_MAX};
+pub use delivery::{Delivery, OpenError};
 pub use encode::{
     Account, AccountError, AwsText, AwsVersion, Compression, Encoder, Format, FormatError,
     ROW_GROUP_ROWS,
 };
 pub use exclusion::{NotRecorded, has_tuple, not_recorded};
-pub use delivery::{Delivery, OpenError};
 pub use field::{Field, FieldError, Kind};
 pub use interval::Limits;
 pub use layout::{

@@ -18,6 +18,15 @@ pub(crate) const FOR_TESTS: &[Wanted] = &[
     ("ethtool", "ethtool"),
     ("busybox", "busybox-static"),
     ("qemu-system-x86_64", "qemu-system-x86"),
+    // Foreign readers of the flow log: an IPFIX collector, and Python for the rest.
+    ("nfcapd", "nfdump"),
+    ("python3", "python3-venv"),
+    // The strictest object storage that Debian has: OpenStack Swift with its S3 interface.
+    ("swift-proxy-server", "swift-proxy"),
+    ("swift-account-server", "swift-account"),
+    ("swift-container-server", "swift-container"),
+    ("swift-object-server", "swift-object"),
+    ("memcached", "memcached"),
 ];
 
 /// What only the measurements run.

@@ -6,8 +6,8 @@ pub mod ipfix;
 pub mod s3;
 
 use flowlog::{
-    Closed, Collector, Delivery, EmptyIntervals, LoggerSpec, Observation, PortInfo, Ports, Resource,
-    RuleInfo, Storage, Tally, Tick, Window, read,
+    Closed, Collector, Delivery, EmptyIntervals, LoggerSpec, Observation, PortInfo, Ports,
+    Resource, RuleInfo, Storage, Tally, Tick, Window, read,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, tcp_flags as t};
 use std::{

@@ -36,12 +36,12 @@ pub(super) fn parse(frame: &[u8]) -> Option<(Ethernet, Option<Defect>)> {
         (ethertype::VLAN, Some([c0, c1, t0, t1])) => {
             eth.ethertype = u16::from_be_bytes([*t0, *t1]);
             eth.vlan = match (eth.ethertype, u16::from_be_bytes([*c0, *c1]) & VID_MASK) {
-                (ethertype::VLAN | ethertype::QINQ, _) => Vlan::Double,
+                (ethertype::VLAN | ethertype::QINQ | ethertype::QINQ_BEFORE, _) => Vlan::Double,
                 (_, 0) => Vlan::Priority,
                 (_, vid) => Vlan::Tagged(vid),
             };
         }
-        (ethertype::QINQ, _) => eth.vlan = Vlan::Double,
+        (ethertype::QINQ | ethertype::QINQ_BEFORE, _) => eth.vlan = Vlan::Double,
         _ => {}
     }
     Some((eth, defect))

@@ -9,6 +9,8 @@ pub mod ethertype {
     pub const VLAN: u16 = 0x8100;
     pub const IPV6: u16 = 0x86dd;
     pub const QINQ: u16 = 0x88a8;
+    /// Tags before 802.1ad, still met.
+    pub const QINQ_BEFORE: u16 = 0x9100;
 }
 
 /// IANA protocol numbers the switch knows by name.
