@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, NET_ADMIN},
     ioctl,
-    link::{Link, Links, check_name},
+    link::{Link, Links, TapKind, check_name},
     netns::{Netns, place},
 };
 use packet::VNET_HDR_LEN;
@@ -42,6 +42,9 @@ pub struct TapOptions {
     /// Queues to open, 1 to [`MAX_QUEUES`]; a TAP with more than one can be opened again with any
     /// number.
     pub queues: usize,
+    /// Queues of this TAP that the caller has open already and is about to replace. Any further queue
+    /// is another program's, which would take a part of the frames: the TAP is busy.
+    pub own_queues: usize,
     /// Make a device that can take more queues later, even if only one is opened now. Nothing to
     /// say for a device that exists.
     pub multi_queue: bool,
@@ -60,6 +63,7 @@ impl TapOptions {
             name: name.into(),
             netns: None,
             queues: 1,
+            own_queues: 0,
             multi_queue: false,
             vnet_hdr: true,
             persistent: false,
@@ -113,6 +117,8 @@ impl Tap {
             };
             queues.append(&mut in_netns::<Vec<Queue>>(options, others)?);
         }
+        // Again, for two programs may have found the TAP free at the same time.
+        check_sole_user(options, links.get(&options.name)?.tap, queues.len())?;
 
         let netns = options.netns.clone();
         let tap = Self {
@@ -275,6 +281,7 @@ fn check_agreement(options: &TapOptions, found: Option<&Link>) -> Result<bool, E
     let (name, place) = (options.name.clone(), place(options.netns.as_ref()));
     match link.tap {
         Some(tap) if tap.ethernet => {
+            check_sole_user(options, Some(tap), 0)?;
             if options.queues > 1 && !tap.multi_queue {
                 return Err(Error::OneQueue {
                     name,
@@ -300,6 +307,23 @@ fn check_agreement(options: &TapOptions, found: Option<&Link>) -> Result<bool, E
             kind: link.kind.clone(),
         }),
     }
+}
+
+/// The kernel lets several programs attach to a TAP with many queues and divides the flows among
+/// them: neither would see all. `opened` are the queues of this call.
+fn check_sole_user(
+    options: &TapOptions,
+    found: Option<TapKind>,
+    opened: usize,
+) -> Result<(), Error> {
+    let attached = found.map_or(0, |tap| tap.queues as usize);
+    if attached > options.own_queues.saturating_add(opened) {
+        return Err(Error::Busy {
+            name: options.name.clone(),
+            place: place(options.netns.as_ref()),
+        });
+    }
+    Ok(())
 }
 
 fn in_netns<T: Send>(

@@ -84,7 +84,7 @@ pub enum Error {
         place: String,
     },
     /// No namespace there.
-    #[error("there is no network namespace at {path}; make it with `ip netns add`, or with `vswitch lab up`", path = .0.display())]
+    #[error("there is no network namespace at {path}; make it with `ip netns add` or `vswitch lab up`, or start the container whose it is", path = .0.display())]
     NoSuchNetns(PathBuf),
     /// The namespace is there already.
     #[error(

@@ -23,5 +23,5 @@ mod packet_socket;
 pub use device::{MAX_FRAME, MAX_QUEUES, Queue, TX_QUEUE_LEN, Tap, TapOptions, vanished};
 pub use error::Error;
 pub use link::{Link, LinkStats, Links, TapKind};
-pub use netns::Netns;
+pub use netns::{Netns, NewNetns};
 pub use packet_socket::{PacketMode, PacketSocket};

@@ -14,7 +14,7 @@ use rustix::{
 use std::{
     fmt,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
@@ -88,6 +88,12 @@ impl Netns {
         &self.path
     }
 
+    /// Whether it is one of `/run/netns`, which can be made and deleted.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.named
+    }
+
     /// Whether a namespace is there. A left-over file without one does not count.
     #[must_use]
     pub fn exists(&self) -> bool {
@@ -107,20 +113,10 @@ impl Netns {
     /// Makes the namespace under its name. Its interfaces, `lo` among them, are down.
     ///
     /// # Errors
-    /// [`Error::NetnsExists`], [`Error::NetnsByPath`], [`Error::Permission`]; otherwise what the
-    /// kernel says. Nothing is left behind.
+    /// As [`NewNetns::make`] and [`NewNetns::put`]. Nothing is left behind.
     pub fn create(&self) -> Result<(), Error> {
         self.must_be_named()?;
-        share_run_dir()?;
-        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        rustix::fs::open(&self.path, flags, Mode::empty()).map_err(|errno| match errno {
-            Errno::EXIST => Error::NetnsExists(self.path.clone()),
-            errno => Error::of(format!("make {}", self.path.display()), SYS_ADMIN, errno),
-        })?;
-        on_a_thread(|| mount_new_namespace(&self.path)).inspect_err(|_| {
-            // The error that counts is the one at hand.
-            let _ = std::fs::remove_file(&self.path);
-        })
+        NewNetns::make()?.put(self)
     }
 
     /// Takes the name away. The namespace itself lives on while a process or descriptor holds it.
@@ -194,6 +190,56 @@ impl Netns {
     }
 }
 
+/// A network namespace that has no name yet, and goes unless it is given one: so that its number can be
+/// written down first, and nothing exists that nobody knows.
+#[derive(Debug)]
+pub struct NewNetns {
+    fd: OwnedFd,
+    inode: u64,
+}
+
+impl NewNetns {
+    /// Makes a namespace. Its interfaces, `lo` among them, are down.
+    ///
+    /// # Errors
+    /// [`Error::Permission`]; otherwise what the kernel says.
+    pub fn make() -> Result<Self, Error> {
+        let failed = |errno| Error::of("make a network namespace", SYS_ADMIN, errno);
+        let fd = on_a_thread(new_namespace).map_err(failed)?;
+        let inode = rustix::fs::fstat(&fd).map_err(failed)?.st_ino;
+        Ok(Self { fd, inode })
+    }
+
+    /// Its number, as [`Netns::inode`] will tell it.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// Gives it the name of `netns`.
+    ///
+    /// # Errors
+    /// [`Error::NetnsExists`], [`Error::NetnsByPath`], [`Error::Permission`]; otherwise what the
+    /// kernel says. Nothing is left behind.
+    pub fn put(self, netns: &Netns) -> Result<(), Error> {
+        let path = &netns.path;
+        netns.must_be_named()?;
+        share_run_dir()?;
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::EXIST => Error::NetnsExists(path.clone()),
+            errno => Error::of(format!("make {}", path.display()), SYS_ADMIN, errno),
+        })?;
+        let from = format!("/proc/thread-self/fd/{}", self.fd.as_raw_fd());
+        rustix::mount::mount_bind(from, path).map_err(|errno| {
+            // The error that counts is the one at hand.
+            let _ = std::fs::remove_file(path);
+            let what = format!("mount a network namespace on {}", path.display());
+            Error::of(what, SYS_ADMIN, errno)
+        })
+    }
+}
+
 /// The name where there is one, else the path: [`Netns::parse`] reads it back.
 impl fmt::Display for Netns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,19 +286,13 @@ fn share_run_dir() -> Result<(), Error> {
     }
 }
 
-/// Gives the calling thread, which ends soon, a new namespace and mounts that on `path`.
-fn mount_new_namespace(path: &Path) -> Result<(), Error> {
+/// Gives the calling thread, which ends soon, a new namespace, and holds that.
+fn new_namespace() -> Result<OwnedFd, Errno> {
     // SAFETY: NEWNET changes the network namespace of this thread alone; the call is unsafe only for
     // FILES, which would part this thread from the descriptors of the others.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
-        .map_err(|errno| Error::of("make a network namespace", SYS_ADMIN, errno))?;
-    rustix::mount::mount_bind("/proc/thread-self/ns/net", path).map_err(|errno| {
-        Error::of(
-            format!("mount a network namespace on {}", path.display()),
-            SYS_ADMIN,
-            errno,
-        )
-    })
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open("/proc/thread-self/ns/net", flags, Mode::empty())
 }
 
 #[cfg(test)]

@@ -138,6 +138,30 @@ fn a_persistent_tap_outlives_its_maker_and_is_attached_again_with_more_queues() 
 }
 
 #[test]
+fn a_tap_that_another_program_serves_is_busy_though_it_takes_many_queues() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let options = TapOptions {
+        multi_queue: true,
+        persistent: true,
+        ..scratch.options("vm1")
+    };
+    let served = Tap::open(&options).unwrap();
+    assert_eq!(scratch.links().get("vm1").unwrap().tap.unwrap().queues, 1);
+    let error = Tap::open(&options).unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    assert!(error.to_string().contains("`vm1`"), "{error}");
+    let replacing = TapOptions {
+        own_queues: 1,
+        ..options.clone()
+    };
+    let anew = Tap::open(&replacing).unwrap();
+    drop((served, anew));
+    drop(Tap::open(&options).unwrap());
+}
+
+#[test]
 fn names_that_are_taken_by_something_that_does_not_agree_are_explained() {
     let Some(scratch) = Scratch::new() else {
         return;
@@ -220,7 +244,18 @@ fn an_interface_takes_what_a_lab_sets() {
         links
             .set_default_route("vm1", "fd77::1".parse().unwrap())
             .unwrap();
+        links
+            .add_default_route("vm1", [10, 77, 1, 99].into())
+            .unwrap();
     }
+    let index = links.get("vm1").unwrap().index;
+    assert_eq!(links.taps().unwrap(), [("vm1".to_owned(), index)]);
+    let routes = || std::fs::read_to_string("/proc/thread-self/net/route").unwrap();
+    let routes = scratch.netns.run_in(routes).unwrap();
+    assert!(
+        routes.contains("0C014D0A") && !routes.contains("63014D0A"),
+        "the route that was there stays: {routes}"
+    );
     let link = links.get("vm1").unwrap();
     assert_eq!((link.mac, link.mtu, link.up), (MAC, 9000, true));
     let bound = scratch

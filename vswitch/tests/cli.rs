@@ -201,3 +201,45 @@ fn a_reader_that_has_had_enough_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
 }
+
+#[test]
+fn an_output_that_takes_nothing_is_named() {
+    let directory = lab();
+    fs::create_dir(directory.path().join("flowlogs")).unwrap();
+    fs::write(directory.path().join("flowlogs/a.csv"), "packets\n1\n").unwrap();
+    for arguments in [
+        ["check", "lab.yaml"].as_slice(),
+        &["check", "lab.yaml", "--json"],
+        &["logs", "--json"],
+        &["logs", "--summary"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_vswitch"))
+            .args(arguments)
+            .current_dir(directory.path())
+            .stdout(fs::File::create("/dev/full").unwrap())
+            .output()
+            .unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert_eq!(
+            err,
+            "vswitch: cannot write to standard output: No space left on device (os error 28)\n"
+        );
+    }
+}
+
+#[test]
+fn levels_of_messages_that_are_none_are_told_and_stop_nothing() {
+    let directory = lab();
+    let output = Command::new(env!("CARGO_BIN_EXE_vswitch"))
+        .args(["check", "lab.yaml"])
+        .current_dir(directory.path())
+        .env("VSWITCH_LOG", "%%%")
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success() && err.contains("VSWITCH_LOG=%%%"),
+        "{err}"
+    );
+}

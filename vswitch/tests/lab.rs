@@ -12,8 +12,8 @@ use std::{
     path::Path,
     sync::atomic::{AtomicU32, Ordering},
 };
-use tap::{Links, Netns};
-use vswitch::lab::{Lab, LabPort, Thing};
+use tap::{Links, Netns, Tap, TapOptions};
+use vswitch::lab::{Lab, LabError, LabPort, Made, Removed, RunLock, Thing};
 
 #[test]
 fn up_makes_guests_that_stay_and_down_removes_exactly_them() {
@@ -29,7 +29,7 @@ fn up_makes_guests_that_stay_and_down_removes_exactly_them() {
             .run_in(|| UdpSocket::bind((port.addresses[0].addr(), 0)).is_ok());
         assert!(bound.unwrap());
     }
-    assert_eq!(scene.lab.down().unwrap().len(), 4);
+    assert_eq!(scene.lab.down().unwrap().removed.len(), 4);
     assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
     assert_eq!(
         std::fs::read_dir(scene.state_dir.path()).unwrap().count(),
@@ -52,8 +52,8 @@ fn up_and_down_can_be_done_twice() {
         .unwrap()
         .mtu;
     assert_eq!(mtu, 1400, "what the lab made follows the configuration");
-    assert_eq!(scene.lab.down().unwrap().len(), 4);
-    assert_eq!(scene.lab.down().unwrap(), []);
+    assert_eq!(scene.lab.down().unwrap().removed.len(), 4);
+    assert_eq!(scene.lab.down().unwrap(), Removed::default());
 }
 
 #[test]
@@ -95,14 +95,14 @@ fn what_was_made_since_under_the_same_name_is_somebody_elses() {
 #[test]
 fn a_run_removes_what_was_missing_when_it_ends_and_attaches_to_what_is_there() {
     let Some(scene) = Scene::new() else { return };
-    let (made, taps) = scene.lab.ensure(&scene.ports, 2).unwrap();
+    let (made, taps) = scene.ensure(2).unwrap();
     let counts: Vec<_> = taps.iter().map(|tap| tap.queues().len()).collect();
     assert_eq!(counts, [2, 2]);
     drop((made, taps));
     assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
 
     scene.lab.up(&scene.ports).unwrap();
-    let (made, taps) = scene.lab.ensure(&scene.ports, 1).unwrap();
+    let (made, taps) = scene.ensure(1).unwrap();
     assert!(taps.iter().all(|tap| !tap.was_created()));
     drop((made, taps));
     let link = scene
@@ -116,11 +116,11 @@ fn a_run_removes_what_was_missing_when_it_ends_and_attaches_to_what_is_there() {
 #[test]
 fn what_a_killed_run_left_behind_goes_with_the_next() {
     let Some(scene) = Scene::new() else { return };
-    let (made, taps) = scene.lab.ensure(&scene.ports, 1).unwrap();
+    let (made, taps) = scene.ensure(1).unwrap();
     drop(taps);
     std::mem::forget(made);
     assert!(scene.netns(&scene.ports[0]).exists());
-    drop(scene.lab.ensure(&scene.ports, 1).unwrap());
+    drop(scene.ensure(1).unwrap());
     assert!(!scene.netns(&scene.ports[0]).exists());
 }
 
@@ -130,7 +130,7 @@ fn a_failure_names_the_port_and_a_run_leaves_nothing_behind() {
         return;
     };
     scene.ports[1].tap = "lo".into();
-    let error = scene.lab.ensure(&scene.ports, 1).unwrap_err();
+    let error = scene.ensure(1).unwrap_err();
     assert!(
         error.to_string().starts_with("port `b`: interface `lo`"),
         "{error}"
@@ -154,10 +154,7 @@ fn in_the_daemons_namespace_an_uplink_gets_its_gateway_address_and_a_guests_tap_
         port.netns = None;
     }
     scene.ports[0].uplink = true;
-    let (made, taps) = daemons
-        .run_in(|| scene.lab.ensure(&scene.ports, 1))
-        .unwrap()
-        .unwrap();
+    let (made, taps) = daemons.run_in(|| scene.ensure(1)).unwrap().unwrap();
     let mut links = Links::open(Some(&daemons)).unwrap();
     let [uplink, guest] = ["tap-a", "tap-b"].map(|tap| links.get(tap).unwrap());
     assert!(uplink.up && !guest.up);
@@ -190,16 +187,129 @@ fn a_ledger_of_another_boot_is_empty_and_a_broken_one_is_explained() {
         r#"{"boot_id":"x","made":[{"kind":"netns","name":"any","inode":1}]}"#,
     )
     .unwrap();
-    assert_eq!(lab.down().unwrap(), Vec::<Thing>::new());
+    assert_eq!(lab.down().unwrap(), Removed::default());
     std::fs::write(&file, "{").unwrap();
     let error = lab.down().unwrap_err().to_string();
     assert!(error.contains("lab-old.up.json"), "{error}");
+}
+
+#[test]
+fn a_namespace_with_a_tap_of_another_lab_stays_until_that_has_gone() {
+    let Some(scene) = Scene::new() else { return };
+    let (other, port) = scene.neighbour();
+    scene.lab.up(&scene.ports).unwrap();
+    other.up(&[port]).unwrap();
+    let done = scene.lab.down().unwrap();
+    assert_eq!(done.removed.len(), 3, "{done:?}");
+    let [(Thing::Netns { .. }, tap)] = &done.left[..] else {
+        panic!("{done:?}")
+    };
+    assert_eq!(tap, "tap-other");
+    let taps = scene.links(&scene.ports[0]).taps().unwrap();
+    assert!(
+        matches!(&taps[..], [(tap, _)] if tap == "tap-other"),
+        "{taps:?}"
+    );
+    assert_eq!(other.down().unwrap().removed.len(), 1);
+    assert_eq!(scene.lab.down().unwrap().removed.len(), 1);
+    assert!(!scene.netns(&scene.ports[0]).exists());
+}
+
+#[test]
+fn what_cannot_be_remembered_is_not_made() {
+    let Some(scene) = Scene::new() else { return };
+    let in_the_way = scene.state_dir.path().join("lab-test_yaml.up.tmp");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let error = scene.lab.up(&scene.ports).unwrap_err();
+    assert!(matches!(error, LabError::Ledger { .. }), "{error}");
+    assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
+
+    let first = scene.netns(&scene.ports[0]);
+    first.create().unwrap();
+    scene.lab.up(&scene.ports).unwrap_err();
+    assert_eq!(scene.links(&scene.ports[0]).taps().unwrap(), []);
+}
+
+#[test]
+fn a_tap_made_by_hand_in_a_guest_gets_what_it_lacks_and_keeps_its_route() {
+    let Some(scene) = Scene::new() else { return };
+    let port = &scene.ports[0];
+    let netns = scene.netns(port);
+    netns.create().unwrap();
+    let by_hand = TapOptions {
+        netns: Some(netns.clone()),
+        persistent: true,
+        multi_queue: true,
+        ..TapOptions::new(&port.tap)
+    };
+    drop(Tap::open(&by_hand).unwrap());
+    let mut links = scene.links(port);
+    links.set_up(&port.tap, true).unwrap();
+    links
+        .add_address(&port.tap, [10, 77, 1, 99].into(), 24)
+        .unwrap();
+    links
+        .set_default_route(&port.tap, [10, 77, 1, 98].into())
+        .unwrap();
+    let opened = scene.ensure(1).unwrap();
+    let link = links.get(&port.tap).unwrap();
+    assert_eq!((link.mac, link.mtu, link.up), (port.mac, 1450, true));
+    let (bound, routes) = netns
+        .run_in(|| {
+            let bound = UdpSocket::bind((port.addresses[0].addr(), 0)).is_ok();
+            let routes = std::fs::read_to_string("/proc/thread-self/net/route");
+            (bound, routes.unwrap())
+        })
+        .unwrap();
+    assert!(bound);
+    assert!(
+        routes.contains("62014D0A") && !routes.contains("01014D0A"),
+        "{routes}"
+    );
+    drop(opened);
+    assert_eq!(links.taps().unwrap().len(), 1, "it was not ours");
+}
+
+#[test]
+fn ports_that_come_later_come_all_or_none() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    let late = scene.ports.split_off(1);
+    let (mut made, _taps) = scene.ensure(1).unwrap();
+    let broken = LabPort {
+        tap: "lo".into(),
+        netns: scene.ports[0].netns.clone(),
+        ..late[0].clone()
+    };
+    made.add(&[late[0].clone(), broken], 1).unwrap_err();
+    assert!(!scene.netns(&late[0]).exists());
+    assert!(scene.netns(&scene.ports[0]).exists());
+    made.add(&late, 1).unwrap();
+    scene.ports.extend(late);
+    drop(made);
+    assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
+}
+
+#[test]
+fn a_namespace_made_anew_under_its_name_is_not_the_one_a_tap_was_opened_in() {
+    let Some(scene) = Scene::new() else { return };
+    let (mut made, _taps) = scene.ensure(1).unwrap();
+    assert!(scene.ports.iter().all(|port| made.is_in_place(port)));
+    let first = scene.netns(&scene.ports[0]);
+    first.delete().unwrap();
+    assert!(!made.is_in_place(&scene.ports[0]));
+    first.create().unwrap();
+    assert!(!made.is_in_place(&scene.ports[0]));
+    made.add(&scene.ports[..1], 1).unwrap();
+    assert!(made.is_in_place(&scene.ports[0]));
 }
 
 /// Two guests, and a state directory.
 struct Scene {
     lab: Lab,
     ports: Vec<LabPort>,
+    lock: RunLock,
     state_dir: tempfile::TempDir,
 }
 
@@ -233,8 +343,22 @@ impl Scene {
         Some(Self {
             lab: Lab::new(Path::new(state_dir.path()), "test.yaml"),
             ports,
+            lock: RunLock::take(state_dir.path()).unwrap(),
             state_dir,
         })
+    }
+
+    fn ensure(&self, queues: usize) -> Result<(Made, Vec<Tap>), LabError> {
+        self.lab.ensure(&self.lock, &self.ports, queues)
+    }
+
+    /// A lab of the first guest alone, under a TAP of its own.
+    fn neighbour(&self) -> (Lab, LabPort) {
+        let port = LabPort {
+            tap: "tap-other".into(),
+            ..self.ports[0].clone()
+        };
+        (Lab::new(self.state_dir.path(), "other"), port)
     }
 
     fn netns(&self, port: &LabPort) -> Netns {

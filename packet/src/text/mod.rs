@@ -23,6 +23,7 @@ mod frame;
 mod names;
 mod parse;
 
+pub use names::icmp_name;
 pub use parse::SpecError;
 
 use crate::{

@@ -114,8 +114,9 @@ pub(super) fn icmp_number(protocol: u8, name: &str) -> Option<u8> {
     number_of(icmp_types(protocol), name)
 }
 
-/// The name of an ICMP or ICMPv6 type.
-pub(super) fn icmp_name(protocol: u8, number: u8) -> Option<&'static str> {
+/// The name of a type of ICMP or ICMPv6 (`protocol`, an IANA number); `None` where it has none here.
+#[must_use]
+pub fn icmp_name(protocol: u8, number: u8) -> Option<&'static str> {
     name_of(icmp_types(protocol), number)
 }
 

@@ -35,6 +35,8 @@ pub struct TapKind {
     pub vnet_hdr: bool,
     /// Outlives its descriptors.
     pub persistent: bool,
+    /// Queues that some program has open; of a TAP for one queue the kernel does not tell, 0.
+    pub queues: u32,
 }
 
 /// Counters of an interface, **seen from its own kernel**: `tx` is what the guest sends.
@@ -103,12 +105,15 @@ fn read_kind(value: &[u8], link: &mut Link) {
             libc::IFLA_INFO_DATA if link.kind == "tun" => {
                 let mut tap = TapKind::default();
                 for (kind, value) in attrs(value) {
+                    let count = u32_at(value, 0).unwrap_or_default();
                     let value = value.first().copied().unwrap_or_default();
                     match kind {
                         3 => tap.ethernet = libc::c_int::from(value) == libc::IFF_TAP,
                         5 => tap.vnet_hdr = value != 0,
                         6 => tap.persistent = value != 0,
                         7 => tap.multi_queue = value != 0,
+                        // Those in use, and those that their program has switched off for a while.
+                        8 | 9 => tap.queues = tap.queues.saturating_add(count),
                         _ => {}
                     }
                 }

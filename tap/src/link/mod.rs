@@ -18,6 +18,7 @@ use std::{
     os::fd::AsRawFd,
 };
 
+const CREATE: libc::c_int = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 const CREATE_OR_REPLACE: libc::c_int = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
 
 /// The interfaces of one network namespace. Usable from any thread: the socket stays in the
@@ -220,12 +221,69 @@ impl Links {
         self.change(request, &what, name)
     }
 
-    /// Sets the default route of the gateway's address family; the interface must be up and the
-    /// gateway within one of its networks.
+    /// Names and numbers of the TAPs, whoever made them.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn taps(&mut self) -> Result<Vec<(String, u32)>, Error> {
+        // The files under /proc/thread-self/net are those of the reading thread's namespace.
+        let path = "/proc/thread-self/net/dev";
+        let read = || std::fs::read_to_string(path);
+        let table = match &self.netns {
+            Some(netns) => netns.run_in(read)?,
+            None => read(),
+        };
+        let table = table.map_err(|cause| Error::System {
+            what: format!("read {path}"),
+            cause,
+        })?;
+        let mut taps = Vec::new();
+        // Two lines of headings, then `name: counters…`.
+        let names = table
+            .lines()
+            .skip(2)
+            .filter_map(|line| line.split_once(':'));
+        for name in names.map(|(name, _)| name.trim()) {
+            let is_tap = |link: &Link| link.tap.is_some_and(|tap| tap.ethernet);
+            if let Some(link) = self.find(name)?.filter(is_tap) {
+                taps.push((name.to_owned(), link.index));
+            }
+        }
+        Ok(taps)
+    }
+
+    /// Sets the default route of the gateway's address family, in place of one that is there; the
+    /// interface must be up and the gateway within one of its networks.
     ///
     /// # Errors
     /// As [`Links::get`]; `ENETUNREACH` for a gateway out of reach.
     pub fn set_default_route(&mut self, name: &str, gateway: IpAddr) -> Result<(), Error> {
+        let request = self.default_route(name, gateway, CREATE_OR_REPLACE)?;
+        let what = format!("set the default route via {gateway} on");
+        self.change(request, &what, name)
+    }
+
+    /// As [`Links::set_default_route`], but a default route that is there stays.
+    ///
+    /// # Errors
+    /// As [`Links::set_default_route`].
+    pub fn add_default_route(&mut self, name: &str, gateway: IpAddr) -> Result<(), Error> {
+        let request = self.default_route(name, gateway, CREATE)?;
+        match self.socket.change(request) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => {
+                let what = format!("add the default route via {gateway} on");
+                Err(self.failed(&what, name, errno))
+            }
+        }
+    }
+
+    fn default_route(
+        &mut self,
+        name: &str,
+        gateway: IpAddr,
+        flags: libc::c_int,
+    ) -> Result<Request, Error> {
         let index = self.get(name)?.index;
         // struct rtmsg: a prefix of length 0 is the default route.
         let (table, protocol) = (libc::RT_TABLE_MAIN, libc::RTPROT_STATIC);
@@ -244,14 +302,9 @@ impl Links {
             0,
             0,
         ];
-        let request = Request::new(libc::RTM_NEWROUTE, CREATE_OR_REPLACE, &fixed)
+        Ok(Request::new(libc::RTM_NEWROUTE, flags, &fixed)
             .attr(libc::RTA_GATEWAY, &octets(gateway))
-            .attr(libc::RTA_OIF, &index.to_ne_bytes());
-        self.change(
-            request,
-            &format!("set the default route via {gateway} on"),
-            name,
-        )
+            .attr(libc::RTA_OIF, &index.to_ne_bytes()))
     }
 
     /// No duplicate address detection on this interface, so that its link-local address too is usable

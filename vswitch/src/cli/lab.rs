@@ -40,8 +40,15 @@ fn up(out: &mut Output, config: &Path) -> Result<()> {
 
 fn down(out: &mut Output, config: &Path) -> Result<()> {
     let plan = load(config)?;
-    for thing in Lab::new(&plan.state_dir, &name_of(config)).down()? {
+    let done = Lab::new(&plan.state_dir, &name_of(config)).down()?;
+    for thing in &done.removed {
         writeln!(out, "removed  {thing}")?;
+    }
+    for (thing, tap) in &done.left {
+        writeln!(
+            out,
+            "left     {thing}: TAP {tap} in it is not of this lab; repeat `lab down` when it has gone"
+        )?;
     }
     Ok(())
 }

@@ -22,9 +22,11 @@ pub use table::{Align, Cell, Table};
 
 use args::Command;
 use clap::Parser;
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Environment variable with the level of what is told while running, or levels by module.
 const LOG_ENV: &str = "VSWITCH_LOG";
@@ -65,11 +67,69 @@ fn tell_on_stderr(command: &Command) {
     } else {
         LOG_DEFAULT
     };
-    let filter = EnvFilter::try_from_env(LOG_ENV).unwrap_or_else(|_| EnvFilter::new(default));
+    let (filter, mistake) = levels(std::env::var_os(LOG_ENV).as_deref(), default);
     let style = Style::of(&std::io::stderr());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && style != Style::PLAIN)
         .init();
+    if let Some(mistake) = mistake {
+        eprintln!("vswitch: {mistake}");
+    }
+}
+
+/// What is told, as the environment says; where that names no levels, the default and the mistake.
+fn levels(wanted: Option<&OsStr>, default: &str) -> (EnvFilter, Option<String>) {
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+        return (EnvFilter::new(default), None);
+    };
+    let text = wanted.to_str().filter(|text| names_levels(text));
+    match text.and_then(|text| EnvFilter::try_new(text).ok()) {
+        Some(filter) => (filter, None),
+        None => {
+            let mistake = format!(
+                "{LOG_ENV}={} names no level, so that it is {default} as ever; write error, warn, info, debug \
+                 or trace, or levels by module, as in vswitch::run=debug",
+                wanted.display()
+            );
+            (EnvFilter::new(default), Some(mistake))
+        }
+    }
+}
+
+/// Whether every part is a level, or says which level of which module. The filter itself takes any word
+/// for the name of a module, of which it then tells everything, and of all others nothing.
+fn names_levels(text: &str) -> bool {
+    let is_level = |word: &str| word.trim().parse::<LevelFilter>().is_ok();
+    text.split(',')
+        .all(|part| is_level(part.rsplit_once('=').map_or(part, |(_, level)| level)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_taken_and_what_names_none_is_told() {
+        let told = |text: &str| levels(Some(OsStr::new(text)), "info").1;
+        for text in [
+            "",
+            "debug",
+            "WARN",
+            "vswitch::run=debug",
+            "info,vswitch::control=trace",
+            "off",
+        ] {
+            assert_eq!(told(text), None, "{text}");
+        }
+        for text in ["%%%", "verbose", "vswitch=loud", "vswitch::run"] {
+            let mistake = told(text).unwrap();
+            assert!(
+                mistake.contains(text) && mistake.contains("warn"),
+                "{mistake}"
+            );
+        }
+        assert!(levels(None, "info").1.is_none());
+    }
 }

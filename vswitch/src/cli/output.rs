@@ -35,8 +35,8 @@ impl Output {
     /// # Errors
     /// What standard output says.
     pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut self.out, value)?;
-        writeln!(self.out)
+        serde_json::to_writer_pretty(&mut *self, value)?;
+        writeln!(self)
     }
 
     /// Writes a value as one line of JSON, at once.
@@ -44,8 +44,8 @@ impl Output {
     /// # Errors
     /// What standard output says.
     pub fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, value)?;
-        writeln!(self.out)
+        serde_json::to_writer(&mut *self, value)?;
+        writeln!(self)
     }
 
     /// Writes a table.
@@ -53,16 +53,28 @@ impl Output {
     /// # Errors
     /// What standard output says.
     pub fn table(&mut self, table: &Table) -> io::Result<()> {
-        table.write(&mut self.out, self.style)
+        let style = self.style;
+        table.write(self, style)
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.write(bytes)
+        self.out.write(bytes).map_err(unwritten)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.out.flush().map_err(unwritten)
     }
+}
+
+/// The same error, with what it is about. Of an interrupted call nobody is told: it is made again.
+fn unwritten(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::Interrupted {
+        return error;
+    }
+    io::Error::new(
+        error.kind(),
+        format!("cannot write to standard output: {error}"),
+    )
 }

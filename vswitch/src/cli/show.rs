@@ -12,6 +12,8 @@ use crate::control::{
 };
 use Align::{Left, Right};
 use anyhow::{Result, bail};
+use packet::text::icmp_name;
+use secgroup::conntrack::query;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::Write;
@@ -211,9 +213,9 @@ fn connections(rows: &[ConnectionRow]) -> Table {
         let [from, to] = &row.ports;
         let [egress, ingress] = row.sides.each_ref().map(side);
         table.row([
-            (&row.protocol).into(),
-            row.source.into(),
-            row.destination.into(),
+            protocol(row).into(),
+            row.source.to_string().into(),
+            row.destination.to_string().into(),
             from.into(),
             to.into(),
             (&row.state).into(),
@@ -225,6 +227,23 @@ fn connections(rows: &[ConnectionRow]) -> Table {
         ]);
     }
     table
+}
+
+/// The protocol; an ICMP query is told from others by its type and identifier, for it has no ports.
+fn protocol(row: &ConnectionRow) -> String {
+    let (Some(kind), Some(id)) = (row.icmp_type, row.icmp_id) else {
+        return row.protocol.clone();
+    };
+    // Only echo, timestamp, information, address mask and node information ask; their numbers are
+    // not the same in the two families.
+    let name = [packet::protocol::ICMP, packet::protocol::ICMPV6]
+        .into_iter()
+        .filter(|&number| query(number, kind).is_some())
+        .find_map(|number| icmp_name(number, kind));
+    match name {
+        Some(name) => format!("{} {name} id={id}", row.protocol),
+        None => format!("{} type={kind} id={id}", row.protocol),
+    }
 }
 
 fn side(side: &Option<SideText>) -> Cell {
@@ -251,8 +270,8 @@ fn flows(rows: &[FlowRow]) -> Table {
             (&row.port).into(),
             (&row.direction).into(),
             (&row.protocol).into(),
-            row.source.into(),
-            row.destination.into(),
+            row.source.to_string().into(),
+            row.destination.to_string().into(),
             Cell::count(row.tcp_flag.into()),
             Cell::count(row.packets.into()),
             Cell::count(row.bytes.into()),
@@ -384,4 +403,61 @@ fn list<T: Display>(values: &[T], none: &str) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::style::Style;
+    use crate::control::Counted;
+
+    fn row(protocol: &str, icmp: Option<(u8, u16)>) -> ConnectionRow {
+        ConnectionRow {
+            protocol: protocol.into(),
+            icmp_type: icmp.map(|(kind, _)| kind),
+            icmp_id: icmp.map(|(_, id)| id),
+            source: "10.99.1.12".parse().unwrap(),
+            destination: "10.99.1.11".parse().unwrap(),
+            ports: ["a".into(), "b".into()],
+            state: "established".into(),
+            expires_in_s: 29,
+            sides: [None, None],
+            counted: [Counted {
+                packets: 1,
+                bytes: 84,
+            }; 2],
+        }
+    }
+
+    #[test]
+    fn an_icmp_query_is_shown_with_type_and_identifier_and_without_ports() {
+        let row = row("icmp", Some((8, 777)));
+        assert_eq!(protocol(&row), "icmp echo-request id=777");
+        let mut text = Vec::new();
+        connections(std::slice::from_ref(&row))
+            .write(&mut text, Style::PLAIN)
+            .unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("icmp echo-request id=777  10.99.1.12  10.99.1.11   a "),
+            "{text}"
+        );
+        let json = serde_json::to_value(&row).unwrap();
+        assert_eq!(
+            (&json["icmp_type"], &json["icmp_id"], &json["source"]),
+            (&8.into(), &777.into(), &"10.99.1.12".into())
+        );
+    }
+
+    #[test]
+    fn what_is_no_query_is_shown_by_its_protocol_alone() {
+        assert_eq!(protocol(&row("gre", None)), "gre");
+        assert_eq!(
+            protocol(&row("icmp", Some((15, 1)))),
+            "icmp type=15 id=1",
+            "a type without a name"
+        );
+        let json = serde_json::to_value(row("tcp", None)).unwrap();
+        assert!(json.get("icmp_id").is_none());
+    }
 }

@@ -3,6 +3,7 @@
 //! The switch's lock is held for at most 20 µs at a time: tables are read in slices of [`SLOTS`], ports
 //! in slices of [`PORTS`], and every word is made after the lock is let go.
 
+use super::end::End;
 use super::record::LogRow;
 use super::request::{Request, Select};
 use super::rows::{
@@ -17,7 +18,6 @@ use crate::trace::{self, Question, Trace, TraceError};
 use packet::{FiveTuple, Reason};
 use secgroup::{PortId, protocol_name};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Slots of the connection table read under one lock: 64 bytes each, most of them not in the cache.
@@ -240,6 +240,8 @@ fn connections(shared: &Shared, plan: &Plan, select: &Select) -> Listing<Connect
         let (source, destination) = ends(&view.tuple);
         ConnectionRow {
             protocol: protocol_words(view.tuple.protocol),
+            icmp_type: view.icmp.map(|(kind, _)| kind),
+            icmp_id: view.icmp.map(|(_, id)| id),
             source,
             destination,
             ports: view.ports.map(|port| names.get(port)),
@@ -407,8 +409,8 @@ impl Names {
     }
 }
 
-fn ends(tuple: &FiveTuple) -> (SocketAddr, SocketAddr) {
-    let end = |address: IpAddr, port| SocketAddr::new(address, port);
+fn ends(tuple: &FiveTuple) -> (End, End) {
+    let end = |address, port| End::of(tuple.protocol, address, port);
     (
         end(tuple.src, tuple.src_port),
         end(tuple.dst, tuple.dst_port),

@@ -15,6 +15,7 @@
 //! that breaks the rules is disconnected.
 
 mod answer;
+mod end;
 mod record;
 mod request;
 mod rows;
@@ -24,6 +25,7 @@ mod session;
 mod socket;
 
 pub use answer::trace;
+pub use end::End;
 pub use record::LogRow;
 pub use request::{LIMIT_DEFAULT, LIMIT_MAX, Request, Select};
 pub use rows::{

@@ -1,10 +1,11 @@
 //! What is answered: rows that say everything in words, for a table as for a script.
 
+use super::end::End;
 use super::record::LogRow;
 use crate::switch::{Balance, PortAudit};
 use crate::trace::Trace;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use uuid::Uuid;
 
 /// A reply: one line of JSON, keyed by what was asked; or an error.
@@ -127,10 +128,16 @@ pub struct Counted {
 pub struct ConnectionRow {
     /// Protocol's name.
     pub protocol: String,
-    /// Source of the first packet; for ICMP the port is the identifier.
-    pub source: SocketAddr,
+    /// Of an ICMP query: the type of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp_type: Option<u8>,
+    /// Of an ICMP query: its identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp_id: Option<u16>,
+    /// Source of the first packet.
+    pub source: End,
     /// Its destination.
-    pub destination: SocketAddr,
+    pub destination: End,
     /// The originator's port and the other end's.
     pub ports: [String; 2],
     /// State, as connection tracking calls it.
@@ -159,8 +166,8 @@ pub struct FlowRow {
     pub port: String,
     pub direction: String,
     pub protocol: String,
-    pub source: SocketAddr,
-    pub destination: SocketAddr,
+    pub source: End,
+    pub destination: End,
     pub tcp_flag: u8,
     pub packets: u32,
     pub bytes: u32,
@@ -277,6 +284,8 @@ mod tests {
     fn replies_round_trip_through_their_line() {
         let row = ConnectionRow {
             protocol: "tcp".into(),
+            icmp_type: None,
+            icmp_id: None,
             source: "10.0.0.1:40000".parse().unwrap(),
             destination: "[fd00::2]:22".parse().unwrap(),
             ports: ["a".into(), "b".into()],

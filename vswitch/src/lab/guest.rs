@@ -1,11 +1,10 @@
 //! One guest: its namespace, its TAP, and what is set on it.
 
-use super::{LabError, LabPort, Report, Thing, ledger::Ledger};
-use tap::{Error, Links, Netns, Tap, TapOptions};
+use super::{Device, LabError, LabPort, Report, Thing, ledger::Ledger};
+use tap::{Error, Links, Netns, NewNetns, Tap, TapOptions};
 
-/// Makes what is missing of a guest, to stay. A TAP that exists is set up again if the ledger knows
-/// it; it is not opened, for one queue more, even for a moment, would take frames from a running
-/// daemon.
+/// Makes what is missing of a guest, to stay. A TAP that exists is set up; it is not opened, for one
+/// queue more, even for a moment, would take frames from a running daemon.
 pub(super) fn make_to_stay(
     port: &LabPort,
     ledger: &mut Ledger,
@@ -19,46 +18,59 @@ pub(super) fn make_to_stay(
         netns: port.netns.clone(),
         index,
     };
-    match found {
+    let owner = match found {
         Some(link) if link.tap.is_some_and(|tap| tap.ethernet) => {
             let thing = thing(link.index);
-            let known = ledger.knows(&thing);
+            let owner = Owner::ours_if(ledger.knows(&thing));
             report.existed.push(thing);
-            if !known {
-                return Ok(());
-            }
+            owner
         }
         _ => {
-            let options = TapOptions {
-                persistent: true,
-                ..options(port, netns)
-            };
-            Tap::open(&options).map_err(port.failed())?;
+            // It goes with this process until the ledger knows it.
+            let tap = Tap::open(&options(port, netns)).map_err(port.failed())?;
             let thing = thing(links.get(&port.tap).map_err(port.failed())?.index);
-            report.made.push(thing.clone());
-            ledger.enter(thing)?;
+            ledger.enter(thing.clone())?;
+            tap.set_persistent(true).map_err(port.failed())?;
+            report.made.push(thing);
+            Owner::Lab
         }
-    }
-    configure(port, &mut links).map_err(port.failed())
+    };
+    configure(port, &mut links, owner).map_err(port.failed())
 }
 
-/// Makes what is missing of a guest, for as long as it is used, and opens its TAP.
+/// Makes what is missing of a guest, for as long as it is used, and opens its TAP. `own` are the TAPs
+/// that this process serves already.
 pub(super) fn open_for_run(
     port: &LabPort,
     queues: usize,
+    own: &[Device],
     ledger: &mut Ledger,
-) -> Result<Tap, LabError> {
+) -> Result<(Tap, Device), LabError> {
     let netns = make_netns(port, ledger, &mut Report::default())?;
     let mut links = Links::open(netns.as_ref()).map_err(port.failed())?;
+    let netns_inode = inode(netns.as_ref()).map_err(port.failed())?;
+    let found = links.find(&port.tap).map_err(port.failed())?;
+    let is_it = |own: &&Device| {
+        let index = found.as_ref().map(|link| link.index);
+        own.netns_inode == netns_inode && Some(own.index) == index
+    };
     let options = TapOptions {
         queues,
+        own_queues: own.iter().find(is_it).map_or(0, |own| own.queues),
         ..options(port, netns)
     };
     let tap = Tap::open(&options).map_err(port.failed())?;
-    if tap.was_created() {
-        configure(port, &mut links).map_err(port.failed())?;
-    }
-    Ok(tap)
+    let owner = Owner::ours_if(tap.was_created());
+    configure(port, &mut links, owner).map_err(port.failed())?;
+    let device = Device {
+        tap: port.tap.clone(),
+        netns: port.netns.clone(),
+        netns_inode,
+        index: links.get(&port.tap).map_err(port.failed())?.index,
+        queues,
+        created: tap.was_created(),
+    };
+    Ok((tap, device))
 }
 
 fn options(port: &LabPort, netns: Option<Netns>) -> TapOptions {
@@ -68,6 +80,15 @@ fn options(port: &LabPort, netns: Option<Netns>) -> TapOptions {
         multi_queue: true,
         ..TapOptions::new(&port.tap)
     }
+}
+
+/// The number of a namespace, of the caller's own where none is named.
+fn inode(netns: Option<&Netns>) -> Result<u64, Error> {
+    let own = Netns::at("/proc/thread-self/ns/net");
+    let netns = netns.unwrap_or(&own);
+    netns
+        .inode()
+        .ok_or_else(|| Error::NoSuchNetns(netns.path().into()))
 }
 
 /// The guest's namespace, made if it is missing, with its loopback up then.
@@ -80,28 +101,51 @@ fn make_netns(
         return Ok(None);
     };
     let netns = Netns::parse(text).map_err(port.failed())?;
-    let missing = !netns.exists();
-    if missing {
-        netns.create().map_err(port.failed())?;
-    }
-    let gone = || port.failed()(Error::NoSuchNetns(netns.path().into()));
-    let thing = Thing::Netns {
+    let thing = |inode| Thing::Netns {
         name: netns.to_string(),
-        inode: netns.inode().ok_or_else(gone)?,
+        inode,
     };
-    if missing {
-        report.made.push(thing.clone());
-        ledger.enter(thing)?;
-        let mut links = Links::open(Some(&netns)).map_err(port.failed())?;
-        links.set_up("lo", true).map_err(port.failed())?;
-    } else {
-        report.existed.push(thing);
+    if netns.exists() {
+        report
+            .existed
+            .push(thing(inode(Some(&netns)).map_err(port.failed())?));
+        return Ok(Some(netns));
     }
+    if !netns.is_named() {
+        // Whoever makes such a namespace, it is not the lab.
+        return Err(port.failed()(Error::NoSuchNetns(netns.path().into())));
+    }
+    let new = NewNetns::make().map_err(port.failed())?;
+    let thing = thing(new.inode());
+    ledger.enter(thing.clone())?;
+    new.put(&netns).map_err(port.failed())?;
+    report.made.push(thing);
+    let mut links = Links::open(Some(&netns)).map_err(port.failed())?;
+    links.set_up("lo", true).map_err(port.failed())?;
     Ok(Some(netns))
 }
 
-fn configure(port: &LabPort, links: &mut Links) -> Result<(), Error> {
+/// Who has made a TAP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// The lab: it looks as the configuration says.
+    Lab,
+    /// Somebody else: the switch needs MAC, MTU and addresses to be the port's; what goes beyond that
+    /// stays, as a default route that is there.
+    Other,
+}
+
+impl Owner {
+    fn ours_if(ours: bool) -> Self {
+        if ours { Self::Lab } else { Self::Other }
+    }
+}
+
+fn configure(port: &LabPort, links: &mut Links, owner: Owner) -> Result<(), Error> {
     let name = &port.tap;
+    if port.netns.is_none() && owner == Owner::Other {
+        return Ok(());
+    }
     links.set_mtu(name, port.mtu)?;
     if port.netns.is_none() && !port.uplink {
         // The guest is elsewhere, behind a bridge or a hypervisor. With the guest's MAC on this side a
@@ -116,7 +160,10 @@ fn configure(port: &LabPort, links: &mut Links) -> Result<(), Error> {
     }
     if !port.uplink {
         for gateway in &port.gateways {
-            links.set_default_route(name, *gateway)?;
+            match owner {
+                Owner::Lab => links.set_default_route(name, *gateway)?,
+                Owner::Other => links.add_default_route(name, *gateway)?,
+            }
         }
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! The ledger: a small JSON file with everything that was made, in order.
 //!
-//! It is written after each thing, aside and renamed, so that a kill at any moment leaves at most the
-//! very last thing unknown. A ledger from before the last boot is empty: nothing it names is left.
+//! It is written before each thing is there to stay, aside and renamed, so that a kill at any moment, or
+//! a disk that takes no more, leaves nothing unknown. A ledger from before the last boot is empty: nothing it names is left.
 
-use super::LabError;
+use super::{Device, LabError};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt, fs, io,
@@ -33,6 +33,16 @@ pub enum Thing {
         /// Number of the interface in that namespace.
         index: u32,
     },
+}
+
+/// What [`super::Lab::down`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Removed {
+    /// What was still there, and is gone now.
+    pub removed: Vec<Thing>,
+    /// Namespaces that stay, and with each a TAP in it that the lab has not made. They stay in the ledger
+    /// too: the next call removes them, if the TAP has gone.
+    pub left: Vec<(Thing, String)>,
 }
 
 impl fmt::Display for Thing {
@@ -91,24 +101,35 @@ impl Ledger {
         })
     }
 
-    /// Remembers a thing, on disk too.
+    /// Remembers a thing, on disk too; where that fails, not at all.
     pub(super) fn enter(&mut self, thing: Thing) -> Result<(), LabError> {
         self.content.made.push(thing);
-        self.save()
+        self.save().inspect_err(|_| drop(self.content.made.pop()))
+    }
+
+    /// How many things it knows: what is entered from now on is [`Ledger::undo_from`] there.
+    pub(super) fn len(&self) -> usize {
+        self.content.made.len()
     }
 
     pub(super) fn knows(&self, thing: &Thing) -> bool {
         self.content.made.contains(thing)
     }
 
-    /// Removes everything, last thing first, and returns what was still there. What fails stays in
-    /// the ledger, and the first failure is the result.
-    pub(super) fn undo(&mut self) -> Result<Vec<Thing>, LabError> {
-        let (mut removed, mut kept, mut first_failure) = (Vec::new(), Vec::new(), None);
-        while let Some(thing) = self.content.made.pop() {
-            match remove(&thing) {
-                Ok(true) => removed.push(thing),
-                Ok(false) => {}
+    /// Removes everything from place `first` on, last thing first, and returns what was still there.
+    /// What others use or what fails stays in the ledger, and the first failure is the result. `own` are
+    /// TAPs that do not count as others': they go with their queues.
+    pub(super) fn undo_from(&mut self, first: usize, own: &[Device]) -> Result<Removed, LabError> {
+        let first = first.min(self.len());
+        let (mut done, mut kept, mut first_failure) = (Removed::default(), Vec::new(), None);
+        for thing in self.content.made.split_off(first).into_iter().rev() {
+            match remove(&thing, own) {
+                Ok(Fate::Removed) => done.removed.push(thing),
+                Ok(Fate::Gone) => {}
+                Ok(Fate::InUse { tap }) => {
+                    kept.push(thing.clone());
+                    done.left.push((thing, tap));
+                }
                 Err(cause) => {
                     first_failure.get_or_insert(LabError::Stuck {
                         thing: thing.to_string(),
@@ -119,9 +140,9 @@ impl Ledger {
             }
         }
         kept.reverse();
-        self.content.made = kept;
+        self.content.made.append(&mut kept);
         self.save()?;
-        first_failure.map_or(Ok(removed), Err)
+        first_failure.map_or(Ok(done), Err)
     }
 
     fn save(&self) -> Result<(), LabError> {
@@ -148,26 +169,46 @@ impl Ledger {
     }
 }
 
-/// Removes a thing if it is still the one that was made; whether it was.
-fn remove(thing: &Thing) -> Result<bool, Error> {
+/// What became of a thing that was to be removed.
+enum Fate {
+    Removed,
+    /// It was not there any more, or another one bears its name.
+    Gone,
+    /// Somebody else's TAP lies in the namespace, and would go with it.
+    InUse {
+        tap: String,
+    },
+}
+
+/// Removes a thing if it is still the one that was made, and nobody else uses it.
+fn remove(thing: &Thing, own: &[Device]) -> Result<Fate, Error> {
     match thing {
         Thing::Netns { name, inode } => {
             let netns = Netns::parse(name)?;
             if netns.inode() != Some(*inode) {
-                return Ok(false);
+                return Ok(Fate::Gone);
             }
-            netns.delete().map(|()| true)
+            let is_own = |index: u32| {
+                own.iter()
+                    .any(|own| own.created && (own.netns_inode, own.index) == (*inode, index))
+            };
+            // Those of the ledger were made later than the namespace, and are gone.
+            let mut taps = Links::open(Some(&netns))?.taps()?.into_iter();
+            if let Some((tap, _)) = taps.find(|&(_, index)| !is_own(index)) {
+                return Ok(Fate::InUse { tap });
+            }
+            netns.delete().map(|()| Fate::Removed)
         }
         Thing::Tap { name, netns, index } => {
             let netns = netns.as_deref().map(Netns::parse).transpose()?;
             if netns.as_ref().is_some_and(|netns| !netns.exists()) {
-                return Ok(false);
+                return Ok(Fate::Gone);
             }
             let mut links = Links::open(netns.as_ref())?;
             if links.find(name)?.is_none_or(|link| link.index != *index) {
-                return Ok(false);
+                return Ok(Fate::Gone);
             }
-            links.remove(name).map(|()| true)
+            links.remove(name).map(|()| Fate::Removed)
         }
     }
 }

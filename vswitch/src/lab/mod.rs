@@ -6,15 +6,18 @@
 //!   run        makes what is missing for as long as it runs: [`Made`] removes it in the end
 //! ```
 //!
-//! What was there before is used and left as it is: a namespace or TAP that the ledger does not know
-//! is never configured nor removed. All of it can be done twice. A ledger entry names a thing by more
+//! What was there before is used and never removed. A TAP that was there in a guest's namespace gets what
+//! it lacks (the port's MAC, MTU, addresses, a default route where there is none); one in the daemon's
+//! own namespace is left as it is. All of it can be done twice. A ledger entry names a thing by more
 //! than its name (inode, interface number, boot), so that what was made since under that name is
 //! somebody else's.
 
 mod guest;
 mod ledger;
+mod lock;
 
-pub use ledger::Thing;
+pub use ledger::{Removed, Thing};
+pub use lock::RunLock;
 
 use ipnet::IpNet;
 use ledger::Ledger;
@@ -23,7 +26,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
 };
-use tap::Tap;
+use tap::{Netns, Tap};
 
 /// A port, as far as its guest's side is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +69,17 @@ pub enum LabError {
         thing: String,
         /// Why it stays.
         cause: tap::Error,
+    },
+    /// Another daemon has the state directory.
+    #[error("another daemon keeps its state in {}; stop that one, or set another `state_dir`", .0.display())]
+    InUse(PathBuf),
+    /// The state directory.
+    #[error("cannot use the state directory {}: {cause}; see `state_dir` of the configuration", directory.display())]
+    StateDir {
+        /// Where it is to be.
+        directory: PathBuf,
+        /// What.
+        cause: std::io::Error,
     },
     /// The file that remembers what was made.
     #[error("cannot {what} {}: {cause}; it remembers what the lab has made, see `state_dir` of the configuration", file.display())]
@@ -125,23 +139,31 @@ impl Lab {
         Ok(report)
     }
 
-    /// Removes what [`Lab::up`] has made, last thing first, and returns it.
+    /// Removes what [`Lab::up`] has made, last thing first. A namespace stays while a TAP of somebody
+    /// else, of another lab for one, lies in it.
     ///
     /// # Errors
     /// The first thing that cannot be removed; the others are, and it stays in the ledger.
-    pub fn down(&self) -> Result<Vec<Thing>, LabError> {
-        Ledger::load(&self.up_file)?.undo()
+    pub fn down(&self) -> Result<Removed, LabError> {
+        Ledger::load(&self.up_file)?.undo_from(0, &[])
     }
 
     /// Opens the TAP of each port, in this order, with `queues` queues each. What is missing is made
     /// and lasts as long as the guard (namespaces) and the TAPs' queues. What a run that was killed
-    /// left behind counts as made by this one.
+    /// left behind counts as made by this one, hence the lock on the `state_dir` of this lab: it is held
+    /// for longer than what is returned.
     ///
     /// # Errors
     /// The first port that cannot be had; what was made until then is gone again.
-    pub fn ensure(&self, ports: &[LabPort], queues: usize) -> Result<(Made, Vec<Tap>), LabError> {
+    pub fn ensure(
+        &self,
+        _lock: &RunLock,
+        ports: &[LabPort],
+        queues: usize,
+    ) -> Result<(Made, Vec<Tap>), LabError> {
         let mut made = Made {
             ledger: Ledger::load(&self.run_file)?,
+            devices: Vec::new(),
         };
         let taps = made.add(ports, queues)?;
         Ok((made, taps))
@@ -153,31 +175,103 @@ impl Lab {
 #[derive(Debug)]
 pub struct Made {
     ledger: Ledger,
+    /// The TAPs that are served.
+    devices: Vec<Device>,
+}
+
+/// A TAP that a run has opened, by names and by numbers: names may come to mean something else.
+#[derive(Debug)]
+struct Device {
+    tap: String,
+    netns: Option<String>,
+    netns_inode: u64,
+    index: u32,
+    queues: usize,
+    /// Made by the run: it goes with its queues.
+    created: bool,
+}
+
+impl Device {
+    fn is_of(&self, port: &LabPort) -> bool {
+        self.tap == port.tap && self.netns == port.netns
+    }
 }
 
 impl Made {
-    /// As [`Lab::ensure`], for ports that come later.
+    /// As [`Lab::ensure`], for ports that come later, or whose TAP is to be opened anew.
     ///
     /// # Errors
-    /// The first port that cannot be had; no TAP is open then, namespaces stay with the guard.
+    /// The first port that cannot be had; what this call has made is gone again then.
     pub fn add(&mut self, ports: &[LabPort], queues: usize) -> Result<Vec<Tap>, LabError> {
-        let ledger = &mut self.ledger;
-        ports
+        let known = self.ledger.len();
+        let opened: Result<Vec<_>, _> = ports
             .iter()
-            .map(|port| guest::open_for_run(port, queues, ledger))
-            .collect()
+            .map(|port| guest::open_for_run(port, queues, &self.devices, &mut self.ledger))
+            .collect();
+        let (taps, devices): (Vec<_>, Vec<_>) = match opened {
+            Ok(opened) => opened.into_iter().unzip(),
+            Err(error) => {
+                // TAPs have gone with their queues.
+                tell(self.ledger.undo_from(known, &self.devices));
+                return Err(error);
+            }
+        };
+        self.devices
+            .retain(|device| !ports.iter().any(|port| device.is_of(port)));
+        self.devices.extend(devices);
+        Ok(taps)
+    }
+
+    /// Forgets the TAPs of all ports but these: their queues are being closed.
+    pub fn keep(&mut self, ports: &[LabPort]) {
+        self.devices
+            .retain(|device| ports.iter().any(|port| device.is_of(port)));
+    }
+
+    /// Whether the port's namespace is still the one in which its TAP was opened. Another may bear its
+    /// name by now, while the TAP keeps the first alive. A TAP that waits in the daemon's namespace may be
+    /// moved by whoever it waits for.
+    #[must_use]
+    pub fn is_in_place(&self, port: &LabPort) -> bool {
+        let Some(netns) = &port.netns else {
+            return true;
+        };
+        let now = Netns::parse(netns).ok().and_then(|netns| netns.inode());
+        self.devices
+            .iter()
+            .any(|device| device.is_of(port) && Some(device.netns_inode) == now)
     }
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
-        if let Err(error) = self.ledger.undo() {
-            tracing::warn!("left behind: {error}");
+        tell(self.ledger.undo_from(0, &self.devices));
+    }
+}
+
+/// What stays behind is worth knowing.
+fn tell(undone: Result<Removed, LabError>) {
+    match undone {
+        Ok(Removed { left, .. }) => {
+            for (thing, tap) in left {
+                tracing::warn!("left behind: {thing}, for TAP {tap} in it is somebody else's");
+            }
         }
+        Err(error) => tracing::warn!("left behind: {error}"),
     }
 }
 
 impl LabPort {
+    /// Whether its guest has gone: a namespace named by path, as a container's, is its owner's to make.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let netns = self
+            .netns
+            .as_deref()
+            .and_then(|netns| Netns::parse(netns).ok());
+        netns.is_some_and(|netns| !netns.is_named() && !netns.exists())
+    }
+
     fn failed(&self) -> impl Fn(tap::Error) -> LabError {
         |cause| LabError::Port {
             port: self.name.clone(),

@@ -92,6 +92,11 @@ pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
             .unwrap_or_default();
         let uplink = port.role == Role::Uplink;
         let addresses = if uplink { &gateways } else { &port.fixed_ips };
+        // Without an address of its family a gateway is out of the guest's reach.
+        let reaches = |gateway: &&IpAddr| {
+            let same_family = |own: &IpAddr| own.is_ipv4() == gateway.is_ipv4();
+            !uplink && addresses.iter().any(same_family)
+        };
         LabPort {
             name: port.name.clone(),
             tap: port.tap.name.clone(),
@@ -101,7 +106,7 @@ pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
                 .iter()
                 .filter_map(|&address| in_subnet(plan, port.subnet, address))
                 .collect(),
-            gateways: if uplink { Vec::new() } else { gateways },
+            gateways: gateways.iter().filter(reaches).copied().collect(),
             mtu: u32::from(port.tap.mtu),
             uplink,
         }

@@ -27,7 +27,7 @@ pub use tail::Tail;
 
 use crate::config::{Plan, Workers};
 use crate::io::TapPort;
-use crate::lab::{Lab, Made};
+use crate::lab::{Lab, Made, RunLock};
 use crate::switch::{Prepared, Switch};
 use anyhow::{Context, Result, bail};
 use flowlog::{Collector, NameMemory, Window};
@@ -50,6 +50,8 @@ pub struct Daemon {
     log: LogQueue,
     log_thread: Option<JoinHandle<()>>,
     lab: Made,
+    /// After the lab: the next daemon comes when everything is removed.
+    _lock: RunLock,
 }
 
 /// What a reload has changed.
@@ -70,12 +72,8 @@ impl Daemon {
     /// What cannot be had: a TAP, the state directory, a policy beyond its limits. What was made is gone
     /// again then.
     pub fn start(plan: Plan, name: &str) -> Result<Self> {
-        std::fs::create_dir_all(&plan.state_dir).with_context(|| {
-            format!(
-                "cannot make the state directory {}",
-                plan.state_dir.display()
-            )
-        })?;
+        // First of all: what another daemon has in the state directory is not for us to read, nor to remove.
+        let lock = RunLock::take(&plan.state_dir)?;
         let names =
             NameMemory::open(&plan.state_dir).context("cannot open the memory of file names")?;
         let mut rules = RuleTable::default();
@@ -88,7 +86,8 @@ impl Daemon {
             Workers::Auto => 1,
             Workers::Fixed(workers) => workers.get(),
         };
-        let (lab, taps) = Lab::new(&plan.state_dir, name).ensure(&lab_ports(&plan), queues)?;
+        let (lab, taps) =
+            Lab::new(&plan.state_dir, name).ensure(&lock, &lab_ports(&plan), queues)?;
 
         let plan = Arc::new(plan);
         let shared = Arc::new(Shared {
@@ -116,6 +115,7 @@ impl Daemon {
             log,
             log_thread: Some(log_thread),
             lab,
+            _lock: lock,
         };
         for index in 0..queues {
             daemon.spawn_worker(index)?;
@@ -172,17 +172,57 @@ impl Daemon {
                 .iter()
                 .any(|known| same_device(&old, known, &plan, port))
         };
-        let new: Vec<_> = std::iter::zip(&plan.ports, lab_ports(&plan))
-            .filter(|(port, _)| !is_known(port) || self.is_down(port.id))
-            .map(|(_, lab_port)| lab_port)
-            .collect();
+        let guests = lab_ports(&plan);
+        let (mut new, mut gone) = (Vec::new(), Vec::new());
+        for (port, guest) in plan.ports.iter().zip(&guests) {
+            if is_known(port) && guest.is_gone() {
+                // No reason to refuse a change of policy: the other guests are waiting for it.
+                gone.push(port.id);
+            } else if !is_known(port) || self.is_down(port.id) || !self.lab.is_in_place(guest) {
+                new.push(guest.clone());
+            }
+        }
         let taps = self.lab.add(&new, self.workers.len())?;
+        self.lab.keep(&guests);
         let plan = Arc::new(plan);
         if plan.loggers != old.loggers {
             self.hand_over();
             self.log.tell(Message::Loggers(plan.loggers.clone()));
         }
-        self.swap_in(&plan, prepared, taps)
+        let changes = self.swap_in(&plan, prepared, taps)?;
+        self.take_down(&plan, &gone)?;
+        Ok(changes)
+    }
+
+    /// Gives up the TAPs of ports whose guests have gone; their ports stay, down.
+    fn take_down(&self, plan: &Plan, gone: &[Uuid]) -> Result<()> {
+        for port in plan.ports.iter().filter(|port| gone.contains(&port.id)) {
+            let number = {
+                let mut switch = self.shared.switch.lock();
+                let number = switch
+                    .ports()
+                    .find(|known| known.config.id == port.id)
+                    .map(|known| known.number());
+                number.inspect(|&number| switch.set_up(number, false))
+            };
+            if let Some(number) = number {
+                self.detach(number)?;
+            }
+            let place = port.tap.netns.as_deref().unwrap_or_default();
+            tracing::warn!(
+                "port `{}` is down: there is no network namespace at {place} any more; \
+                 write its new path and reload",
+                port.name
+            );
+        }
+        Ok(())
+    }
+
+    fn detach(&self, number: PortId) -> Result<()> {
+        for (handle, _) in &self.workers {
+            handle.tell(Command::Detach(number))?;
+        }
+        Ok(())
     }
 
     /// What was counted until now goes to the loggers in force.
@@ -234,9 +274,7 @@ impl Daemon {
             .extend(infos.into_iter().map(|info| (info.port, info)));
         *self.shared.plan.write() = Arc::clone(plan);
         for &(number, _) in &gone {
-            for (handle, _) in &self.workers {
-                handle.tell(Command::Detach(number))?;
-            }
+            self.detach(number)?;
         }
         let attached = taps.len();
         for tap in taps {

@@ -268,9 +268,10 @@ impl<'a> Replay<'a> {
 
     /// A frame of nobody: one record, `unknown`, if it is of a kind that is recorded.
     fn observe_unknown(&mut self, frame: &Frame<'_>) {
-        let headers = &frame.headers;
-        let recorded = flowlog::not_recorded(headers)
-            .is_none_or(|kind| self.recording.everything && flowlog::has_tuple(headers, kind));
+        let recorded = match flowlog::not_recorded(&frame.headers) {
+            None => true,
+            Some(kind) => self.recording.everything && flowlog::has_tuple(&frame.headers, kind),
+        };
         let Some(ip) = frame.headers.ip().filter(|_| recorded) else {
             self.summary.unknown_unrecorded += 1;
             return;

@@ -42,9 +42,30 @@ pub enum Destination {
 /// The table of all segments.
 #[derive(Debug, Default)]
 pub(super) struct Fdb {
-    places: HashMap<(Segment, Mac), Place, foldhash::fast::RandomState>,
+    places: HashMap<Spot, Place, foldhash::fast::RandomState>,
     /// Ports of a segment, in order of their numbers.
     members: HashMap<Segment, Vec<Member>, foldhash::fast::RandomState>,
+}
+
+/// A MAC in a segment, as one word: hashed as such, for every packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Spot(u64);
+
+impl Spot {
+    #[inline]
+    fn new(segment: Segment, Mac([a, b, c, d, e, f]): Mac) -> Self {
+        let [high, low] = segment.to_be_bytes();
+        Self(u64::from_be_bytes([high, low, a, b, c, d, e, f]))
+    }
+
+    const fn segment(self) -> Segment {
+        (self.0 >> 48) as Segment
+    }
+
+    const fn mac(self) -> Mac {
+        let [_, _, a, b, c, d, e, f] = self.0.to_be_bytes();
+        Mac([a, b, c, d, e, f])
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +91,7 @@ impl Fdb {
         });
         members.sort_by_key(|member| member.port);
         for (mac, shared) in macs {
-            let key = (segment, mac);
+            let key = Spot::new(segment, mac);
             let taken = self
                 .places
                 .get(&key)
@@ -92,7 +113,7 @@ impl Fdb {
 
     /// Gives a MAC that nobody has to one of its owners.
     pub(super) fn inherit(&mut self, segment: Segment, mac: Mac, port: PortId) {
-        self.places.entry((segment, mac)).or_insert(Place {
+        self.places.entry(Spot::new(segment, mac)).or_insert(Place {
             port,
             heard_ms: None,
             shared: true,
@@ -104,7 +125,7 @@ impl Fdb {
     pub(super) fn take_over(&mut self, segment: Segment, mac: Mac, port: PortId) {
         if let Some(place) = self
             .places
-            .get_mut(&(segment, mac))
+            .get_mut(&Spot::new(segment, mac))
             .filter(|place| place.shared)
         {
             place.port = port;
@@ -126,7 +147,7 @@ impl Fdb {
         if dst.is_group() {
             return Destination::All;
         }
-        match self.places.get(&(segment, dst)) {
+        match self.places.get(&Spot::new(segment, dst)) {
             Some(place) if place.port == rx => Destination::None,
             Some(place) => Destination::One(place.port),
             None => self.unknown(segment, rx),
@@ -168,7 +189,7 @@ impl Fdb {
         learned: usize,
         limit: usize,
     ) -> Learned {
-        match self.places.get_mut(&(segment, mac)) {
+        match self.places.get_mut(&Spot::new(segment, mac)) {
             Some(Place {
                 heard_ms: None,
                 port: owner,
@@ -191,7 +212,7 @@ impl Fdb {
             }
             None => {
                 self.places.insert(
-                    (segment, mac),
+                    Spot::new(segment, mac),
                     Place {
                         port,
                         heard_ms: Some(now_ms),
@@ -220,7 +241,7 @@ impl Fdb {
     pub(super) fn entries(&self) -> impl Iterator<Item = (Segment, Mac, Place)> + '_ {
         self.places
             .iter()
-            .map(|(&(segment, mac), &place)| (segment, mac, place))
+            .map(|(spot, &place)| (spot.segment(), spot.mac(), place))
     }
 }
 

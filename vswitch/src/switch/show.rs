@@ -2,16 +2,18 @@
 
 use super::entry::{Address, tallied, tuple_of};
 use super::{Switch, Tally};
-use packet::{Direction, FiveTuple, Verdict};
-use secgroup::conntrack::State;
+use packet::{Direction, FiveTuple, Verdict, protocol};
+use secgroup::conntrack::{State, asked};
 use secgroup::{PortId, RuleRef};
 use std::net::IpAddr;
 
 /// A connection, as `show connections` lists it.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionView {
-    /// Its original direction; for ICMP the identifier stands in the source port.
+    /// Its original direction; ICMP has no ports.
     pub tuple: FiveTuple,
+    /// Of an ICMP query: the request's type, and the identifier.
+    pub icmp: Option<(u8, u16)>,
     /// The originator's port and the other end's.
     pub ports: [PortId; 2],
     /// Its state.
@@ -70,14 +72,18 @@ impl Switch {
             }
             let (from, to) = (conn.originator(), 1 - conn.originator());
             let ip = |end: usize| -> IpAddr { conn.key.addr[end].ip() };
+            // The key of a query holds type and identifier where others hold ports.
+            let is_icmp = matches!(conn.protocol, protocol::ICMP | protocol::ICMPV6);
+            let port = |end: usize| if is_icmp { 0 } else { conn.key.l4[end] };
             out.push(ConnectionView {
                 tuple: FiveTuple {
                     protocol: conn.protocol,
                     src: ip(from),
                     dst: ip(to),
-                    src_port: conn.key.l4[from],
-                    dst_port: conn.key.l4[to],
+                    src_port: port(from),
+                    dst_port: port(to),
                 },
+                icmp: is_icmp.then(|| asked(conn.key.l4)).flatten(),
                 ports: [conn.key.port[from], conn.key.port[to]],
                 state: conn.state(),
                 expires_in_ms: conn.deadline_ms.wrapping_sub(now_ms),

@@ -237,3 +237,22 @@ fn a_third_guest_cannot_report_an_error_about_others() {
     let report = error(&lab, ("C", "10.0.0.12"), "A", (3, 3), &asks, 28);
     assert_eq!(lab.send_frame("C", &report).fate, "C> ct_invalid");
 }
+
+/// A query has no ports: it is listed with the type of its request and its identifier, whoever's address is lower.
+#[test]
+fn a_listed_query_has_a_type_and_an_identifier_and_no_ports() {
+    for (from, to) in [("A", "B"), ("B", "A")] {
+        for (family, kind) in [("", 8), ("6", 128)] {
+            let mut lab = Lab::new(Setup::of_b("out, in icmp").group("A", "out, in icmp"));
+            let query = format!("icmp {from}{family} > {to}{family} echo-request id=777");
+            lab.send(from, &query);
+            let listed = lab.connections();
+            let tuple = listed[0].tuple;
+            assert_eq!(
+                (tuple.src_port, tuple.dst_port, listed[0].icmp),
+                (0, 0, Some((kind, 777))),
+                "{query}"
+            );
+        }
+    }
+}

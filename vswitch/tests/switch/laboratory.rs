@@ -182,7 +182,14 @@ impl Lab {
         let mut foretold = Vec::new();
         for step in &steps {
             let to = receiver(step);
-            self.foretold.foresee(self.setup.config.recording.everything, window, rx, &frame.headers, to, step);
+            self.foretold.foresee(
+                self.setup.config.recording.everything,
+                window,
+                rx,
+                &frame.headers,
+                to,
+                step,
+            );
             foretold.extend(self.foretell(&mut counters, rx, &frame.headers, to, step));
         }
         if let [
