@@ -5,7 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-for file in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.is_file()):
+LOGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
+
+for file in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.name.endswith(LOGS)):
     read = "read_parquet" if file.suffix == ".parquet" else "read_csv"
     rows = duckdb.sql(
         f"""select count(*), count(src_addr), sum(packets), sum(bytes), min(status), max(status),

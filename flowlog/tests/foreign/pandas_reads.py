@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pandas
 
-for file in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.is_file()):
+LOGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
+
+for file in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.name.endswith(LOGS)):
     if file.suffix == ".zst":
         continue  # needs the package `zstandard`, or Python 3.14
     frame = pandas.read_parquet(file) if file.suffix == ".parquet" else pandas.read_csv(file)

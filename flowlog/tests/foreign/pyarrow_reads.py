@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-for file in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.is_file()):
+LOGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
+
+for file in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.name.endswith(LOGS)):
     if file.suffix != ".parquet":
         # Of .gz it knows itself that it is compressed.
         source = pyarrow.input_stream(file) if file.suffix == ".zst" else file
