@@ -3,7 +3,9 @@
 
 mod support;
 
-use flowlog::{Cause, Collector, Delivery, LoggerSpec, Observation, Skipped, State, Storage};
+use flowlog::{
+    Cause, Collector, Delivery, LoggerSpec, Observation, Scope, Skipped, State, Storage,
+};
 use packet::{Reason, Verdict};
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -22,6 +24,7 @@ const PORT: u16 = 258;
 fn spec(to: SocketAddr, dir: &Path) -> LoggerSpec {
     LoggerSpec {
         storage: Storage::Ipfix(to.to_string()),
+        scope: Scope::All,
         ..logger(0x1234_5678_9abc, dir)
     }
 }

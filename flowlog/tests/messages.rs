@@ -128,7 +128,7 @@ fn a_wrong_list_of_fields_is_told_what_to_write() {
 }
 
 #[test]
-fn a_wrong_format_storage_or_zone_is_told_what_to_write() {
+fn a_wrong_format_or_zone_is_told_what_to_write() {
     let format = |log_format, compression| {
         Format::parse(log_format, compression)
             .unwrap_err()
