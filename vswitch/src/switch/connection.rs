@@ -1,5 +1,6 @@
 //! Judging: by connection where there is state, by rules alone where there is none.
 
+use super::alone::is_dhcp;
 use super::entry::Address;
 use super::step::{Fate, Judged, Room, Step, Tracked, verdicts};
 use super::watch::{Observer, Stage};
@@ -8,7 +9,7 @@ use packet::{
     Basis, Direction, Ethernet, FiveTuple, Headers, Ip, L4, Mac, Reason, Verdict, protocol,
 };
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, TcpWindow, Way};
-use secgroup::{Essential, Flow, FlowService, Members, Sender};
+use secgroup::{Flow, FlowService};
 use std::net::IpAddr;
 
 /// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
@@ -365,125 +366,6 @@ impl Switch {
             step.ingress = None;
         }
     }
-
-    /// A packet that is nobody's connection: essentials, broadcast, multicast, unfiltered and stateless
-    /// ports. Each side by itself.
-    pub(super) fn judge_alone(
-        members: &Members,
-        sender: &Port,
-        receiver: Option<&Port>,
-        frame: &Frame<'_>,
-    ) -> Step {
-        let egress = sender.side(members, Direction::Egress, frame, sender.is_trusted());
-        let mut step = Step {
-            egress: Some(egress),
-            ..Step::new(Fate::Nowhere)
-        };
-        if let Some(receiver) = receiver.filter(|_| egress.verdict.is_accept()) {
-            step.ingress = Some(match receiver.accepts_frame(frame) {
-                Ok(()) => receiver.side(members, Direction::Ingress, frame, sender.is_trusted()),
-                Err(reason) => Judged::refused(reason),
-            });
-        }
-        step
-    }
-}
-
-impl Port {
-    /// Whether its frames need no proof of origin: an uplink, or a port without port security.
-    #[inline]
-    pub(super) const fn is_trusted(&self) -> bool {
-        !self.filters()
-    }
-
-    /// Whether replies need no rule at this port.
-    #[inline]
-    fn is_stateful_or_open(&self) -> bool {
-        self.stateful || !self.filters()
-    }
-
-    /// Whether the port may receive such a frame at all: its size, and its link and network address.
-    #[inline]
-    pub(super) fn accepts_frame(&self, frame: &Frame<'_>) -> Result<(), Reason> {
-        if frame.largest_packet() > u32::from(self.config.mtu) {
-            return Err(Reason::Mtu);
-        }
-        if self.filters() {
-            self.guard.receives(frame.bytes, &frame.headers)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// As [`Self::accepts_frame`], for an IP packet that a filtering port was admitted to send.
-    #[inline]
-    pub(super) fn accepts_admitted(&self, frame: &Frame<'_>) -> Result<(), Reason> {
-        if frame.largest_packet() > u32::from(self.config.mtu) {
-            return Err(Reason::Mtu);
-        }
-        if self.filters() && self.config.spec.strict_rx {
-            self.guard.receives(frame.bytes, &frame.headers)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Whether an IPv4 packet goes to the broadcast address of the port's subnet.
-    #[inline]
-    fn is_broadcast(&self, headers: &Headers) -> bool {
-        let (Some(broadcast), Some(ip)) = (self.config.spec.broadcast, headers.ip()) else {
-            return false;
-        };
-        ip.dst == IpAddr::V4(broadcast)
-    }
-
-    /// One side of a packet without state: what passes without a rule, then the rules.
-    fn side(
-        &self,
-        members: &Members,
-        direction: Direction,
-        frame: &Frame<'_>,
-        from_trusted: bool,
-    ) -> Judged {
-        if !self.filters() {
-            return Judged::plain(Verdict::Accept(Basis::Unfiltered));
-        }
-        let headers = &frame.headers;
-        match self.guard.essential(
-            direction,
-            headers,
-            Sender {
-                trusted: from_trusted,
-            },
-        ) {
-            Essential::Pass => return Judged::plain(Verdict::Accept(Basis::Essential)),
-            Essential::Refuse(reason) => return Judged::refused(reason),
-            Essential::No => {}
-        }
-        if headers.defect.is_some() {
-            return Judged::refused(Reason::Malformed);
-        }
-        let Some(ip) = headers.ip() else {
-            return Judged::plain(Verdict::Accept(Basis::Essential));
-        };
-        let flow = Flow::of(direction, self.config.spec.vpc, headers, ip);
-        self.judge_flow(members, direction, &flow)
-    }
-
-    /// What the port's rules say.
-    #[inline]
-    fn judge_flow(&self, members: &Members, direction: Direction, flow: &Flow) -> Judged {
-        let Some(policy) = &self.policy else {
-            return Judged::plain(Verdict::Accept(Basis::Unfiltered));
-        };
-        match policy.classify(direction, flow, members) {
-            Some(rule) => Judged {
-                verdict: Verdict::Accept(Basis::Rule),
-                rule,
-            },
-            None => Judged::refused(Reason::DefaultDeny),
-        }
-    }
 }
 
 /// What the first packet of a connection asked for.
@@ -527,21 +409,6 @@ fn quoted_ip(quoted: &packet::Quoted) -> Ip {
         l4,
         l4_offset: 0,
         end: 0,
-    }
-}
-
-/// DHCP and DHCPv6, which pass by the essentials and beside connection tracking: a DISCOVER from
-/// 0.0.0.0 to broadcast makes no sane entry.
-#[inline]
-fn is_dhcp(headers: &Headers) -> bool {
-    let Some(ip) = headers.ip() else { return false };
-    let L4::Udp { src_port, dst_port } = ip.l4 else {
-        return false;
-    };
-    match (src_port, dst_port) {
-        (67, 68) | (68, 67) => ip.src.is_ipv4(),
-        (546, 547) | (547, 546) => ip.src.is_ipv6(),
-        _ => false,
     }
 }
 

@@ -14,6 +14,7 @@
 //! No I/O, no clock, no threads, no allocation per packet. Time comes as [`Now`]; a worker holds the
 //! switch's lock for a batch of frames and sends what the [`Outbox`] says after it has let go.
 
+mod alone;
 mod apply;
 mod audit;
 mod commit;
@@ -26,6 +27,7 @@ mod fragments;
 mod log;
 mod macs;
 mod port;
+mod record;
 mod show;
 mod step;
 mod sweep;

@@ -1,0 +1,355 @@
+//! Counting a step in the flow table, and the one door out of it.
+//!
+//! A packet is counted in its connection's entry. Where there is none, or where the packet met another
+//! fate than its connection, each side is counted in an entry of its own.
+
+use super::entry::{Address, icmp_ends, pseudo, tallied};
+use super::log::Left;
+use super::macs::MacPairs;
+use super::step::{FragmentStep, Judged, Step, verdicts};
+use super::{Attached, Frame, Now, Switch};
+use flowlog::NotRecorded;
+use packet::{Direction, Headers, Ip, L4, Mac, Tcp, Wire};
+use secgroup::PortId;
+use secgroup::conntrack::{Conn, Key, Slot, State, TcpWindow, Way};
+use std::net::IpAddr;
+
+impl Switch {
+    #[cold]
+    pub(super) fn count_not_recorded(
+        &mut self,
+        rx: PortId,
+        receiver: Option<PortId>,
+        kind: NotRecorded,
+        wire: Wire,
+        step: &Step,
+    ) {
+        let packets = u64::from(wire.packets);
+        for (port, direction, judged) in sides_of(rx, receiver, step) {
+            if let Some(port) = self.port_mut(port) {
+                port.counters.not_recorded[kind as usize].add(
+                    direction,
+                    judged.verdict.is_accept(),
+                    packets,
+                );
+            }
+        }
+    }
+
+    /// Whether a logger collects what the seed does not record.
+    #[cold]
+    pub(super) fn records_besides(&self, frame: &Frame<'_>, kind: NotRecorded) -> bool {
+        self.recording.everything && flowlog::has_tuple(&frame.headers, kind)
+    }
+
+    /// Counts a packet, in the table of its family.
+    #[inline]
+    pub(super) fn record(
+        &mut self,
+        now: Now,
+        rx: PortId,
+        receiver: Option<PortId>,
+        frame: &Frame<'_>,
+        step: &Step,
+        conn: Option<(Slot, Way)>,
+    ) {
+        let Some(ip) = frame.headers.ip() else { return };
+        let ports = (rx, receiver);
+        match (ip.src, ip.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let ends = (src.octets(), dst.octets());
+                self.record_in(now, ports, (&frame.headers, ip), ends, step, conn);
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let ends = (src.octets(), dst.octets());
+                self.record_in(now, ports, (&frame.headers, ip), ends, step, conn);
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts a packet in its connection's entry, or each side by itself where there is none or where
+    /// the packet met another fate than its connection.
+    #[inline]
+    fn record_in<A: Address>(
+        &mut self,
+        now: Now,
+        (rx, receiver): (PortId, Option<PortId>),
+        (headers, ip): (&Headers, &Ip),
+        ends: (A, A),
+        step: &Step,
+        conn: Option<(Slot, Way)>,
+    ) {
+        if let Some((slot, way)) = conn {
+            let conn = &A::table(&self.tables).entry(slot).conn;
+            if verdicts(conn.sides, way) == (step.egress, step.ingress)
+                && !self.is_apart_from(conn, ip)
+            {
+                self.tally::<A>(now, slot, way, headers);
+                return;
+            }
+        }
+        for side in sides_of(rx, receiver, step) {
+            self.count_one_side(now, rx, side, (headers, ip), ends, step.fragment);
+        }
+    }
+
+    /// Whether a packet is to be told apart from its connection: the connection is a query with code 0,
+    /// and it has one policy epoch, which the copies of a flood do not settle.
+    #[inline]
+    fn is_apart_from<A: Copy>(&self, conn: &Conn<A>, ip: &Ip) -> bool {
+        let recording = self.recording;
+        let other_code = || matches!(ip.l4, L4::Icmp(icmp) if icmp.code != 0);
+        (recording.icmp_apart && other_code())
+            || (recording.epochs_apart && conn.policy_epoch != self.policy_epoch)
+    }
+
+    /// Adds to an entry's tally; what it holds of an older window, cannot hold more of, or is to be told
+    /// apart from this packet, leaves first.
+    #[inline]
+    fn tally<A: Address>(&mut self, now: Now, slot: Slot, way: Way, headers: &Headers) {
+        let (wire, flags) = (headers.wire, tcp_flags(headers));
+        let tick = self.tick(now);
+        if self.must_leave::<A>(slot, way, headers) {
+            self.leave_slot::<A>(slot);
+        }
+        if self.recording.macs_apart {
+            self.macs.set(A::INDEX, slot, way, macs_of(headers));
+        }
+        let entry = A::table_mut(&mut self.tables).entry_mut(slot);
+        entry.with[way as usize].count(tick, wire, flags);
+        if slot.0 < self.audit_hand::<A>() {
+            self.audit_adjust::<A>(slot, way, wire);
+        }
+    }
+
+    /// Whether what an entry holds must leave before it can count another packet.
+    #[inline]
+    fn must_leave<A: Address>(&self, slot: Slot, way: Way, headers: &Headers) -> bool {
+        let entry = A::table(&self.tables).entry(slot);
+        let tally = &entry.with[way as usize];
+        let apart = self.recording.setup_apart && tally.setup_ends(tcp_flags(headers));
+        let other_macs = || {
+            let known = self.macs.get(A::INDEX, slot)[way as usize];
+            !tally.is_empty() && known != macs_of(headers)
+        };
+        entry.conn.window() != self.window_mod8()
+            || tally.would_overflow(headers.wire)
+            || apart
+            || (self.recording.macs_apart && other_macs())
+    }
+
+    /// Counts one side of a packet in an entry of its own.
+    fn count_one_side<A: Address>(
+        &mut self,
+        now: Now,
+        rx: PortId,
+        (port, direction, judged): (PortId, Direction, Judged),
+        (headers, ip): (&Headers, &Ip),
+        (src, dst): (A, A),
+        fragment: FragmentStep,
+    ) {
+        let tuple = ip.tuple();
+        let (src_port, dst_port) = match (fragment, ip.l4) {
+            (FragmentStep::Follows { ports } | FragmentStep::Overlaps { ports }, _) => ports,
+            (_, L4::Icmp(icmp)) if self.recording.icmp_apart => icmp_ends(icmp),
+            _ => (tuple.src_port, tuple.dst_port),
+        };
+        let nobody = pseudo(judged.verdict);
+        let (from, to) = if direction == Direction::Egress {
+            (port, nobody)
+        } else {
+            (nobody, port)
+        };
+        let (key, swapped) = Key::new((src, src_port, from), (dst, dst_port, to));
+        let table = A::table(&self.tables);
+        let hash = table.hash(&key, ip.protocol);
+        let found = table.find(hash, &key, ip.protocol);
+        let slot = match found {
+            Some(slot) => {
+                let way = A::table(&self.tables).entry(slot).conn.way(swapped);
+                let judged_so = self.is_judged::<A>(slot, way, judged);
+                let leaves = !judged_so || self.must_leave::<A>(slot, way, headers);
+                Some(slot).filter(|_| !leaves || self.charge(rx))
+            }
+            None => self.open_counter(rx, hash, key, ip.protocol, swapped),
+        };
+        let Some(slot) = slot else {
+            if let Some(port) = self.port_mut(port) {
+                port.skip(false, direction, judged.verdict.is_accept(), headers.wire);
+            }
+            return;
+        };
+        let way = A::table(&self.tables).entry(slot).conn.way(swapped);
+        if !self.is_judged::<A>(slot, way, judged) {
+            self.leave_slot::<A>(slot);
+            let epoch = self.policy_epoch;
+            let conn = &mut A::table_mut(&mut self.tables).entry_mut(slot).conn;
+            conn.sides[way as usize] = judged.side();
+            conn.policy_epoch = epoch;
+        }
+        self.tally::<A>(now, slot, way, headers);
+    }
+
+    /// Whether an entry that only counts stands for this judgement, and for its policy where that counts.
+    fn is_judged<A: Address>(&self, slot: Slot, way: Way, judged: Judged) -> bool {
+        let conn = &A::table(&self.tables).entry(slot).conn;
+        let same_epoch = !self.recording.epochs_apart || conn.policy_epoch == self.policy_epoch;
+        conn.sides[way as usize] == judged.side() && same_epoch
+    }
+
+    /// Charges the port that sent a packet for what it adds to the window's log, if it may add more.
+    fn charge(&mut self, rx: PortId) -> bool {
+        let Some(sender) = self.port_mut(rx) else {
+            return false;
+        };
+        let may_add = sender.added[0] < sender.config.flow_limit;
+        sender.added[0] += u32::from(may_add);
+        may_add
+    }
+
+    /// An entry that only counts. It is charged to the port that sent the packet, and so is whatever it
+    /// hands over before its window's end: a flood of tuples uses up the flooding guest's share and nobody
+    /// else's.
+    #[cold]
+    fn open_counter<A: Address>(
+        &mut self,
+        rx: PortId,
+        hash: u64,
+        key: Key<A>,
+        protocol: u8,
+        swapped: bool,
+    ) -> Option<Slot> {
+        if !self.charge(rx) {
+            return None;
+        }
+        if self.counters[A::INDEX] >= self.counters_max {
+            let table = A::table_mut(&mut self.tables);
+            let victim = table.victim(EVICTION_BUDGET, |entry| {
+                entry.conn.state() == State::Counted
+            })?;
+            self.drop_entry::<A>(victim);
+        }
+        let mut conn = Conn::new(key, protocol, swapped, State::Counted);
+        conn.policy_epoch = self.policy_epoch;
+        conn.set_window(self.window_mod8());
+        let slot = self.insert(hash, conn, TcpWindow::default())?;
+        self.counters[A::INDEX] += 1;
+        Some(slot)
+    }
+
+    /// Takes an entry out of its table; its tallies leave.
+    pub(super) fn drop_entry<A: Address>(&mut self, slot: Slot) {
+        self.leave_slot::<A>(slot);
+        let entry = A::table_mut(&mut self.tables).remove(slot);
+        if entry.conn.state().is_connection() {
+            self.connections = self.connections.saturating_sub(1);
+            let originator = entry.conn.key.port[entry.conn.originator()];
+            if let Some(port) = self.port_mut(originator) {
+                port.connections = port.connections.saturating_sub(1);
+            }
+        } else {
+            let counters = &mut self.counters[A::INDEX];
+            *counters = counters.saturating_sub(1);
+        }
+    }
+
+    /// Hands the tallies of a slot over and leaves them empty, in the open window.
+    #[inline]
+    pub(super) fn leave_slot<A: Address>(&mut self, slot: Slot) {
+        let window = self.window_mod8();
+        let entry = A::table_mut(&mut self.tables).entry_mut(slot);
+        let left = *entry;
+        entry.with = Attached::default();
+        entry.conn.set_window(window);
+        if slot.0 < self.audit_hand::<A>() {
+            self.audit_left(&left);
+        }
+        let macs_apart = self.recording.macs_apart;
+        let macs = macs_apart.then(|| self.macs.get(A::INDEX, slot));
+        self.leave(left.conn.window() != window, left, macs);
+    }
+
+    /// The one door out of the table: whatever leaves an entry (expiry, eviction, change of verdict or of
+    /// window) goes this way, and only this way into the log.
+    fn leave<A: Address>(&mut self, older: bool, left: Left<A>, macs: Option<MacPairs>) {
+        if left.with.iter().all(flowlog::Tally::is_empty) {
+            return;
+        }
+        let logged = self.log.has_room() && self.may_add(older, &left.conn);
+        for record in tallied(&left.conn).into_iter().flatten() {
+            let tally = &left.with[record.way as usize];
+            let accepted = record.judged.verdict.is_accept();
+            let Some(port) = self.port_mut(record.port).filter(|_| !tally.is_empty()) else {
+                continue;
+            };
+            if logged {
+                port.counters
+                    .logged
+                    .add(record.direction, accepted, u64::from(tally.packets));
+            } else {
+                let wire = Wire {
+                    packets: tally.packets,
+                    bytes: tally.bytes,
+                };
+                port.skip(older, record.direction, accepted, wire);
+            }
+        }
+        if logged {
+            self.log.take(older, left, macs);
+        }
+    }
+
+    /// Whether a connection's originator may add another record to the window. Counters were charged
+    /// when they began to count.
+    fn may_add<A: Copy>(&mut self, older: bool, conn: &Conn<A>) -> bool {
+        if conn.state() == State::Counted {
+            return true;
+        }
+        let originator = conn.key.port[conn.originator()];
+        let Some(port) = self.port_mut(originator) else {
+            return true;
+        };
+        let added = &mut port.added[usize::from(older)];
+        *added = added.saturating_add(1);
+        *added <= port.config.flow_limit
+    }
+
+    /// Number of the open window as entries remember it.
+    #[inline]
+    pub(super) const fn window_mod8(&self) -> u8 {
+        (self.window_number & 7) as u8
+    }
+}
+
+/// Entries looked at for a counter that may give way when there is no room for another.
+const EVICTION_BUDGET: usize = 64;
+
+/// What a step says at which port.
+fn sides_of(
+    rx: PortId,
+    receiver: Option<PortId>,
+    step: &Step,
+) -> impl Iterator<Item = (PortId, Direction, Judged)> + use<> {
+    let egress = step.egress.map(|judged| (rx, Direction::Egress, judged));
+    let ingress = step
+        .ingress
+        .zip(receiver)
+        .map(|(judged, to)| (to, Direction::Ingress, judged));
+    egress.into_iter().chain(ingress)
+}
+
+/// The TCP flags of a packet, 0 for other protocols.
+#[inline]
+fn tcp_flags(headers: &Headers) -> u8 {
+    match headers.ip().map(|ip| ip.l4) {
+        Some(L4::Tcp(Tcp { flags, .. })) => flags,
+        _ => 0,
+    }
+}
+
+/// Source and destination MAC address.
+#[inline]
+fn macs_of(headers: &Headers) -> [Mac; 2] {
+    [headers.eth.src, headers.eth.dst]
+}
