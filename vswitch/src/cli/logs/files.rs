@@ -240,12 +240,10 @@ impl Source {
     }
 }
 
-/// Whether the next object may be given all the same.
+/// Whether the next object may be given all the same. One that may not be read stands for all: else a
+/// key that may list and not get would be told for each.
 const fn is_of_one_object(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::Missing | Cause::Permission | Cause::Refused | Cause::Taken
-    )
+    matches!(cause, Cause::Missing | Cause::Refused | Cause::Taken)
 }
 
 /// The logger of a file: its id is part of every name, also of a customized one (`#{logger_id}`).
