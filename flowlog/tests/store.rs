@@ -4,8 +4,8 @@
 mod support;
 
 use flowlog::{
-    Bucket, Cause, Collector, Delivery, EmptyIntervals, LoggerSpec, LoggerStatus, Secret, State,
-    Storage,
+    Bucket, Cause, Collector, Delivery, EmptyIntervals, LoggerSpec, LoggerStatus, Object,
+    ObjectError, Objects, Secret, State, Storage,
 };
 use std::{
     fs,
@@ -497,4 +497,94 @@ fn a_store_behind_tls_is_trusted_by_the_authority_that_is_named_and_by_no_other(
     let status = status(&scene.collector());
     assert_eq!(status.state, State::Error);
     assert!(status.cause.unwrap().contains("absent.pem"));
+}
+
+/// The bucket's flow logs as `vswitch logs` finds them, and the rows of each.
+fn read_bucket(bucket: &Bucket) -> Result<Vec<(String, usize)>, ObjectError> {
+    let objects = Objects::new(bucket)?;
+    let listing = objects.list(usize::MAX, |_| {})?;
+    assert!(!listing.is_cut);
+    let rows = |object: &Object| {
+        let rows = objects.open(object)?.map(Result::unwrap).count();
+        Ok((object.key.clone(), rows))
+    };
+    listing.objects.iter().map(rows).collect()
+}
+
+#[test]
+fn what_was_delivered_is_read_back_page_by_page_and_nothing_else() {
+    let scene = Scene::new();
+    let mut collector = scene.collector();
+    for n in 0..5 {
+        close(&mut collector, n, n as u16 + 1);
+    }
+    for other in ["lab/a/_vswitch_probe_x", "lab/a/notes.txt", "lab/ab/a.csv"] {
+        let mut state = scene.server.state();
+        state.objects.insert(other.into(), b"other".to_vec());
+    }
+    let expected: Vec<_> = (0..5).map(|n| (key(n), n as usize + 1)).collect();
+    for lists_by_markers in [false, true] {
+        for page in [0, 1, 2, 5] {
+            let mut state = scene.server.state();
+            (state.page, state.lists_by_markers) = (page, lists_by_markers);
+            drop(state);
+            assert_eq!(read_bucket(&scene.bucket).unwrap(), expected, "{page}");
+        }
+    }
+    let mut one = scene.bucket.clone();
+    one.prefix = key(3);
+    assert_eq!(read_bucket(&one).unwrap(), expected[3..4]);
+    let listing = Objects::new(&scene.bucket)
+        .unwrap()
+        .list(2, |_| {})
+        .unwrap();
+    assert_eq!((listing.objects.len(), listing.is_cut), (2, true));
+}
+
+#[test]
+fn every_format_is_read_back_from_a_bucket() {
+    use flowlog::Compression::{Gzip, Raw, Zstd};
+    use flowlog::Format::{Csv, Parquet};
+    for format in [Csv(Gzip), Csv(Zstd), Parquet(Raw), Parquet(Zstd)] {
+        let scene = Scene::new();
+        let mut spec = scene.spec();
+        spec.format = format;
+        let mut collector = remembering(&[spec], &scene.state());
+        close(&mut collector, 0, 7);
+        let rows: Vec<_> = read_bucket(&scene.bucket).unwrap();
+        assert_eq!(rows.iter().map(|(_, rows)| rows).sum::<usize>(), 7);
+    }
+}
+
+#[test]
+fn a_bucket_that_cannot_be_read_says_why() {
+    let scene = Scene::new();
+    let told = |change: fn(&Scene, &mut Bucket)| {
+        let mut bucket = scene.bucket.clone();
+        change(&scene, &mut bucket);
+        let error = Objects::new(&bucket).and_then(|objects| objects.list(1, |_| {}));
+        let error = error.unwrap_err();
+        assert!(!error.to_string().contains(SECRET));
+        (error.cause, error.to_string())
+    };
+    let (cause, text) = told(|_, bucket| bucket.name = "absent".into());
+    assert_eq!(cause, Cause::Missing, "{text}");
+    let (cause, text) = told(|_, bucket| bucket.access_key = bucket.secret_key.clone());
+    assert_eq!(cause, Cause::Credentials, "{text}");
+    let (cause, text) = told(|_, bucket| bucket.region = "KR2".into());
+    assert_eq!(cause, Cause::Refused, "{text}");
+    let (cause, text) = told(|_, bucket| bucket.endpoint = "http://127.0.0.1:1".into());
+    assert_eq!(cause, Cause::Unreachable, "{text}");
+    let (cause, text) = told(|scene, _| scene.server.state().unreadable = true);
+    assert_eq!(cause, Cause::Permission, "{text}");
+    assert!(text.contains("may not list and read"), "{text}");
+}
+
+#[test]
+fn a_store_that_stumbles_is_asked_again_when_it_is_read() {
+    let scene = Scene::new();
+    close(&mut scene.collector(), 0, 1);
+    let faults = [Fault::Status(503, "SlowDown"), Fault::LostAnswer];
+    scene.server.state().faults.extend(faults);
+    assert_eq!(read_bucket(&scene.bucket).unwrap(), [(key(0), 1)]);
 }

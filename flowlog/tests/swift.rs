@@ -330,6 +330,15 @@ fn openstack_swift_gets_every_file_and_says_what_is_wrong() {
         assert_eq!(lines, rows + 1, "{name}");
     }
 
+    // And by the same door as they came in.
+    let objects = flowlog::Objects::new(&bucket).unwrap();
+    let listing = objects.list(usize::MAX, |_| {}).unwrap();
+    let rows = listing.objects.iter().map(|object| {
+        let rows = objects.open(object).unwrap();
+        rows.map(Result::unwrap).count()
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), [10, 60_000]);
+
     let wrong = |change: Change| {
         let mut bucket = bucket.clone();
         change(&mut bucket, secret("wrong", "wrong"));

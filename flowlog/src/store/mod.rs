@@ -7,6 +7,7 @@ mod storage;
 
 pub(crate) use directory::Directory;
 pub(crate) use s3::S3;
+pub use s3::{Listing, Object, ObjectError, Objects};
 pub use storage::{Bucket, Secret, Storage};
 
 use crate::spool::Body;
@@ -81,12 +82,12 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Why a store did not take an object.
+/// Why a store did not take an object, or did not give one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
-pub(crate) struct StoreError {
+pub struct StoreError {
     /// What kind of failure.
-    pub(crate) cause: Cause,
+    pub cause: Cause,
     text: String,
 }
 

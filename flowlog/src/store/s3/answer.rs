@@ -1,6 +1,6 @@
 //! What a store answered, and what that means for whoever reads it.
 
-use super::{Bucket, Cause, StoreError};
+use super::{Access, Bucket, Cause, StoreError};
 use jiff::{Timestamp, fmt::rfc2822};
 use std::io::Read as _;
 use ureq::{Body, http::Response};
@@ -55,9 +55,9 @@ impl Answer {
     }
 
     /// What went wrong, in the words of who can mend it.
-    pub(super) fn failure(&self, bucket: &Bucket) -> StoreError {
+    pub(super) fn failure(&self, bucket: &Bucket, access: Access) -> StoreError {
         let code = self.element("Code").unwrap_or_default();
-        let (cause, what) = self.meaning(code, bucket);
+        let (cause, what) = self.meaning(code, bucket, access);
         let mut text = format!("{}/{}: {what}", bucket.endpoint, bucket.name);
         let words = [code, self.element("Message").unwrap_or_default()];
         let words = words.join(" ").replace(char::is_control, " ");
@@ -78,7 +78,7 @@ impl Answer {
     }
 
     /// By the error's code where it has one, by the status where that says enough.
-    fn meaning(&self, code: &str, bucket: &Bucket) -> (Cause, String) {
+    fn meaning(&self, code: &str, bucket: &Bucket, access: Access) -> (Cause, String) {
         let name = &bucket.name;
         let (cause, what) = match (self.status, code) {
             (_, "RequestTimeTooSkewed" | "RequestExpired") => (
@@ -118,12 +118,25 @@ impl Answer {
             ),
             (403, _) => (
                 Cause::Permission,
-                format!("the access key may not write to the bucket {name}; grant it"),
+                match access {
+                    Access::Write => {
+                        format!("the access key may not write to the bucket {name}; grant it")
+                    }
+                    Access::Read => format!(
+                        "the access key may not list and read the bucket {name}; grant it, or use another key"
+                    ),
+                },
             ),
             (404, "" | "NoSuchBucket" | "NotFound") => (
                 Cause::Missing,
-                format!("there is no bucket {name}; create it, or correct storage_url"),
+                match access {
+                    Access::Write => {
+                        format!("there is no bucket {name}; create it, or correct storage_url")
+                    }
+                    Access::Read => format!("there is no bucket {name}"),
+                },
             ),
+            (404, "NoSuchKey") => (Cause::Missing, "the object is gone".into()),
             // An upload in parts that the store gave up; the object is sent again as a whole.
             (404, "NoSuchUpload") => (Cause::Busy, "the store dropped the upload".into()),
             (404, _) => (Cause::Missing, format!("the bucket {name} is not usable")),
@@ -194,7 +207,7 @@ mod tests {
             (507, "", Cause::Full),
         ];
         for (status, code, cause) in cases {
-            let error = answer(status, code).failure(&bucket());
+            let error = answer(status, code).failure(&bucket(), Access::Write);
             assert_eq!(error.cause, cause, "{status} {code}");
             let is_retried = matches!(cause, Cause::Busy | Cause::Full);
             assert_eq!(error.cause.is_refusal(), !is_retried);
@@ -206,7 +219,7 @@ mod tests {
         let mut answer = answer(403, "AccessDenied");
         let now = Timestamp::now() + Duration::from_secs(600);
         answer.date = Some(rfc2822::to_string(&now.to_zoned(jiff::tz::TimeZone::UTC)).unwrap());
-        let text = answer.failure(&bucket()).to_string();
+        let text = answer.failure(&bucket(), Access::Write).to_string();
         assert!(
             text.starts_with("http://127.0.0.1:9000/logs: the access key may not write"),
             "{text}"

@@ -1,16 +1,16 @@
 //! One request: made and signed by `rust-s3`, sent by `ureq` with limits on time and on what is read.
 
-use super::{Answer, Bucket, Cause, StoreError};
+use super::{Access, Answer, Bucket, Cause, StoreError};
 use s3::{
     Region,
     command::{Command, HttpMethod},
     creds::Credentials,
     request::{Request as _, blocking::AttoRequest},
 };
-use std::{fs, io, time::Duration};
+use std::{fs, io, io::Read as _, time::Duration};
 use ureq::{
-    Agent,
-    http::{Method, Request},
+    Agent, Body,
+    http::{Method, Request, Response},
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
@@ -18,20 +18,21 @@ use ureq::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Slowest transfer that is waited for, bytes per second.
-const BYTES_PER_S_MIN: usize = 64 * 1024;
+const BYTES_PER_S_MIN: u64 = 64 * 1024;
 
 /// A connection's worth of requests to one bucket.
-pub(super) struct Client<'a> {
-    bucket: &'a Bucket,
+pub(super) struct Client {
+    bucket: Bucket,
+    access: Access,
     signer: Box<s3::Bucket>,
     agent: Agent,
 }
 
-impl<'a> Client<'a> {
+impl Client {
     /// Reads secrets and certificates.
-    pub(super) fn new(bucket: &'a Bucket) -> Result<Self, StoreError> {
-        let (access, secret) = (bucket.access_key.read()?, bucket.secret_key.read()?);
-        let credentials = Credentials::new(Some(&access), Some(&secret), None, None, None);
+    pub(super) fn new(bucket: &Bucket, access: Access) -> Result<Self, StoreError> {
+        let (key, secret) = (bucket.access_key.read()?, bucket.secret_key.read()?);
+        let credentials = Credentials::new(Some(&key), Some(&secret), None, None, None);
         let credentials = credentials.map_err(|error| refused(bucket, &error))?;
         let region = Region::Custom {
             region: bucket.region.clone(),
@@ -45,7 +46,8 @@ impl<'a> Client<'a> {
         };
         let agent = agent(bucket)?;
         Ok(Self {
-            bucket,
+            bucket: bucket.clone(),
+            access,
             signer,
             agent,
         })
@@ -53,14 +55,58 @@ impl<'a> Client<'a> {
 
     /// Sends a command; an answer that is no success is an error.
     pub(super) fn send(&self, key: &str, command: Command<'_>) -> Result<Answer, StoreError> {
+        let response = self.exchange(key, command, 0)?;
+        let answer = Answer::read(response).map_err(|error| self.unreachable(&error))?;
+        match answer.is_success() {
+            true => Ok(answer),
+            false => Err(self.failure(&answer)),
+        }
+    }
+
+    /// Sends a command whose answer has a body of some size, and gives the body whole.
+    ///
+    /// # Errors
+    /// Also for a body greater than `limit` bytes.
+    pub(super) fn fetch(
+        &self,
+        key: &str,
+        command: Command<'_>,
+        limit: u64,
+    ) -> Result<Vec<u8>, StoreError> {
+        let response = self.exchange(key, command, limit)?;
+        if !response.status().is_success() {
+            let answer = Answer::read(response).map_err(|error| self.unreachable(&error))?;
+            return Err(self.failure(&answer));
+        }
+        let mut bytes = Vec::new();
+        let body = response.into_body().into_reader();
+        // One byte more, to tell a body that has ended from one that goes on.
+        body.take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| self.unreachable(&ureq::Error::Io(error)))?;
+        if bytes.len() as u64 > limit {
+            let (endpoint, bucket) = (&self.bucket.endpoint, &self.bucket.name);
+            let text = format!("{endpoint}/{bucket}: the answer is greater than {limit} bytes");
+            return Err(StoreError::new(Cause::Refused, text));
+        }
+        Ok(bytes)
+    }
+
+    /// One request. The more bytes go either way, the longer it may take.
+    fn exchange(
+        &self,
+        key: &str,
+        command: Command<'_>,
+        awaited: u64,
+    ) -> Result<Response<Body>, StoreError> {
         let signed = AttoRequest::new(&self.signer, key, command);
-        let signed = signed.map_err(|error| refused(self.bucket, &error))?;
+        let signed = signed.map_err(|error| refused(&self.bucket, &error))?;
         let (headers, url, body) = signed
             .headers()
             .and_then(|headers| Ok((headers, signed.url()?, signed.request_body()?)))
-            .map_err(|error| refused(self.bucket, &error))?;
-        let patience =
-            self.bucket.timeout + Duration::from_secs((body.len() / BYTES_PER_S_MIN) as u64);
+            .map_err(|error| refused(&self.bucket, &error))?;
+        let bytes = awaited.saturating_add(body.len() as u64);
+        let patience = self.bucket.timeout + Duration::from_secs(bytes / BYTES_PER_S_MIN);
         let mut request = Request::builder()
             .method(method(&signed.command.http_verb()))
             .uri(url.as_str());
@@ -69,21 +115,16 @@ impl<'a> Client<'a> {
         }
         let request = request
             .body(&*body)
-            .map_err(|error| refused(self.bucket, &error))?;
+            .map_err(|error| refused(&self.bucket, &error))?;
         let request = self.agent.configure_request(request);
         let request = request.timeout_global(Some(patience)).build();
         let response = self.agent.run(request);
-        let answer = response.and_then(Answer::read);
-        let answer = answer.map_err(|error| self.unreachable(&error))?;
-        match answer.is_success() {
-            true => Ok(answer),
-            false => Err(self.failure(&answer)),
-        }
+        response.map_err(|error| self.unreachable(&error))
     }
 
     /// The error that an answer means.
     pub(super) fn failure(&self, answer: &Answer) -> StoreError {
-        answer.failure(self.bucket)
+        answer.failure(&self.bucket, self.access)
     }
 
     /// An answer that says success and lacks what belongs to it.

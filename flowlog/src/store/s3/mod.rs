@@ -3,10 +3,15 @@
 //! no tags, no encryption headers: OpenStack Swift and others answer those with an error. A retry
 //! needs no condition: the same bytes go to the same key.
 //!
-//! Nothing is ever listed or read, so that a key which may only write is enough.
+//! The switch never lists or reads, so that a key which may only write is enough; who reads the log
+//! back ([`Objects`]) does it with a key that may.
 
 mod answer;
 mod client;
+mod listing;
+mod objects;
+
+pub use objects::{Listing, Object, ObjectError, Objects};
 
 use super::{Bucket, Cause, Store, StoreError};
 use crate::spool::Body;
@@ -28,8 +33,18 @@ const PARTS_MAX: u32 = 1000;
 
 const OCTETS: &str = "application/octet-stream";
 
+/// What the names of probes begin with, before the logger's id.
+const PROBE_NAME: &str = "_vswitch_probe_";
+
 /// What the probe writes: never nothing, because an empty object of a log's folder breaks readers.
 const PROBE: &[u8] = b"vswitch: may this key write here? This object can be removed.\n";
+
+/// What a key is used for: a refusal is mended by other means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Write,
+    Read,
+}
 
 /// A bucket as a store.
 pub(crate) struct S3 {
@@ -44,8 +59,8 @@ impl S3 {
     }
 
     /// The secrets are read anew for each object: keys that are renewed in a file are used at once.
-    fn client(&self) -> Result<Client<'_>, StoreError> {
-        Client::new(&self.bucket)
+    fn client(&self) -> Result<Client, StoreError> {
+        Client::new(&self.bucket, Access::Write)
     }
 
     /// A part's bytes, at most [`PART_BYTES`].
@@ -81,7 +96,7 @@ impl S3 {
 
     fn send_parts(
         &self,
-        client: &Client<'_>,
+        client: &Client,
         key: &str,
         upload: &str,
         body: &mut Body,
@@ -122,7 +137,7 @@ impl Store for S3 {
     /// folders of data leave out, and is always the same: where the key may write and not remove, one
     /// such object stays.
     fn probe(&mut self) -> Result<(), StoreError> {
-        let key = self.bucket.key(&format!("_vswitch_probe_{}", self.owner));
+        let key = self.bucket.key(&format!("{PROBE_NAME}{}", self.owner));
         let client = self.client()?;
         client.send(&key, put_whole(PROBE))?;
         let _ = client.send(&key, Command::DeleteObject);

@@ -116,13 +116,12 @@ pub fn decode(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-pub fn respond(connection: &mut TcpStream, status: u16, body: &str, ahead_s: i64) {
+pub fn respond(connection: &mut TcpStream, status: u16, body: &[u8], ahead_s: i64) {
     let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(ahead_s);
     let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
     let text = format!(
-        "HTTP/1.1 {status} Status\r\nDate: {date}\r\nETag: \"e\"\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
-        if status == 204 { 0 } else { body.len() },
-        if status == 204 { "" } else { body },
+        "HTTP/1.1 {status} Status\r\nDate: {date}\r\nETag: \"e\"\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len(),
     );
-    let _ = connection.write_all(text.as_bytes());
+    let _ = connection.write_all(&[text.as_bytes(), body].concat());
 }

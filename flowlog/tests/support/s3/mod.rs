@@ -54,6 +54,12 @@ pub struct State {
     pub write_only: bool,
     /// Nobody may write.
     pub forbidden: bool,
+    /// The key may not list or read.
+    pub unreadable: bool,
+    /// It does not know the second version of listing.
+    pub lists_by_markers: bool,
+    /// Objects on a page of a listing; a thousand where it is 0.
+    pub page: usize,
     /// Bytes it holds at most.
     pub room: Option<usize>,
     uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
@@ -99,7 +105,7 @@ impl Server {
             return;
         };
         let (status, body) = match fault {
-            Some(Fault::Status(status, code)) => (status, error(code)),
+            Some(Fault::Status(status, code)) => (status, error(code).into_bytes()),
             _ => self.state().answer(&request),
         };
         if fault == Some(Fault::LostAnswer) {
@@ -129,7 +135,15 @@ impl State {
         self.always.or_else(|| self.faults.pop_front())
     }
 
-    fn answer(&mut self, request: &Request) -> (u16, String) {
+    fn answer(&mut self, request: &Request) -> (u16, Vec<u8>) {
+        let (status, text) = self.answer_text(request);
+        match self.objects.get(&request.key()) {
+            Some(object) if status == 200 && request.method == "GET" => (200, object.clone()),
+            _ => (status, text.into_bytes()),
+        }
+    }
+
+    fn answer_text(&mut self, request: &Request) -> (u16, String) {
         if let Err((status, code)) = signature::check(request, self.clock_ahead_s) {
             return (status, error(code));
         }
@@ -197,8 +211,51 @@ impl State {
                 self.removed.push(key);
                 (204, String::new())
             }
+            ("GET", _) if self.unreadable => (403, error("AccessDenied")),
+            ("GET", _) if key.is_empty() => self.list(request),
+            ("GET", _) if self.objects.contains_key(&key) => (200, String::new()),
+            ("GET", _) => (404, error("NoSuchKey")),
             _ => (405, error("MethodNotAllowed")),
         }
+    }
+
+    /// A page; its tokens look as no key does, and need to be escaped.
+    fn list(&self, request: &Request) -> (u16, String) {
+        let is_second = request.query("list-type").is_some();
+        if is_second && self.lists_by_markers {
+            return (501, error("NotImplemented"));
+        }
+        let prefix = request.query("prefix").unwrap_or_default();
+        let token = request.query("continuation-token");
+        let token = token.map(|token| token.strip_prefix("+token=&").unwrap().to_owned());
+        let behind = token.or_else(|| request.query("marker"));
+        let keys = self.objects.iter().filter(|(key, _)| {
+            key.starts_with(&prefix) && behind.as_ref().is_none_or(|behind| *key > behind)
+        });
+        let page = if self.page == 0 { 1000 } else { self.page };
+        let keys: Vec<_> = keys.take(page + 1).collect();
+        let contents: String = keys[..keys.len().min(page)]
+            .iter()
+            .map(|(key, body)| {
+                let key = key.replace('&', "&amp;");
+                format!(
+                    "<Contents><Key>{key}</Key><Size>{}</Size></Contents>",
+                    body.len()
+                )
+            })
+            .collect();
+        let is_cut = keys.len() > page;
+        let token = match is_cut && is_second {
+            true => format!(
+                "<NextContinuationToken>+token=&amp;{}</NextContinuationToken>",
+                keys[page - 1].0
+            ),
+            false => String::new(),
+        };
+        let text = format!(
+            "<ListBucketResult xmlns=\"x\"><IsTruncated>{is_cut}</IsTruncated>{token}{contents}</ListBucketResult>"
+        );
+        (200, text)
     }
 
     fn store(&mut self, key: String, body: Vec<u8>) {

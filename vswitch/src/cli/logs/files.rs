@@ -1,12 +1,16 @@
-//! Flow-log files on disk, found and read one after the other.
+//! Flow-log files and objects, found and read one after the other.
 
+use super::progress::{Bytes, Progress};
 use crate::cli::failure::Usage;
 use crate::control::LogRow;
 use anyhow::Result;
 use flowlog::read::{self, Rows};
+use flowlog::{Bucket, Cause, Object, ObjectError, Objects, Storage};
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
@@ -16,38 +20,55 @@ const DEPTH_MAX: usize = 16;
 /// Files read at once: three years of hours, times forty loggers.
 const FILES_MAX: usize = 1_000_000;
 
-/// The files, in order of their names, which is the order of time.
+/// Records between two looks at the clock.
+const ROWS_PER_LOOK: u64 = 1024;
+
+/// The files, place by place in order of their names, which is the order of time.
 #[derive(Debug)]
 pub(super) struct Files {
-    files: Vec<PathBuf>,
+    files: Vec<Source>,
     found: usize,
     rows: u64,
     failed: bool,
+    progress: Progress,
+}
+
+/// A file or an object.
+#[derive(Debug)]
+enum Source {
+    File(PathBuf),
+    Object(Rc<Objects>, Object),
 }
 
 /// A record, and the logger in whose file it stands, where the file's name tells.
 pub(super) type Found = (Option<Uuid>, LogRow);
 
 impl Files {
-    /// Finds the files in directories; a file that is named is taken whatever it is called.
-    pub(super) fn find<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Self> {
+    /// Finds the files in directories and buckets; a file that is named is taken whatever it is called.
+    ///
+    /// # Errors
+    /// A place that is not there, or a bucket that cannot be listed.
+    pub(super) fn find<'a>(
+        places: impl IntoIterator<Item = &'a Storage>,
+        progress: Progress,
+    ) -> Result<Self> {
         let mut found = Self {
             files: Vec::new(),
             found: 0,
             rows: 0,
             failed: false,
+            progress,
         };
-        for path in paths {
-            let kind = fs::metadata(path).map_err(|error| missing(path, &error))?;
-            if kind.is_dir() {
-                found.search(path, 0);
-            } else {
-                found.files.push(path.clone());
+        for place in places {
+            match place {
+                Storage::Directory(path) => found.find_files(path)?,
+                Storage::Bucket(bucket) => found.find_objects(bucket)?,
+                Storage::Ipfix(_) => {}
             }
         }
         if found.files.len() >= FILES_MAX {
             found.tell(format_args!(
-                "only the first {FILES_MAX} files are read; name a narrower directory"
+                "only the first {FILES_MAX} files are read; name a narrower directory or prefix"
             ));
         }
         found.found = found.files.len();
@@ -66,31 +87,98 @@ impl Files {
 
     /// The rows of all files. What cannot be read is told on standard error and passed over.
     pub(super) fn rows(&mut self) -> impl Iterator<Item = Found> + '_ {
-        let files = std::mem::take(&mut self.files);
-        let (failed, rows) = (&mut self.failed, &mut self.rows);
-        let mut told = move |error: &dyn std::fmt::Display| {
-            eprintln!("vswitch: {error}");
-            *failed = true;
-        };
-        let mut files = files.into_iter();
+        let mut files = VecDeque::from(std::mem::take(&mut self.files));
         let mut open: Option<Rows> = None;
         let mut logger = None;
+        let (mut begun, mut bytes) = (0, 0);
         std::iter::from_fn(move || {
             loop {
                 match open.as_mut().and_then(Iterator::next) {
                     Some(Ok(row)) => {
-                        *rows += 1;
+                        self.rows += 1;
+                        if self.rows.is_multiple_of(ROWS_PER_LOOK) {
+                            self.show(begun, bytes);
+                        }
                         return Some((logger, LogRow::from(&row)));
                     }
-                    Some(Err(error)) => told(&error),
+                    Some(Err(error)) => self.tell(format_args!("{error}")),
                     None => {
-                        let path = files.next()?;
-                        logger = logger_of(&path);
-                        open = read::open(&path).map_err(|error| told(&error)).ok();
+                        let Some(file) = files.pop_front() else {
+                            self.progress.clear();
+                            return None;
+                        };
+                        self.show(begun, bytes);
+                        begun += 1;
+                        bytes += file.bytes();
+                        logger = logger_of(file.name());
+                        open = self.open(&file, &mut files);
                     }
                 }
             }
         })
+    }
+
+    /// Opens a file. Where its bucket fails as a whole, what is left of that bucket is left out.
+    fn open(&mut self, file: &Source, left: &mut VecDeque<Source>) -> Option<Rows> {
+        let opened = match file {
+            Source::File(path) => read::open(path).map_err(ObjectError::Read),
+            Source::Object(objects, object) => objects.open(object),
+        };
+        let error = match opened {
+            Ok(rows) => return Some(rows),
+            Err(error) => error,
+        };
+        let before = left.len();
+        if let (Source::Object(objects, _), ObjectError::Store(error)) = (file, &error)
+            && !is_of_one_object(error.cause)
+        {
+            left.retain(|other| !other.is_of(objects));
+        }
+        match before - left.len() {
+            0 => self.tell(format_args!("{error}")),
+            more => self.tell(format_args!(
+                "{error}; {more} more files of it are left out"
+            )),
+        }
+        None
+    }
+
+    fn show(&mut self, begun: usize, bytes: u64) {
+        let (found, rows) = (self.found, self.rows);
+        self.progress.show(|| {
+            let bytes = Bytes(bytes);
+            format!("vswitch: reading: {begun} of {found} files, {bytes}, {rows} records")
+        });
+    }
+
+    fn find_files(&mut self, path: &Path) -> Result<()> {
+        let kind = fs::metadata(path).map_err(|error| missing(path, &error))?;
+        if kind.is_dir() {
+            self.search(path, 0);
+        } else {
+            self.files.push(Source::File(path.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn find_objects(&mut self, bucket: &Bucket) -> Result<()> {
+        let objects = Rc::new(Objects::new(bucket)?);
+        let room = FILES_MAX.saturating_sub(self.files.len());
+        let progress = &mut self.progress;
+        let listing = objects.list(room, |found| {
+            progress.show(|| format!("vswitch: listing: {found} files"));
+        })?;
+        // At the limit of files that is told for all places.
+        if listing.is_cut && listing.objects.len() < room {
+            self.tell(format_args!(
+                "s3://{}: the listing does not end; name a narrower prefix",
+                bucket.name
+            ));
+        }
+        let found = listing.objects.into_iter();
+        self.files
+            .extend(found.map(|object| Source::Object(Rc::clone(&objects), object)));
+        Ok(())
     }
 
     fn search(&mut self, directory: &Path, depth: usize) {
@@ -119,15 +207,43 @@ impl Files {
                 && read::is_flow_log(&entry.file_name().to_string_lossy())
                 && self.files.len() < FILES_MAX
             {
-                self.files.push(path);
+                self.files.push(Source::File(path));
             }
         }
     }
 
     fn tell(&mut self, what: std::fmt::Arguments<'_>) {
+        self.progress.clear();
         eprintln!("vswitch: {what}");
         self.failed = true;
     }
+}
+
+impl Source {
+    fn name(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Object(_, object) => Path::new(&object.key),
+        }
+    }
+
+    fn is_of(&self, bucket: &Rc<Objects>) -> bool {
+        matches!(self, Self::Object(objects, _) if Rc::ptr_eq(objects, bucket))
+    }
+
+    /// Its size; of a file that is gone, none.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::File(path) => fs::metadata(path).map_or(0, |file| file.len()),
+            Self::Object(_, object) => object.bytes,
+        }
+    }
+}
+
+/// Whether the next object may be given all the same. One that may not be read stands for all: else a
+/// key that may list and not get would be told for each.
+const fn is_of_one_object(cause: Cause) -> bool {
+    matches!(cause, Cause::Missing | Cause::Refused | Cause::Taken)
 }
 
 /// The logger of a file: its id is part of every name, also of a customized one (`#{logger_id}`).
@@ -170,7 +286,11 @@ mod tests {
         write(dir.path(), "2026/11/23/05/c.csv", "");
         write(dir.path(), ".vswitch/names.csv", "packets\n9\n");
         write(dir.path(), "readme.txt", "no log");
-        let mut files = Files::find([&dir.path().to_owned()]).unwrap();
+        let mut files = Files::find(
+            [&Storage::Directory(dir.path().to_owned())],
+            Progress::new(false),
+        )
+        .unwrap();
         let packets: Vec<_> = files.rows().map(|(_, row)| row.number("packets")).collect();
         assert_eq!(packets, [Some(1), Some(2), Some(3)]);
         assert!(files.failed());
@@ -192,7 +312,11 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_there_is_wrong_usage() {
-        let error = Files::find([&"/nowhere/logs".into()]).unwrap_err();
+        let error = Files::find(
+            [&Storage::Directory("/nowhere/logs".into())],
+            Progress::new(false),
+        )
+        .unwrap_err();
         assert!(error.is::<Usage>() && error.to_string().contains("/nowhere/logs"));
     }
 }

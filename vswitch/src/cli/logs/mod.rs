@@ -4,9 +4,12 @@ mod files;
 mod filter;
 mod follow;
 mod line;
+mod place;
 mod print;
+mod progress;
 mod sort;
 mod summary;
+mod top;
 
 pub use line::{LiveLine, line_heading};
 
@@ -14,21 +17,20 @@ use super::args::{DirectionArg, SOCKET, VerdictArg};
 use super::failure::FAILED;
 use super::output::Output;
 use super::select::{Moment, Prefix};
-use crate::config::Plan;
 use crate::run::load;
 use anyhow::Result;
 use clap::Args;
 use files::Files;
 use filter::Filter;
+use flowlog::Storage;
+use place::places;
 use print::Printer;
+use progress::Progress;
 use sort::{Key, Sorted};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use summary::Summary;
-
-/// Where the files are if nobody says so: the demo's directory, and the examples'.
-const DIRECTORY: &str = "flowlogs";
 
 /// When records become files, and how to see them before.
 const WHEN: &str = "files are written when an interval closes (`aggregation_interval`, one minute by default) \
@@ -36,11 +38,13 @@ const WHEN: &str = "files are written when an interval closes (`aggregation_inte
 
 const AFTER_HELP: &str = "\
 Without PATH the files are those of the configuration given by --config, else of ./flowlogs.
+For a bucket the configuration's object_storage has endpoint and keys; the key must be allowed to list and to get.
 A port is named by its name or UUID; files hold UUIDs, so that names need --config, or the port's derived id.
 
 Examples:
   vswitch logs --verdict DROP --since 10m --sort packets
   vswitch logs flowlogs/2026/11/23 --address 10.77.1.0/24 --dst-port 22 --json
+  vswitch logs s3://flowlogs/lab/2026/11/23 --config lab.yaml --verdict DROP
   vswitch logs --summary
   vswitch logs --follow --verdict DROP";
 
@@ -48,10 +52,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct LogsArgs {
-    /// Files or directories.
+    /// Files, directories, or s3://bucket/prefix, where the prefix is as a directory.
     #[arg(value_name = "PATH", conflicts_with = "follow")]
     paths: Vec<PathBuf>,
-    /// Take directories and names of ports from this configuration.
+    /// Take directories, buckets and names of ports from this configuration.
     #[arg(long, conflicts_with = "follow")]
     config: Option<PathBuf>,
     /// Stream the records of the running daemon as their intervals close.
@@ -87,7 +91,7 @@ pub struct LogsArgs {
     /// CSV with a header line.
     #[arg(long)]
     csv: bool,
-    /// Sums by port, direction and verdict instead of records.
+    /// Sums instead of records: by port, direction and verdict; top talkers, top refused, security groups.
     #[arg(long, conflicts_with_all = ["sort", "csv"])]
     summary: bool,
     /// Control socket of the daemon, for --follow.
@@ -106,11 +110,13 @@ pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
         follow::follow(&args.socket, &filter, &mut out, &mut printer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let paths = paths(&args, plan.as_ref());
+    let places = places(&args, plan.as_ref())?;
     let named = !args.paths.is_empty() || plan.is_none();
     // A directory that is only configured is made with the daemon's start.
-    let there = paths.iter().filter(|path| named || path.exists());
-    let mut files = Files::find(there)?;
+    let is_there = |place: &&Storage| named || place.directory().is_none_or(Path::exists);
+    let is_printing = !args.summary && args.sort.is_none();
+    let progress = Progress::new(is_printing);
+    let mut files = Files::find(places.iter().filter(is_there), progress)?;
     let mut taken = 0_u64;
     let rows = files
         .rows()
@@ -131,7 +137,7 @@ pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
     }
     out.flush()?;
     if taken == 0 {
-        eprintln!("{}", nothing(&paths, files.counts(), &filter));
+        eprintln!("{}", nothing(&places, files.counts(), &filter));
     }
     Ok(if files.failed() {
         ExitCode::from(FAILED)
@@ -141,11 +147,8 @@ pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
 }
 
 /// Why no record was printed, and where there may be some.
-fn nothing(paths: &[PathBuf], (found, rows): (usize, u64), filter: &Filter) -> String {
-    let places: Vec<_> = paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+fn nothing(places: &[Storage], (found, rows): (usize, u64), filter: &Filter) -> String {
+    let places: Vec<_> = places.iter().map(Storage::to_string).collect();
     let places = places.join(", ");
     let files = if found == 1 { "file" } else { "files" };
     match (found, rows) {
@@ -163,22 +166,4 @@ fn nothing(paths: &[PathBuf], (found, rows): (usize, u64), filter: &Filter) -> S
             text
         }
     }
-}
-
-fn paths(args: &LogsArgs, plan: Option<&Plan>) -> Vec<PathBuf> {
-    if !args.paths.is_empty() {
-        return args.paths.clone();
-    }
-    let mut paths: Vec<PathBuf> = match plan {
-        Some(plan) => plan
-            .loggers
-            .iter()
-            .filter_map(|logger| logger.storage.directory())
-            .map(Path::to_owned)
-            .collect(),
-        None => vec![DIRECTORY.into()],
-    };
-    paths.sort();
-    paths.dedup();
-    paths
 }

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 #[derive(Debug)]
 pub(super) struct Printer<'a> {
     form: Form,
-    /// Names of ports and loggers by id.
+    /// Names of ports, loggers and security groups by id.
     names: HashMap<String, &'a str>,
     /// Of CSV: the columns, those of the first record.
     columns: Vec<String>,
@@ -37,7 +37,9 @@ impl<'a> Printer<'a> {
         let ports = ports.map(|port| (port.id.to_string(), port.name.as_str()));
         let loggers = plan.into_iter().flat_map(|plan| &plan.loggers);
         let loggers = loggers.map(|logger| (logger.id.to_string(), logger.name.as_str()));
-        let names = ports.chain(loggers).collect();
+        let groups = plan.into_iter().flat_map(|plan| &plan.groups);
+        let groups = groups.map(|group| (group.id.to_string(), group.name.as_str()));
+        let names = ports.chain(loggers).chain(groups).collect();
         Self {
             form,
             names,
@@ -63,7 +65,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// The name of a port or logger, where it is known.
+    /// The name of a port, logger or security group, where it is known.
     pub(super) fn name(&self, id: &str) -> Option<&str> {
         self.names.get(id).copied()
     }

@@ -4,6 +4,7 @@
 //! logger by logger, and never over loggers.
 
 use super::print::Printer;
+use super::top::Tops;
 use crate::cli::output::Output;
 use crate::cli::select::utc;
 use crate::cli::style::Paint;
@@ -24,6 +25,7 @@ pub(super) struct Summary {
     totals: BTreeMap<Option<Uuid>, Total>,
     /// Records beyond [`LINES_MAX`] lines: in the totals only.
     unlisted: u64,
+    tops: Tops,
 }
 
 /// Of one logger.
@@ -35,16 +37,17 @@ struct Total {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
-struct Sum {
-    records: u64,
-    packets: u64,
-    bytes: u64,
+pub(super) struct Sum {
+    pub(super) records: u64,
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
     /// Records whose port's interval is incomplete.
     incomplete: u64,
 }
 
 impl Sum {
-    fn add(&mut self, row: &LogRow) {
+    /// Adds a record.
+    pub(super) fn add(&mut self, row: &LogRow) {
         let counter = |field| row.number(field).unwrap_or_default();
         self.records += 1;
         self.packets = self.packets.saturating_add(counter("packets"));
@@ -103,6 +106,7 @@ impl Summary {
     /// Adds a record of a logger.
     pub(super) fn add(&mut self, logger: Option<Uuid>, row: &LogRow) {
         self.totals.entry(logger).or_default().add(row);
+        self.tops.add(logger, row);
         let word = |field| row.text(field).unwrap_or("-").to_owned();
         let port = row
             .text("interface_name")
@@ -125,14 +129,15 @@ impl Summary {
         printer: &Printer<'_>,
     ) -> io::Result<()> {
         if json {
-            return self.print_json(out);
+            self.print_json(out)?;
+            return self.tops.print_json(out);
         }
         let several = self.totals.len() > 1;
         out.table(&self.table(printer, several))?;
         writeln!(out)?;
         for (logger, total) in &self.totals {
             if several {
-                write!(out, "{}: ", name(*logger, printer))?;
+                write!(out, "{}: ", logger_name(*logger, printer))?;
             }
             total.print(out)?;
         }
@@ -152,7 +157,7 @@ impl Summary {
                 self.unlisted
             )?;
         }
-        Ok(())
+        self.tops.print(out, printer, several)
     }
 
     fn print_json(&self, out: &mut Output) -> io::Result<()> {
@@ -192,7 +197,7 @@ impl Summary {
                 sum.packets.into(),
                 sum.bytes.into(),
             ];
-            let logger = several.then(|| name(*logger, printer).into());
+            let logger = several.then(|| logger_name(*logger, printer).into());
             table.row(logger.into_iter().chain(cells));
         }
         table
@@ -200,7 +205,7 @@ impl Summary {
 }
 
 /// A logger's name, else its id.
-fn name(logger: Option<Uuid>, printer: &Printer<'_>) -> String {
+pub(super) fn logger_name(logger: Option<Uuid>, printer: &Printer<'_>) -> String {
     let Some(id) = logger.map(|id| id.to_string()) else {
         return "(files without a logger's id)".to_owned();
     };

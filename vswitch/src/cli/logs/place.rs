@@ -1,0 +1,102 @@
+//! Where a log is: directories, files and buckets.
+
+use super::LogsArgs;
+use crate::cli::failure::Usage;
+use crate::config::Plan;
+use flowlog::{Bucket, Storage};
+use std::path::Path;
+
+/// Where the files are if nobody says so: the demo's directory, and the examples'.
+const DIRECTORY: &str = "flowlogs";
+
+/// What the address of a bucket begins with.
+const SCHEME: &str = "s3://";
+
+/// The places of a command line, else of the configuration, else `./flowlogs`.
+///
+/// # Errors
+/// [`Usage`] for a bucket without a configuration that says how to get in.
+pub(super) fn places(args: &LogsArgs, plan: Option<&Plan>) -> Result<Vec<Storage>, Usage> {
+    if !args.paths.is_empty() {
+        return args.paths.iter().map(|path| place(path, plan)).collect();
+    }
+    let Some(plan) = plan else {
+        return Ok(vec![Storage::Directory(DIRECTORY.into())]);
+    };
+    let loggers = plan.loggers.iter().map(|logger| &logger.storage);
+    // Messages that went to a collector cannot be had back.
+    let mut places: Vec<Storage> = loggers
+        .filter(|storage| !matches!(storage, Storage::Ipfix(_)))
+        .cloned()
+        .collect();
+    places.sort_by_cached_key(Storage::to_string);
+    places.dedup();
+    Ok(places)
+}
+
+fn place(path: &Path, plan: Option<&Plan>) -> Result<Storage, Usage> {
+    match path.to_str().and_then(|text| text.strip_prefix(SCHEME)) {
+        Some(rest) => bucket(rest, plan).map(Storage::Bucket),
+        None => Ok(Storage::Directory(path.to_owned())),
+    }
+}
+
+/// The bucket of `name/prefix`, with the endpoint and the keys of the configuration.
+fn bucket(rest: &str, plan: Option<&Plan>) -> Result<Bucket, Usage> {
+    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || !name.chars().all(is_of_name) {
+        let text = format!("{SCHEME}{rest}: write s3://bucket or s3://bucket/prefix");
+        return Err(Usage(text));
+    }
+    let Some(plan) = plan else {
+        return Err(Usage(format!(
+            "{SCHEME}{rest}: how to get in stands in a configuration under `object_storage`; name it with --config"
+        )));
+    };
+    let Some(account) = &plan.object_storage else {
+        return Err(Usage(format!(
+            "{SCHEME}{rest}: the configuration has no `object_storage`; write it, with endpoint and keys"
+        )));
+    };
+    Ok(Bucket {
+        endpoint: account.endpoint.clone(),
+        region: account.region.clone(),
+        path_style: account.path_style,
+        name: name.to_owned(),
+        prefix: prefix.trim_matches('/').to_owned(),
+        access_key: account.access_key.clone(),
+        secret_key: account.secret_key.clone(),
+        ca_file: account.ca_file.clone(),
+        timeout: account.timeout,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_takes_its_account_from_the_configuration_and_needs_one() {
+        let lab = "region: KR1\nvpcs: [{ name: lab }]\nsubnets: [{ name: app, vpc: lab, cidr: 10.0.0.0/24 }]\n\
+                   ports: [{ name: vm1, subnet: app, fixed_ips: [10.0.0.1], tap: { name: t1 } }]\n";
+        let account = "object_storage: { endpoint: 'http://127.0.0.1:9000', access_key_env: A, secret_key_env: B }\n";
+        let plan = |text: &str| crate::config::Config::parse(text, "test").unwrap().0;
+        let (without, with) = (plan(lab), plan(&format!("{lab}{account}")));
+        let place = |text: &str, plan| place(Path::new(text), plan);
+        let Storage::Bucket(bucket) = place("s3://logs/lab/2026/", Some(&with)).unwrap() else {
+            unreachable!("an address of a bucket")
+        };
+        let parts = (bucket.name.as_str(), bucket.prefix.as_str());
+        assert_eq!(parts, ("logs", "lab/2026"));
+        assert_eq!(bucket.endpoint, "http://127.0.0.1:9000");
+        for (text, plan, told) in [
+            ("s3://logs", None, "--config"),
+            ("s3://logs", Some(&without), "`object_storage`"),
+            ("s3:///lab", Some(&with), "s3://bucket"),
+        ] {
+            let error = place(text, plan).unwrap_err().to_string();
+            assert!(error.starts_with(text) && error.contains(told), "{error}");
+        }
+    }
+}
