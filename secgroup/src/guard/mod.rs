@@ -65,13 +65,6 @@ impl Guard {
         self.couples.macs()
     }
 
-    /// Neither anti-spoofing nor groups apply: an uplink, or port security is off.
-    #[inline]
-    #[must_use]
-    pub const fn is_unfiltered(&self) -> bool {
-        self.unfiltered
-    }
-
     /// Whether DHCP answers may come from this address.
     #[inline]
     fn is_known_server(&self, address: IpAddr) -> bool {

@@ -223,3 +223,50 @@ fn a_connection_of_a_port_that_filters_no_more_goes_on_unfiltered() {
     assert_eq!(lab.of("B").skipped.both(Direction::Egress), 0);
     lab.logs("A> rule 1, >B unfiltered 1, B> unfiltered 1, >A reply 1");
 }
+
+#[test]
+fn a_reordered_file_with_another_subnet_first_moves_nobody() {
+    let mut lab = Lab::new(Setup::of_b("in udp 9"));
+    let before = ["A", "B"].map(|name| lab.number(name));
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    let elsewhere = |port: &mut vswitch::switch::PortConfig| {
+        port.subnet = uuid::Uuid::from_u128(9);
+        port.vpc = uuid::Uuid::from_u128(9);
+    };
+    lab.reload(|setup| {
+        let setup = setup.guest("N", 50).port("N", elsewhere);
+        setup.set(|config| config.ports.reverse())
+    });
+    assert_eq!(["A", "B"].map(|name| lab.number(name)), before);
+    lab.sees("B", "udp B:9 > A:1", "B> reply, >A reply");
+}
+
+#[test]
+fn the_mac_of_a_shared_address_pair_follows_who_sent_with_it_and_has_an_heir() {
+    let mac: packet::Mac = "00:00:5e:00:01:01".parse().unwrap();
+    let shares = |port: &mut vswitch::switch::PortConfig| {
+        let prefix = "10.0.0.99/32".parse().unwrap();
+        let pair = secgroup::Pair {
+            prefix,
+            mac: Some(mac),
+        };
+        port.spec.allowed_address_pairs.push(pair);
+    };
+    let setup = Setup::of_b("out, in udp 9")
+        .group("A", "out, in")
+        .group("C", "out, in")
+        .port("A", shares)
+        .port("C", shares);
+    let mut lab = Lab::new(setup);
+    let announce = "udp 10.0.0.99:1 > B:9 from 00:00:5e:00:01:01";
+    let ask = |lab: &mut Lab| {
+        lab.send("B", "udp B:7 > 10.0.0.99:9 to 00:00:5e:00:01:01")
+            .got
+    };
+    for owner in ["C", "A", "C"] {
+        lab.send(owner, announce);
+        assert_eq!(ask(&mut lab), [owner]);
+    }
+    lab.reload(|setup| setup.unplug("C"));
+    assert_eq!(ask(&mut lab), ["A"]);
+}

@@ -292,3 +292,28 @@ fn a_port_that_is_down_takes_nothing_and_nothing_is_called_a_drop() {
     assert_eq!(lab.send("A", "udp A:1 > B:9").got, ["B"]);
     lab.logs("A> rule 3, >B rule 3");
 }
+
+#[test]
+fn in_a_table_full_of_one_family_a_connection_of_the_other_finds_room() {
+    for (full_of, new) in [("A6", "udp A:1 > B:9"), ("A", "udp A6:1 > B6:9")] {
+        let other = full_of.replace('A', "B");
+        let mut lab = Lab::new(small(8));
+        for port in 1..=8 {
+            let text = format!("udp {full_of}:{port} > {other}:9");
+            lab.sees("A", &text, "A> rule, >B rule");
+        }
+        lab.sees("A", new, "A> rule, >B rule");
+        assert_eq!(lab.switch.connections().0, 8);
+    }
+}
+
+#[test]
+fn a_connection_picked_up_in_the_middle_gives_way_until_it_is_answered() {
+    let mut lab = Lab::new(small(8));
+    for port in 1..=8 {
+        let text = format!("tcp A:{port} > B:9 ack seq=1 ack=1");
+        lab.sees("A", &text, "A> rule, >B rule");
+    }
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    assert_eq!(lab.switch.connections().0, 8);
+}
