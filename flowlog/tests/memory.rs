@@ -191,7 +191,7 @@ fn measure(task: &str, dir: &Path, endpoint: &str) -> u64 {
 #[test]
 fn an_interval_of_a_million_records_is_encoded_in_bounded_memory_beside_them() {
     let close = |(place, format): (usize, &Format)| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = TempDir::new().unwrap();
         let grown = measure(&format!("close {place}"), dir.path(), "");
         assert!(grown <= ENCODING_KIB_MAX, "{format:?}: {grown} KiB");
     };
