@@ -8,7 +8,7 @@ use super::record::LogRow;
 use super::request::{Request, Select};
 use super::rows::{
     ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply,
-    SideText,
+    SideText, StatusRow,
 };
 use super::rules::{RuleBook, rule_words};
 use crate::config::{Plan, Role};
@@ -45,6 +45,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
         Request::Connections(select) => Reply::Connections(connections(shared, &plan, select)),
         Request::Flows(select) => Reply::Flows(flows(shared, &plan, select)),
         Request::Loggers => Reply::Loggers(loggers(shared)),
+        Request::Status => Reply::Status(status(shared)),
         Request::Drops(select) => Reply::Drops(drops(shared, &plan, select)),
         Request::Audit => Reply::Audit(Listing::all(
             shared.audit().ports.into_iter().map(Into::into).collect(),
@@ -54,6 +55,16 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
         }
         Request::Follow => return Err("`follow` is a stream".to_owned()),
     })
+}
+
+fn status(shared: &Shared) -> StatusRow {
+    let (connections, connections_max) = shared.switch.lock().connections();
+    StatusRow {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: shared.clock.uptime().as_secs(),
+        connections,
+        connections_max,
+    }
 }
 
 /// One live record.
