@@ -1,8 +1,8 @@
 //! A kill at any moment: every interval that was closed is in the store once and whole, whatever the
 //! process was doing, and what was only in memory is named.
 //!
-//! The writer is this test program itself, started anew as another process and killed. Forty times by
-//! default; `FLOWLOG_KILLS=200` makes it more.
+//! The writer is this test program itself, started anew as another process and killed. Two hundred times
+//! by default; `FLOWLOG_KILLS` says otherwise.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
@@ -22,7 +22,7 @@ use support::s3::{ACCESS, BUCKET, Fault, REGION, SECRET, Server};
 use support::*;
 
 /// Kills unless the environment says otherwise.
-const KILLS: u32 = 40;
+const KILLS: u32 = 200;
 
 /// What the writer is told, in its environment.
 const DIRECTORY: &str = "FLOWLOG_CRASH_DIRECTORY";

@@ -16,12 +16,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Chunks on their way: 64 MiB.
 const QUEUE: usize = 64;
 
-/// How often it looks after the deliveries while there is nothing to do.
+/// How often it looks after the deliveries, also while chunks keep coming.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long stores get to take what waits when the switch stops. What they do not take stays in the
@@ -138,13 +138,15 @@ impl flowlog::Ports for Names {
 pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver) {
     let mut names = Names::new(Arc::clone(&shared.rules));
     let mut watch = Watch::default();
+    let mut looked = Instant::now();
     loop {
+        if looked.elapsed() >= LOOK {
+            look(shared, &collector, &mut watch);
+            looked = Instant::now();
+        }
         let message = match queue.receiver.recv_timeout(LOOK) {
             Ok(message) => message,
-            Err(RecvTimeoutError::Timeout) => {
-                look(shared, &collector, &mut watch);
-                continue;
-            }
+            Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         match message {

@@ -191,8 +191,9 @@ impl Daemon {
         let plan = Arc::new(plan);
         if plan.loggers != old.loggers {
             self.hand_over();
-            self.log.tell(Message::Loggers(plan.loggers.clone()));
         }
+        // The same ones, too: a reload has stores that refused asked again at once.
+        self.log.tell(Message::Loggers(plan.loggers.clone()));
         let changes = self.swap_in(&plan, prepared, taps)?;
         self.take_down(&plan, &gone)?;
         Ok(changes)
