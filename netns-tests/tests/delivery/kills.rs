@@ -3,6 +3,11 @@
 //!
 //! Ten times by default; `VSWITCH_KILLS` says otherwise.
 
+use crate::support::{
+    self, Keys, SECONDS, next_second,
+    s3::{self, Fault, Server},
+    start, talkers, to_bucket,
+};
 use netns_tests::{Lab, Plan, Records};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,11 +15,6 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
-};
-use crate::support::{
-    self, Keys, SECONDS, next_second,
-    s3::{self, Fault, Server},
-    start, talkers, to_bucket,
 };
 
 /// Kills unless the environment says otherwise.
@@ -63,13 +63,18 @@ fn talk(lab: &Lab, sent: &mut Vec<Sent>, life: usize, time: Duration) {
 
 /// Per logger, the interval that the start says was only in memory.
 fn interrupted(log: &str) -> BTreeMap<&str, u64> {
-    let lines = log.lines().filter(|line| line.contains("without its final flush"));
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("without its final flush"));
     let value = |line: &str, name: &str| {
         let (_, rest) = line.split_once(name).unwrap();
         rest.split(' ').next().unwrap().to_owned()
     };
     let interval = |line| {
-        let logger = LOGGERS.into_iter().find(|name| value(line, "logger=") == *name).unwrap();
+        let logger = LOGGERS
+            .into_iter()
+            .find(|name| value(line, "logger=") == *name)
+            .unwrap();
         let start: jiff::Timestamp = value(line, "interval=").parse().unwrap();
         assert_eq!(value(line, "interval_s="), "1", "{line}");
         (logger, u64::try_from(start.as_second()).unwrap())
@@ -80,19 +85,32 @@ fn interrupted(log: &str) -> BTreeMap<&str, u64> {
 #[test]
 fn after_any_kill_of_the_daemon_every_closed_interval_is_there_once_and_whole() {
     let kills = std::env::var("VSWITCH_KILLS").map_or(KILLS, |text| text.parse().unwrap());
-    let (server, keys, dice) = (Server::start(), Keys::new(s3::ACCESS, s3::SECRET), RandomState::new());
+    let (server, keys, dice) = (
+        Server::start(),
+        Keys::new(s3::ACCESS, s3::SECRET),
+        RandomState::new(),
+    );
     let mut lab = start(plan(&server, &keys));
     let mut sent = vec![];
     // By life and logger: the first interval that is not in the spool.
     let mut lost_from = vec![];
     for kill in 0..kills {
         let random = dice.hash_one(kill);
-        server.state().faults = [Fault::Status(500, "InternalError"), Fault::Cut, Fault::LostAnswer]
-            .into_iter()
-            .skip((random >> 40) as usize % 4)
-            .collect();
+        server.state().faults = [
+            Fault::Status(500, "InternalError"),
+            Fault::Cut,
+            Fault::LostAnswer,
+        ]
+        .into_iter()
+        .skip((random >> 40) as usize % 4)
+        .collect();
         let life = lost_from.len();
-        talk(&lab, &mut sent, life, Duration::from_millis(200 + random % 1200));
+        talk(
+            &lab,
+            &mut sent,
+            life,
+            Duration::from_millis(200 + random % 1200),
+        );
         if random >> 32 & 1 == 1 {
             // While an interval is being closed.
             next_second();
@@ -105,8 +123,13 @@ fn after_any_kill_of_the_daemon_every_closed_interval_is_there_once_and_whole() 
         let log = lab.daemon().log()[said..].to_owned();
         let named = interrupted(&log);
         for name in LOGGERS {
-            let interval = *named.get(name).unwrap_or_else(|| panic!("{name} is not named: {log}"));
-            assert!((before - 1..=after).contains(&interval), "{interval} of {before}: {log}");
+            let interval = *named
+                .get(name)
+                .unwrap_or_else(|| panic!("{name} is not named: {log}"));
+            assert!(
+                (before - 1..=after).contains(&interval),
+                "{interval} of {before}: {log}"
+            );
         }
         lost_from.push(LOGGERS.map(|name| named[name]));
     }
@@ -114,7 +137,9 @@ fn after_any_kill_of_the_daemon_every_closed_interval_is_there_once_and_whole() 
     talk(&lab, &mut sent, last, Duration::from_millis(500));
     lost_from.push([u64::MAX; 2]);
     netns_tests::eventually("an empty spool", || {
-        LOGGERS.iter().all(|name| support::logger(&lab, name)["waiting_files"] == 0)
+        LOGGERS
+            .iter()
+            .all(|name| support::logger(&lab, name)["waiting_files"] == 0)
     });
     lab.end();
 
@@ -136,7 +161,11 @@ fn check(store: &str, records: &Records, sent: &[Sent], lost_from: impl Fn(usize
     for (port, direction) in [("a", "egress"), ("b", "ingress")] {
         let mut found = BTreeMap::new();
         for row in records.pick(|row| row.port == port && row.direction == direction) {
-            assert_eq!((row.packets, row.start_s), (1, row.end_s), "{store}: {row:?}");
+            assert_eq!(
+                (row.packets, row.start_s),
+                (1, row.end_s),
+                "{store}: {row:?}"
+            );
             let number = usize::from(row.tuple.unwrap().src_port - FIRST_PORT);
             let twice = found.insert(number, row.start_s);
             assert_eq!(twice, None, "{store}: {row:?} is there twice");
@@ -148,7 +177,9 @@ fn check(store: &str, records: &Records, sent: &[Sent], lost_from: impl Fn(usize
             if let (Some(second), Some(expected)) = (second, sent.second) {
                 assert_eq!(second, expected, "{store}: {sent:?}");
             }
-            let Some(expected) = sent.second else { continue };
+            let Some(expected) = sent.second else {
+                continue;
+            };
             if expected < lost_from(sent.life) {
                 assert!(second.is_some(), "{store}, {port}: {sent:?} is missing");
             } else {

@@ -51,7 +51,9 @@ impl Side {
             plan = plan.state_disk("1m");
         }
         let lab = start(plan);
-        eventually("a store that answers", || logger(&lab, "archive")["status"] == "ACTIVE");
+        eventually("a store that answers", || {
+            logger(&lab, "archive")["status"] == "ACTIVE"
+        });
         let echo = lab.guest("b").udp(53);
         Self {
             broken,
@@ -71,7 +73,10 @@ impl Side {
         self.next_port += 1;
         let sent = Instant::now();
         client.send_to(b"ping", (b.ip(), 53)).unwrap();
-        let (_, from) = self.echo.recv_from(&mut [0; 16]).expect("a datagram is lost");
+        let (_, from) = self
+            .echo
+            .recv_from(&mut [0; 16])
+            .expect("a datagram is lost");
         self.echo.send_to(b"pong", from).unwrap();
         let _ = client.recv(&mut [0; 16]).expect("a datagram is lost");
         self.times[when].push(sent.elapsed());
@@ -150,10 +155,16 @@ impl Side {
             counted.assert_logged(&format!("{:?}", self.broken), &sums);
         }
         let state = self.server.state();
-        let stored = state.stored.iter().filter(|key| !key.contains("_vswitch_probe_"));
+        let stored = state
+            .stored
+            .iter()
+            .filter(|key| !key.contains("_vswitch_probe_"));
         let stored: Vec<_> = stored.collect();
         assert!(stored.is_sorted(), "not the oldest first: {stored:#?}");
-        assert!(stored.windows(2).all(|two| two[0] != two[1]), "twice: {stored:#?}");
+        assert!(
+            stored.windows(2).all(|two| two[0] != two[1]),
+            "twice: {stored:#?}"
+        );
     }
 }
 
@@ -168,7 +179,7 @@ fn figures(times: &mut [Duration]) -> [u128; 2] {
 fn a_store_that_is_broken_in_any_way_costs_the_guests_nothing_and_loses_only_what_is_told() {
     use Broken::{DiskFull, Down, Not, Refusing, Slow};
     let mut sides = [Not, Down, Slow, Refusing, DiskFull].map(Side::start);
-    let mut talk_for = |sides: &mut [Side; 5], when, time| {
+    let talk_for = |sides: &mut [Side; 5], when, time| {
         let start = Instant::now();
         while start.elapsed() < time {
             sides.iter_mut().for_each(|side| side.round_trip(when));
@@ -181,12 +192,17 @@ fn a_store_that_is_broken_in_any_way_costs_the_guests_nothing_and_loses_only_wha
     sides.iter().for_each(Side::check_outage);
     sides.iter_mut().for_each(Side::mend);
 
-    println!("round trips of a datagram, µs: median and 99th percentile, before and during the outage");
+    println!(
+        "round trips of a datagram, µs: median and 99th percentile, before and during the outage"
+    );
     let mut medians = vec![];
     for side in &mut sides {
         let [before, during] = &mut side.times;
         let (n, before, during) = (during.len(), figures(before), figures(during));
-        println!("{:>9} {before:?} {during:?} of {n}", format!("{:?}", side.broken));
+        println!(
+            "{:>9} {before:?} {during:?} of {n}",
+            format!("{:?}", side.broken)
+        );
         medians.push(during[0]);
     }
     // No statement about speed: a switch that waits for its store would take a hundred times as long.

@@ -71,8 +71,17 @@ pub fn archived(server: &s3::Server, keys: &Keys) -> Plan {
 pub fn talkers(plan: Plan) -> Plan {
     use netns_tests::rules::{ping_in, tcp_in, udp_in};
     let out = |what: &str| format!("direction: egress, {what}");
-    let udp = |port| out(&format!("protocol: udp, port_range_min: {port}, port_range_max: {port}"));
-    let sender = [out("protocol: tcp"), out("protocol: icmp"), udp(53), udp(9999)];
+    let udp = |port| {
+        out(&format!(
+            "protocol: udp, port_range_min: {port}, port_range_max: {port}"
+        ))
+    };
+    let sender = [
+        out("protocol: tcp"),
+        out("protocol: icmp"),
+        udp(53),
+        udp(9999),
+    ];
     plan.group("sender", &sender)
         .group("server", &[tcp_in(80), ping_in(), udp_in(53)])
         .guest("a", &["sender"])
@@ -158,9 +167,16 @@ impl Counted {
     pub fn assert_logged(&self, what: &str, sums: &Sums) {
         let packets = |of| sums.get(of).map_or(0, |[packets, _]| *packets);
         for (of, counted) in &self.packets {
-            assert_eq!(packets(of), *counted, "{what}: packets of {of:?}: {sums:#?}");
+            assert_eq!(
+                packets(of),
+                *counted,
+                "{what}: packets of {of:?}: {sums:#?}"
+            );
         }
-        assert_eq!(self.packets(), sums.values().map(|[packets, _]| packets).sum::<u64>());
+        assert_eq!(
+            self.packets(),
+            sums.values().map(|[packets, _]| packets).sum::<u64>()
+        );
         for (port, [sent, given]) in &self.bytes {
             let bytes = |direction: &str, verdicts: &[&str]| -> u64 {
                 let wanted = |of: &(String, String, String)| {
@@ -169,8 +185,16 @@ impl Counted {
                 let found = sums.iter().filter(|(of, _)| wanted(of));
                 found.map(|(_, [_, bytes])| bytes).sum()
             };
-            assert_eq!(bytes("egress", &["ACCEPT", "DROP"]), *sent, "{what}: sent by {port}");
-            assert_eq!(bytes("ingress", &["ACCEPT"]), *given, "{what}: given to {port}");
+            assert_eq!(
+                bytes("egress", &["ACCEPT", "DROP"]),
+                *sent,
+                "{what}: sent by {port}"
+            );
+            assert_eq!(
+                bytes("ingress", &["ACCEPT"]),
+                *given,
+                "{what}: given to {port}"
+            );
         }
     }
 }
@@ -182,9 +206,18 @@ fn text(value: &Value) -> String {
 /// What `vswitch logs` reads at a place, as its rows.
 pub fn logs(lab: &Lab, place: &str) -> Vec<Value> {
     let config = lab.config();
-    let arguments = ["logs", place, "--json", "--config", config.to_str().unwrap()];
+    let arguments = [
+        "logs",
+        place,
+        "--json",
+        "--config",
+        config.to_str().unwrap(),
+    ];
     let lines = lab.vswitch(&arguments).ok();
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Sums of rows. Where a profile has no direction, the port's own address tells it.
@@ -204,7 +237,9 @@ pub fn sums(lab: &Lab, rows: &[Value]) -> Sums {
             _ if text(&row["src_addr"]) == addresses[&port] => "egress".into(),
             _ => "ingress".into(),
         };
-        let sum = sums.entry((port, direction, text(&row["filter"]))).or_default();
+        let sum = sums
+            .entry((port, direction, text(&row["filter"])))
+            .or_default();
         sum[0] += row["packets"].as_u64().unwrap();
         sum[1] += row["bytes"].as_u64().unwrap();
     }
@@ -222,5 +257,7 @@ pub fn logger(lab: &Lab, name: &str) -> Value {
 pub fn next_second() {
     let now = std::time::SystemTime::now();
     let since = now.duration_since(std::time::UNIX_EPOCH).unwrap();
-    thread::sleep(Duration::from_nanos(u64::from(1_000_000_000 - since.subsec_nanos())));
+    thread::sleep(Duration::from_nanos(u64::from(
+        1_000_000_000 - since.subsec_nanos(),
+    )));
 }
