@@ -109,7 +109,7 @@ fn a_record_says_who_what_when_which_way_and_what_became_of_it() {
 }
 
 #[test]
-fn the_number_of_a_port_is_told_with_its_name_and_id() {
+fn the_number_of_a_port_counted_from_1_is_told_with_its_name_and_id() {
     let (receiver, dir) = (Receiver::start(), TempDir::new().unwrap());
     let mut collector = exporter(receiver.address(), dir.path());
     close(&mut collector, 0, &flows(3));
