@@ -264,6 +264,22 @@ fn the_next_start_names_what_was_only_in_memory_and_since_when() {
 }
 
 #[test]
+fn a_life_that_ended_before_anything_reached_the_log_is_named_in_place_of_the_one_before() {
+    let dir = TempDir::new().unwrap();
+    for life in [T0 + 7, T0 + 130] {
+        let mut short = collector(dir.path(), "");
+        short.begin(life);
+        // Without its final flush.
+        assert_eq!(short.shut(Duration::from_secs(5)), 0);
+    }
+    let interrupted = collector(dir.path(), "").status()[0].interrupted.unwrap();
+    assert_eq!(
+        (interrupted.since_s, interrupted.window),
+        (T0 + 130, minute(2))
+    );
+}
+
+#[test]
 fn an_orderly_end_leaves_nothing_to_name() {
     let dir = TempDir::new().unwrap();
     let mut orderly = collector(dir.path(), "");

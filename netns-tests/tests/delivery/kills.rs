@@ -13,6 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     hash::{BuildHasher as _, RandomState},
+    path::Path,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -50,7 +51,8 @@ fn talk(lab: &Lab, sent: &mut Vec<Sent>, life: usize, time: Duration) {
     let server = b.udp(53);
     let until = now() + time;
     while now() < until {
-        let port = FIRST_PORT + u16::try_from(sent.len()).unwrap();
+        let port = usize::from(FIRST_PORT) + sent.len();
+        let port = u16::try_from(port).expect("fewer kills: every datagram has a port of its own");
         let client = a.udp(port);
         let before = now().as_secs();
         client.send_to(b"tick", (b.ip(), 53)).unwrap();
@@ -61,15 +63,17 @@ fn talk(lab: &Lab, sent: &mut Vec<Sent>, life: usize, time: Duration) {
     }
 }
 
+/// A value of a line of the daemon's log.
+fn value<'l>(line: &'l str, name: &str) -> &'l str {
+    let (_, rest) = line.split_once(name).unwrap();
+    rest.split(' ').next().unwrap()
+}
+
 /// Per logger, the interval that the start says was only in memory.
 fn interrupted(log: &str) -> BTreeMap<&str, u64> {
     let lines = log
         .lines()
         .filter(|line| line.contains("without its final flush"));
-    let value = |line: &str, name: &str| {
-        let (_, rest) = line.split_once(name).unwrap();
-        rest.split(' ').next().unwrap().to_owned()
-    };
     let interval = |line| {
         let logger = LOGGERS
             .into_iter()
@@ -143,6 +147,10 @@ fn after_any_kill_of_the_daemon_every_closed_interval_is_there_once_and_whole() 
     });
     lab.end();
 
+    let spool = names_below(&lab.dir().join("state/spool"));
+    assert_eq!(spool, ["lock"], "the spool is empty");
+    let files = names_below(&lab.dir().join("flowlogs"));
+    assert!(files.iter().all(|name| name.ends_with(".csv")), "{files:?}");
     check("folder", &lab.records(0), &sent, |life| lost_from[life][0]);
     let objects = lab.dir().join("objects");
     fs::create_dir(&objects).unwrap();
@@ -154,6 +162,37 @@ fn after_any_kill_of_the_daemon_every_closed_interval_is_there_once_and_whole() 
     let ports = ["a", "b"].map(|name| lab.guest(name).port().clone());
     let records = Records::read(&objects, &ports);
     check("bucket", &records, &sent, |life| lost_from[life][1]);
+}
+
+#[test]
+fn a_daemon_that_is_killed_in_its_first_interval_is_followed_by_one_that_names_it() {
+    let mut lab = start(talkers(Plan::new()));
+    for _ in 0..2 {
+        let (since, said) = (now().as_secs(), lab.daemon().log().len());
+        talk(&lab, &mut vec![], 0, Duration::from_millis(50));
+        lab.daemon().stop_by_force();
+        lab.start_daemon();
+        let log = lab.daemon().log()[said..].to_owned();
+        let line = log
+            .lines()
+            .find(|line| line.contains("without its final flush"));
+        let line = line.unwrap_or_else(|| panic!("{log}"));
+        let moment = value(line, "since=").parse::<jiff::Timestamp>().unwrap();
+        let moment = u64::try_from(moment.as_second()).unwrap();
+        assert!(moment.abs_diff(since) < 10, "{since}: {line}");
+        assert_eq!(value(line, "interval_s="), "900");
+    }
+    lab.end();
+}
+
+/// Names of the files below a folder.
+fn names_below(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let names = entries.flat_map(|entry| match entry.path().is_dir() {
+        true => names_below(&entry.path()),
+        false => vec![entry.file_name().into_string().unwrap()],
+    });
+    names.collect()
 }
 
 /// Checks a store's records against what was sent; `lost_from`: the first interval that a life lost.

@@ -141,6 +141,7 @@ impl Side {
         thread::sleep(Duration::from_millis(1200));
         let counted = Counted::of(&self.lab);
         let lost = logger(&self.lab, "archive")["rows_lost"].as_u64().unwrap();
+        let log = self.lab.daemon().log();
         self.lab.end();
         let rows = logs(&self.lab, &archive());
         let sums = sums(&self.lab, &rows);
@@ -150,6 +151,7 @@ impl Side {
         assert_eq!(counted.packets() - packets, lost, "{:?}", self.broken);
         if self.broken == Broken::DiskFull {
             assert!(lost > 0);
+            assert_eq!(lost_in(&log), lost, "{log}");
         } else {
             assert_eq!(lost, 0);
             counted.assert_logged(&format!("{:?}", self.broken), &sums);
@@ -166,6 +168,16 @@ impl Side {
             "twice: {stored:#?}"
         );
     }
+}
+
+/// The rows that the daemon's log tells to be lost.
+fn lost_in(log: &str) -> u64 {
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("rows of the flow log are lost"));
+    let words = lines.flat_map(|line| line.split(' '));
+    let numbers = words.filter_map(|word| word.strip_prefix("rows="));
+    numbers.map(|number| number.parse::<u64>().unwrap()).sum()
 }
 
 /// Median and 99th percentile, microseconds.

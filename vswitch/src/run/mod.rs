@@ -45,6 +45,9 @@ use std::thread::JoinHandle;
 use uuid::Uuid;
 use worker::{Command, Handle, Worker};
 
+/// Microseconds of a second.
+const US_PER_S: u64 = 1_000_000;
+
 /// A running switch.
 #[derive(Debug)]
 pub struct Daemon {
@@ -108,6 +111,7 @@ impl Daemon {
         let (log, receiver) = LogQueue::new();
         let mut collector = Collector::new(plan.loggers.clone(), delivery);
         collector.keep_records(true);
+        collector.begin(clock.now().wall_us / US_PER_S);
         *shared.loggers.lock() = collector.status();
         let log_shared = Arc::clone(&shared);
         let log_thread = std::thread::Builder::new()
