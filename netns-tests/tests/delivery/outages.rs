@@ -209,12 +209,10 @@ fn a_store_that_is_broken_in_any_way_costs_the_guests_nothing_and_loses_only_wha
     );
     let mut medians = vec![];
     for side in &mut sides {
-        let [before, during] = &mut side.times;
-        let (n, before, during) = (during.len(), figures(before), figures(during));
-        println!(
-            "{:>9} {before:?} {during:?} of {n}",
-            format!("{:?}", side.broken)
-        );
+        let counts = side.times.each_ref().map(Vec::len);
+        let [before, during] = side.times.each_mut().map(|times| figures(times));
+        let name = format!("{:?}", side.broken);
+        println!("{name:>9} {before:?} {during:?} of {counts:?}");
         medians.push(during[0]);
     }
     // No statement about speed: a switch that waits for its store would take a hundred times as long.
