@@ -14,6 +14,7 @@ mod ledger;
 mod notebook;
 mod setup;
 mod talk;
+mod waiting;
 mod words;
 
 mod change;
@@ -30,6 +31,7 @@ mod naive;
 mod neighbours;
 mod random;
 mod reasons;
+mod reassembly;
 mod recording;
 mod rules;
 mod spoofing;
