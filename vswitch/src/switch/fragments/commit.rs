@@ -118,16 +118,17 @@ impl Switch {
         };
         let mut waiting = self.take_waiting(now, rx, key);
         let whole = [frame.vnet.as_slice(), frame.bytes].concat();
-        self.held.add(whole.len());
+        let len = whole.len();
         let Some(sender) = self.port_mut(rx) else {
             return;
         };
-        sender.reassembly.held.add(whole.len());
+        sender.reassembly.held.add(len);
         sender.counters.rx += u64::from(frame.headers.wire.packets);
         sender.counters.rx_bytes += u64::from(frame.headers.wire.bytes);
         waiting.pieces.add(Piece::of(fragment));
         waiting.frames.push(whole.into_boxed_slice());
         sender.reassembly.waiting.insert(key, waiting);
+        self.held.add(len);
     }
 
     /// A fragment found its place; a datagram that is whole is forgotten.

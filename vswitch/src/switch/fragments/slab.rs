@@ -76,8 +76,9 @@ impl<V> Slab<V> {
     /// was put there in its last round.
     pub(super) fn evict(&mut self) {
         for _ in 0..self.slots() {
-            self.hand = (self.hand + 1) % self.slots();
-            if let Some(&(key, _)) = self.at(self.hand) {
+            let here = self.hand;
+            self.hand = (here + 1) % self.slots();
+            if let Some(&(key, _)) = self.at(here) {
                 self.remove(&key);
                 return;
             }
