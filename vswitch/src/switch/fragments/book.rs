@@ -204,3 +204,64 @@ impl Reassembly {
         self.judged.slots() + self.waiting.slots()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packet::protocol;
+    use std::net::Ipv4Addr;
+
+    fn key(id: u32) -> DatagramKey {
+        DatagramKey {
+            src: Ipv4Addr::LOCALHOST.into(),
+            dst: Ipv4Addr::BROADCAST.into(),
+            id,
+            receiver: PortId(1),
+            is_copy: false,
+            protocol: protocol::UDP,
+        }
+    }
+
+    #[test]
+    fn all_ports_together_have_a_limit_that_one_alone_does_not_meet() {
+        let book = Reassembly::default();
+        let mut all = Held::default();
+        assert!(book.may_hold(OF_A_GUEST, all, 1500));
+        all.fragments = OF_ALL.fragments - 1;
+        assert!(book.may_hold(OF_A_GUEST, all, 1500));
+        all.add(1500);
+        assert!(!book.may_hold(OF_A_GUEST, all, 1500), "too many");
+        all = Held {
+            fragments: 1,
+            bytes: OF_ALL.bytes - 1500,
+        };
+        assert!(book.may_hold(OF_A_GUEST, all, 1500));
+        assert!(!book.may_hold(OF_A_GUEST, all, 1501), "too large");
+        assert!(OF_AN_UPLINK.held < OF_ALL.fragments && OF_AN_UPLINK.bytes < OF_ALL.bytes);
+    }
+
+    #[test]
+    fn a_full_slab_gives_up_its_oldest_and_grows_no_further() {
+        let mut slab = Slab::default();
+        for id in 0..100 {
+            if slab.len() == 8 {
+                slab.evict();
+            }
+            slab.insert(key(id), id);
+            if id == 5 {
+                assert_eq!(slab.remove(&key(id)), Some(id));
+            }
+        }
+        assert_eq!((slab.len(), slab.slots()), (8, 8));
+        let left: Vec<u32> = (0..100)
+            .filter(|&id| slab.get(&key(id)).is_some())
+            .collect();
+        assert_eq!(left, (92..100).collect::<Vec<_>>());
+        slab.insert(key(99), 1);
+        assert_eq!(
+            (slab.len(), slab.get(&key(99))),
+            (8, Some(&1)),
+            "in its place"
+        );
+    }
+}
