@@ -44,6 +44,11 @@ const OF_ALL: Held = Held {
     bytes: 64 * OF_A_GUEST.bytes,
 };
 
+const _: () = assert!(
+    OF_AN_UPLINK.held < OF_ALL.fragments && OF_AN_UPLINK.bytes < OF_ALL.bytes,
+    "no port alone uses up what all have"
+);
+
 impl Limits {
     pub(super) const fn of(port: &Port) -> Self {
         if port.config.spec.uplink {
@@ -237,7 +242,6 @@ mod tests {
         };
         assert!(book.may_hold(OF_A_GUEST, all, 1500));
         assert!(!book.may_hold(OF_A_GUEST, all, 1501), "too large");
-        assert!(OF_AN_UPLINK.held < OF_ALL.fragments && OF_AN_UPLINK.bytes < OF_ALL.bytes);
     }
 
     #[test]
