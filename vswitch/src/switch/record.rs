@@ -80,11 +80,12 @@ impl Switch {
         step: &Step,
         conn: Option<(Slot, Way)>,
     ) {
-        if let Some((slot, way)) = conn {
-            if self.is_as_judged::<A>(slot, way, step) && !self.is_apart_from::<A>(slot, ip) {
-                self.tally::<A>(now, slot, way, headers);
-                return;
-            }
+        if let Some((slot, way)) = conn
+            && self.is_as_judged::<A>(slot, way, step)
+            && !self.is_apart_from::<A>(slot, ip)
+        {
+            self.tally::<A>(now, slot, way, headers);
+            return;
         }
         for side in sides_of(rx, receiver, step) {
             self.count_one_side(now, rx, side, (headers, ip), ends, step.fragment.upper());
