@@ -12,7 +12,9 @@
 //! Linux keeps the greatest right edge ever granted (`td_maxend`) for I. Here it is the sum of the
 //! greatest acknowledgement and the greatest window: never less than any single edge, so at most more
 //! liberal, and four bytes shorter. A segment that fails II or IV passes without effect, as in Linux:
-//! the ends discard or answer it, and refusing it would call reordering invalid.
+//! the ends discard or answer it, and refusing it would call reordering invalid. So does one that
+//! fails I alone and by less than a window: some ends send more than they were granted, and were its
+//! end forgotten, the acknowledgement of it would fail III, and with it all that follows.
 
 use super::{
     super::{Invalid, Way},
@@ -45,6 +47,8 @@ pub(super) enum Place {
     Inside(TcpWindow),
     /// Behind the window: an old duplicate.
     Behind,
+    /// Beyond it, by less than a window; its end is remembered.
+    Beyond(TcpWindow),
 }
 
 /// Judges a segment of an established exchange.
@@ -59,8 +63,16 @@ pub(super) fn place(window: &TcpWindow, way: Way, tcp: &Tcp) -> Result<Place, In
     let sack = ack.map_or(other.end, |ack| furthest(ack, tcp.sack));
     let granted = me.granted(tcp, sack.wrapping_sub(ack.unwrap_or(sack)));
 
-    if other.is(SEEN) && is_after(tcp.seq, other.grant_ends_at(me.end)) {
-        return Err(Invalid("seq"));
+    let too_old = other.is(SEEN) && is_after(me.end.wrapping_sub(other.window()), end);
+    let too_late = is_after(other.end.wrapping_sub(me.window().max(ACK_LAG)), sack);
+    let grant_end = other.grant_ends_at(me.end);
+    if other.is(SEEN) && is_after(tcp.seq, grant_end) {
+        let excess = end.wrapping_sub(grant_end).wrapping_add(1);
+        if excess > other.window() || too_old || too_late || is_after(sack, other.end) {
+            return Err(Invalid("seq"));
+        }
+        me.end = furthest(me.end, Some(end));
+        return Ok(Place::Beyond(after));
     }
     // Before a flow was picked up, its sender may have sent what this one had granted.
     let unseen = if other.is(LOOSE) {
@@ -71,8 +83,6 @@ pub(super) fn place(window: &TcpWindow, way: Way, tcp: &Tcp) -> Result<Place, In
     if is_after(sack, other.end.wrapping_add(unseen)) {
         return Err(Invalid("ack"));
     }
-    let too_old = other.is(SEEN) && is_after(me.end.wrapping_sub(other.window()), end);
-    let too_late = is_after(other.end.wrapping_sub(me.window().max(ACK_LAG)), sack);
     if too_old || too_late {
         return Ok(Place::Behind);
     }
@@ -224,7 +234,8 @@ impl Peer {
         (self.scale >> 4).checked_sub(1)
     }
 
-    fn start_in_the_middle(&mut self, tcp: &Tcp, end: u32) {
+    /// The first that is seen of a sender is not its SYN.
+    pub(super) fn start_in_the_middle(&mut self, tcp: &Tcp, end: u32) {
         self.end = end;
         self.flags |= SEEN;
         self.widen(self.granted(tcp, 0));
