@@ -20,18 +20,22 @@ use super::{
     super::{Invalid, Way},
     Peer, TcpWindow,
 };
-use packet::{Tcp, tcp_flags};
+use packet::{Ip, Tcp, tcp_flags};
 
 /// Greatest window scale (RFC 7323, section 2.3).
 const SCALE_MAX: u8 = 14;
 /// How far an acknowledgement may lag whatever the window: Linux's `MAXACKWINCONST`.
 const ACK_LAG: u32 = 66_000;
 
+/// Most that a segment can hold beyond its first fragment, bytes.
+const PART_MAX: u32 = u16::MAX as u32;
+
 /// Has sent something: `end` and `max_win` hold.
 pub(super) const SEEN: u8 = 0x01;
 /// Has acknowledged something: `acked` holds. Before that it is the initial sequence number.
 pub(super) const ACKED: u8 = 0x02;
-/// Of a connection picked up in the middle: more than `end` may have been sent before.
+/// More than `end` may have been sent: of a connection picked up in the middle, before; of a segment
+/// in fragments, behind the first.
 pub(super) const LOOSE: u8 = 0x04;
 /// The last packet was its SYN, let pass without effect on a connection that stands.
 pub(super) const SYN_AGAIN: u8 = 0x08;
@@ -158,6 +162,15 @@ impl TcpWindow {
         }
     }
 
+    /// The first fragment of a segment does not say how long the segment is: its sender may be
+    /// acknowledged more than is known of it.
+    #[inline]
+    pub(in super::super) fn reckon_with_parts(&mut self, way: Way, ip: &Ip) {
+        if ip.fragment.is_some() {
+            self.sides_mut(way).0.flags |= LOOSE;
+        }
+    }
+
     /// Whether one side has sent something that the other has not acknowledged, or not answered at all.
     pub(in super::super) fn is_unacknowledged(&self) -> bool {
         let waits =
@@ -198,7 +211,8 @@ impl Peer {
 
     /// Whether `ack` acknowledges the SYN of a side that has sent no more than that and its data.
     pub(super) const fn is_syn_acknowledged_by(&self, ack: u32) -> bool {
-        self.is(SEEN) && is_after(ack, self.acked) && !is_after(ack, self.end)
+        let unseen = if self.is(LOOSE) { PART_MAX } else { 0 };
+        self.is(SEEN) && is_after(ack, self.acked) && !is_after(ack, self.end.wrapping_add(unseen))
     }
 
     /// Greatest window offered, bytes.
@@ -217,10 +231,10 @@ impl Peer {
     /// window passes.
     #[inline]
     pub(super) fn widen(&mut self, bytes: u32) {
-        let units = bytes
-            .div_ceil(1 << (self.scale & 0x0f))
-            .clamp(1, u16::MAX.into());
-        self.max_win = self.max_win.max(units as u16);
+        let scale = self.scale & 0x0f;
+        let floor = bytes >> scale;
+        let units = floor + u32::from(floor << scale != bytes);
+        self.max_win = self.max_win.max(units.clamp(1, u16::MAX.into()) as u16);
     }
 
     fn set_scale(&mut self, scale: u8) {
