@@ -16,6 +16,7 @@ use std::{
     fs,
     net::IpAddr,
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 use tap::{Netns, Queue, Tap, TapOptions};
@@ -88,33 +89,31 @@ impl Oracle {
         let mut routed = frame.to_vec();
         routed[..6].copy_from_slice(&ROUTER.0);
         self.queues[end].write(&routed).unwrap();
-        if let Some(judged) = self.read(1 - end, Some(&routed)) {
+        if let Some(judged) = self.read(1 - end, &routed) {
             return judged;
         }
         self.queues[end].write(&self.marker(end)).unwrap();
         let deadline = Instant::now() + PATIENCE;
+        let mut judged = Judged::Refused;
         while Instant::now() < deadline {
-            match self.read(1 - end, Some(&routed)) {
-                Some(Judged::Marker) => return Judged::Refused,
-                Some(judged) => {
-                    while self.read(1 - end, None) != Some(Judged::Marker) {}
-                    return judged;
-                }
-                None => std::thread::yield_now(),
+            match self.read(1 - end, &routed) {
+                Some(Judged::Marker) => return judged,
+                Some(other) => judged = other,
+                None => thread::yield_now(),
             }
         }
         panic!("the kernel forwards nothing");
     }
 
     /// The next frame that is the one sent or the marker; `None` where nothing waits.
-    fn read(&self, end: usize, sent: Option<&[u8]>) -> Option<Judged> {
+    fn read(&self, end: usize, sent: &[u8]) -> Option<Judged> {
         let mut buffer = vec![0; 4096];
         while let Some(len) = self.queues[end].read(&mut buffer).unwrap() {
             let frame = &buffer[..len];
             if is_marker(frame) {
                 return Some(Judged::Marker);
             }
-            if sent.is_some_and(|sent| is_same(frame, sent)) {
+            if is_same(frame, sent) {
                 return Some(Judged::of_dscp(dscp(frame)));
             }
         }
