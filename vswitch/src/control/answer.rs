@@ -45,7 +45,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
         Request::Connections(select) => Reply::Connections(connections(shared, &plan, select)),
         Request::Flows(select) => Reply::Flows(flows(shared, &plan, select)),
         Request::Loggers => Reply::Loggers(loggers(shared)),
-        Request::Status => Reply::Status(status(shared)),
+        Request::Status => Reply::Status(status(shared, &plan)),
         Request::Drops(select) => Reply::Drops(drops(shared, &plan, select)),
         Request::Audit => Reply::Audit(Listing::all(
             shared.audit().ports.into_iter().map(Into::into).collect(),
@@ -57,13 +57,16 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
     })
 }
 
-fn status(shared: &Shared) -> StatusRow {
+fn status(shared: &Shared, plan: &Plan) -> StatusRow {
+    let window_ms = u64::from(flowlog::base_window_s(&plan.loggers)) * 1000;
     let (connections, connections_max) = shared.switch.lock().connections();
     StatusRow {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: shared.clock.uptime().as_secs(),
         connections,
         connections_max,
+        // Windows are aligned to the epoch.
+        window_age_ms: shared.clock.now().wall_us / 1000 % window_ms.max(1),
     }
 }
 

@@ -42,6 +42,8 @@ pub struct StatusRow {
     pub connections: u32,
     #[expect(missing_docs, reason = "told with the one before")]
     pub connections_max: u32,
+    /// Milliseconds since the window began in which connections and flows are counted.
+    pub window_age_ms: u64,
 }
 
 /// Rows, and whether there are more than were wanted.

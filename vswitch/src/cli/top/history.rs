@@ -12,6 +12,9 @@ const LATELY: Duration = Duration::from_secs(60);
 /// Refused flows remembered; those beyond are in the ports' counters.
 const REFUSED_MAX: usize = 1000;
 
+/// Shortest time that a rate is taken from, seconds: what was counted in less says nothing of a second.
+const SECONDS_MIN: f64 = 0.1;
+
 /// What went through a port, or a connection, in a second.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Rate {
@@ -137,20 +140,19 @@ impl History {
             .iter()
             .map(|row| (connection_key(row), row.counted))
             .collect();
-        let mut rates: Vec<_> = self
-            .now
-            .connections
-            .rows
-            .iter()
-            .map(|row| {
-                let old = earlier.get(&connection_key(row));
-                (
-                    row,
-                    [0, 1].map(|way| between(old.map(|old| old[way]), row.counted[way], seconds)),
-                )
-            })
-            .filter(|(_, [there, back])| there.packets + back.packets > 0.0)
-            .collect();
+        let window = Duration::from_millis(self.now.status.window_age_ms).as_secs_f64();
+        let rates = self.now.connections.rows.iter().map(|row| {
+            let old = earlier.get(&connection_key(row));
+            let rate = |way: usize| match old {
+                // The window was another: all that this one counts is new.
+                _ if window < seconds => per_second(row.counted[way], window),
+                Some(old) => per_second(gained(old[way], row.counted[way]), seconds),
+                None => per_second(row.counted[way], seconds),
+            };
+            (row, [rate(0), rate(1)])
+        });
+        let carries = |[there, back]: &[Rate; 2]| there.packets + back.packets > 0.0;
+        let mut rates: Vec<_> = rates.filter(|(_, rates)| carries(rates)).collect();
         let bits = |rates: &[Rate; 2]| rates[0].bits + rates[1].bits;
         rates.sort_by(|(_, a), (_, b)| bits(b).total_cmp(&bits(a)));
         Some(rates)
@@ -211,21 +213,24 @@ impl History {
     }
 }
 
-/// What a counter has gained. One that is less than before has begun anew, as those of connections and
-/// open records do with each window; what it had until then is not known.
+/// What a counter has gained. One that is less than before has begun anew, as those of open records do
+/// with each window; what it had until then is not known.
 const fn gain([old, new]: [u64; 2]) -> u64 {
     if new >= old { new - old } else { new }
 }
 
-fn between(old: Option<Counted>, new: Counted, seconds: f64) -> Rate {
-    let old = old.unwrap_or(Counted {
-        packets: 0,
-        bytes: 0,
-    });
-    let gained = |old: u32, new: u32| gain([old.into(), new.into()]) as f64 / seconds;
+fn gained(old: Counted, new: Counted) -> Counted {
+    Counted {
+        packets: new.packets.saturating_sub(old.packets),
+        bytes: new.bytes.saturating_sub(old.bytes),
+    }
+}
+
+fn per_second(counted: Counted, seconds: f64) -> Rate {
+    let seconds = seconds.max(SECONDS_MIN);
     Rate {
-        packets: gained(old.packets, new.packets),
-        bits: gained(old.bytes, new.bytes) * 8.0,
+        packets: f64::from(counted.packets) / seconds,
+        bits: f64::from(counted.bytes) * 8.0 / seconds,
     }
 }
 

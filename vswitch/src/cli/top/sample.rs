@@ -49,7 +49,6 @@ impl Sample {
             ..Select::default()
         };
         Ok(Self {
-            status: asked!(socket, Request::Status, Reply::Status),
             ports: asked!(socket, Request::Ports(first(PORTS_MAX)), Reply::Ports),
             // Counted at the same moment as the ports, as near as can be.
             at: Instant::now(),
@@ -59,6 +58,8 @@ impl Sample {
                 Request::Connections(first(FLOWS_MAX)),
                 Reply::Connections
             ),
+            // Behind the connections: it says since when they are counted.
+            status: asked!(socket, Request::Status, Reply::Status),
             flows: asked!(socket, Request::Flows(first(FLOWS_MAX)), Reply::Flows),
             loggers: asked!(socket, Request::Loggers, Reply::Loggers),
         })

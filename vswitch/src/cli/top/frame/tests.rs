@@ -90,6 +90,7 @@ fn sample(start: Instant, n: u64) -> Sample {
             uptime_s: 100 + n,
             connections: 1,
             connections_max: 1024,
+            window_age_ms: 30_000 + n * 1000,
         },
         ports: Listing::all(vec![
             port("vm1", n * 100, n * 10),
@@ -184,11 +185,12 @@ fn a_daemon_that_was_started_anew_is_measured_anew_and_a_window_that_closed_take
     let mut history = history();
     let mut next = sample(history.now.at, 1);
     next.status.uptime_s = history.now.status.uptime_s + 1;
+    next.status.window_age_ms = 500;
     next.connections.rows[0] = connection(30);
     next.flows.rows[0] = refusal(1);
     history.add(next);
     let frame = Frame::of(&history, Sort::Bits);
-    assert_eq!(row(&frame.sections[1], 0)[1..], ["240.0k", "120.0k", "45"]);
+    assert_eq!(row(&frame.sections[1], 0)[1..], ["480.0k", "240.0k", "90"]);
     assert_eq!(row(&frame.sections[2], 0)[5], "15");
     let mut anew = sample(history.now.at, 1);
     anew.status.uptime_s = 0;
