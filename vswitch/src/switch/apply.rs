@@ -10,8 +10,8 @@ use super::{Now, Switch};
 use flowlog::{Recording, Skipped};
 use secgroup::conntrack::Settings;
 use secgroup::{Group, Guard, Model, ModelError, Policy, PortId, RuleTable};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -143,6 +143,10 @@ impl Switch {
                 }
                 None => new.extend(self.attach(port, policy, is_stateful, connections_max)),
             }
+        }
+        let segments: HashSet<_> = self.ports().map(|port| port.config.segment).collect();
+        for segment in segments {
+            self.replace_shared_macs(segment);
         }
         self.settings = config.settings;
         self.persist_established = config.persist_established;
@@ -282,7 +286,6 @@ impl Switch {
         self.members.leave(&spec);
         self.fdb.detach(segment, number);
         let mut senders = Vec::new();
-        self.replace_shared_macs(segment);
         self.fragments
             .forget_port(number, |sender| senders.push(sender));
         for sender in senders {
