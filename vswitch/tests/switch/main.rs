@@ -26,7 +26,6 @@ mod icmp;
 mod limits;
 mod log;
 mod model;
-mod naive;
 mod neighbours;
 mod random;
 mod reasons;
