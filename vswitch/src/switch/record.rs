@@ -6,7 +6,7 @@
 use super::entry::{Address, icmp_ends, pseudo, tallied};
 use super::log::Left;
 use super::macs::MacPairs;
-use super::step::{FragmentStep, Judged, Step, verdicts};
+use super::step::{FragmentStep, Judged, Step, Tracked, verdicts};
 use super::{Attached, Frame, Now, Switch};
 use flowlog::NotRecorded;
 use packet::{Direction, Headers, Ip, L4, Mac, Tcp, Wire};
@@ -86,11 +86,12 @@ impl Switch {
                 && !self.is_apart_from(conn, ip)
             {
                 self.tally::<A>(now, slot, way, headers);
+                self.count_opened::<A>(slot, way, step);
                 return;
             }
         }
         for side in sides_of(rx, receiver, step) {
-            self.count_one_side(now, rx, side, (headers, ip), ends, step.fragment);
+            self.count_one_side(now, rx, side, (headers, ip), ends, step);
         }
     }
 
@@ -147,10 +148,10 @@ impl Switch {
         (port, direction, judged): (PortId, Direction, Judged),
         (headers, ip): (&Headers, &Ip),
         (src, dst): (A, A),
-        fragment: FragmentStep,
+        step: &Step,
     ) {
         let tuple = ip.tuple();
-        let (src_port, dst_port) = match (fragment, ip.l4) {
+        let (src_port, dst_port) = match (step.fragment, ip.l4) {
             (FragmentStep::Follows { ports } | FragmentStep::Overlaps { ports }, _) => ports,
             (_, L4::Icmp(icmp)) if self.recording.icmp_apart => icmp_ends(icmp),
             _ => (tuple.src_port, tuple.dst_port),
@@ -189,6 +190,15 @@ impl Switch {
             conn.policy_epoch = epoch;
         }
         self.tally::<A>(now, slot, way, headers);
+        self.count_opened::<A>(slot, way, step);
+    }
+
+    /// Counts a connection where the packet that opened it was counted, so that the record tells of both.
+    #[inline]
+    fn count_opened<A: Address>(&mut self, slot: Slot, way: Way, step: &Step) {
+        if matches!(step.tracked, Tracked::Opens { .. }) && step.is_accept() {
+            A::table_mut(&mut self.tables).entry_mut(slot).with[way as usize].count_opened();
+        }
     }
 
     /// Whether an entry that only counts stands for this judgement, and for its policy where that counts.
