@@ -61,6 +61,8 @@ struct Talk {
     what: What,
     /// What was said last, newest last.
     said: Vec<(usize, PacketSpec)>,
+    /// How often in a row the last was said again.
+    repeats: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -69,8 +71,8 @@ enum What {
     Udp,
     /// ICMP or ICMPv6: type of the request and the identifier.
     Query(u8, u16),
-    /// Ports without state of their own.
-    Ports(u8),
+    /// UDP-Lite: ports and nothing else that is known.
+    Lite,
     Other(u8),
 }
 
@@ -165,7 +167,7 @@ impl Author {
 fn sent(from: &Actor, packet: Packet) -> Event {
     Event::Send {
         from: from.name.to_owned(),
-        packet,
+        packet: Box::new(packet),
     }
 }
 
@@ -179,7 +181,7 @@ fn disturb(dice: &mut Dice, packet: &mut Packet) {
         1 if ip.len > 0 && packet.about.is_none() => packet.flaw = Some(Flaw::Cut),
         2 => {
             packet.spec.src_mac =
-                Some(*dice.pick(&[SHARED_MAC, Mac([2, 0, 0, 0, 0, 0x99]), Mac::BROADCAST]))
+                Some(*dice.pick(&[SHARED_MAC, Mac([2, 0, 0, 0, 0, 0x99]), Mac::BROADCAST]));
         }
         3 => ip.src = another(dice, ip.src),
         4 => packet.spec.dst_mac = Some(noise::mac(dice)),
@@ -187,7 +189,7 @@ fn disturb(dice: &mut Dice, packet: &mut Packet) {
         6 => packet.spec.dst_mac = packet.spec.src_mac,
         7 => ip.dst = another(dice, ip.dst),
         8 if packet.about.is_none() && packet.gso.is_none() => {
-            ip.len = *dice.pick(&[0, 1_452, 1_460, 1_480])
+            ip.len = *dice.pick(&[0, 1_452, 1_460, 1_480]);
         }
         9 => match &mut ip.l4 {
             L4::Tcp(tcp) => tcp.dst_port = 0,
@@ -241,23 +243,28 @@ impl Talk {
                 What::Query(*dice.pick(&[8, 8, 8, 13, 15, 17]), dice.below(3) as u16)
             }
             15..=17 => What::Query(128, dice.below(3) as u16),
-            18 => What::Ports(*dice.pick(&[protocol::SCTP, protocol::UDPLITE, protocol::DCCP])),
+            18 => What::Lite,
             _ => What::Other(*dice.pick(&[protocol::GRE, 112, 50])),
         };
         Self {
             parties,
             what,
             said: Vec::new(),
+            repeats: 0,
         }
     }
 
     /// What is said next, and by whom.
     fn next(&mut self, dice: &mut Dice) -> (usize, PacketSpec) {
-        if dice.once_in(8)
+        // The same once more; who repeats is likely to go on.
+        let patience = if self.repeats > 0 { 2 } else { 9 };
+        if dice.once_in(patience)
             && let Some(again) = self.said.last()
         {
+            self.repeats += 1;
             return *again;
         }
+        self.repeats = 0;
         let [src, dst] = self.parties.map(|party| party.l4);
         let party = if self.said.is_empty() && !dice.once_in(5) {
             0
@@ -298,7 +305,7 @@ impl Talk {
                     8,
                 )
             }
-            What::Ports(_) => (
+            What::Lite => (
                 party,
                 L4::Ports {
                     src_port: src,
@@ -321,7 +328,8 @@ impl Talk {
             What::Udp => protocol::UDP,
             What::Query(..) if self.parties[0].ip.is_ipv4() => protocol::ICMP,
             What::Query(..) => protocol::ICMPV6,
-            What::Ports(number) | What::Other(number) => number,
+            What::Lite => protocol::UDPLITE,
+            What::Other(number) => number,
         }
     }
 

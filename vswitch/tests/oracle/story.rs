@@ -8,7 +8,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
     /// A port sends.
-    Send { from: String, packet: Packet },
+    Send { from: String, packet: Box<Packet> },
     /// Time passes; the sweep goes its rounds, or it does not and what is over must be found so.
     Wait { ms: u64, sweep: bool },
     /// The wall clock alone steps.
@@ -60,7 +60,7 @@ impl FromStr for Event {
                 let (from, packet) = rest.split_once(": ").ok_or_else(wrong)?;
                 Self::Send {
                     from: from.to_owned(),
-                    packet: packet.parse()?,
+                    packet: Box::new(packet.parse()?),
                 }
             }
             "wait" | "sweep" => Self::Wait {

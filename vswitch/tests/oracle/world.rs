@@ -192,6 +192,14 @@ pub(crate) fn change(config: &mut SwitchConfig, line: &str) -> Result<(), String
         "loose" => config.settings.tcp_loose = on,
         "liberal" => config.settings.tcp_be_liberal = on,
         "everything" => config.recording.everything = on,
+        // Told apart or not, the sums are the same.
+        "apart" => {
+            let recording = &mut config.recording;
+            recording.setup_apart = words.contains(&"setup");
+            recording.icmp_apart = words.contains(&"icmp");
+            recording.epochs_apart = words.contains(&"epochs");
+            recording.macs_apart = words.contains(&"macs");
+        }
         "window" => config.window_length_s = one(&words)?,
         "timeout" => {
             let set = config.settings.timeouts.set(name, one(&words)?);
@@ -227,7 +235,7 @@ fn port(config: &mut SwitchConfig, verb: &str, name: &str, words: &[&str]) -> Re
             port.spec.allowed_address_pairs = words
                 .iter()
                 .map(|word| pair(word))
-                .collect::<Result<_, _>>()?
+                .collect::<Result<_, _>>()?;
         }
         "fixed" => port.spec.fixed_ips = all(words)?,
         "secure" if port.spec.uplink => {}

@@ -21,6 +21,7 @@ pub(super) fn opening(dice: &mut Dice) -> Vec<String> {
         "liberal: on",
         "secure T: on",
         "unplug T:",
+        "limit C: 0",
     ];
     lines.extend(
         settings
@@ -28,6 +29,12 @@ pub(super) fn opening(dice: &mut Dice) -> Vec<String> {
             .filter(|_| dice.once_in(6))
             .map(str::to_owned),
     );
+    if dice.once_in(3) {
+        lines.push(apart(dice));
+    }
+    if dice.once_in(2) {
+        lines.push(timeout(dice));
+    }
     if dice.once_in(3) {
         lines.push(groups_of(dice, "A"));
         lines.push(pairs(dice, "B"));
@@ -58,10 +65,11 @@ pub(super) fn change(dice: &mut Dice) -> String {
         25 => format!("persist: {}", switch(dice)),
         26 => format!("loose: {}", dice.pick(&["on", "on", "off"])),
         27 => format!("liberal: {}", dice.pick(&["off", "off", "on"])),
-        28 | 29 => format!("secure {port}: {}", switch(dice)),
-        30 => format!("strict {guest}: {}", switch(dice)),
+        28 => apart(dice),
+        29 if dice.once_in(3) => format!("everything: {}", switch(dice)),
+        29 => format!("secure {port}: {}", switch(dice)),
+        30 | 32 => format!("strict {guest}: {}", switch(dice)),
         31 => format!("mtu {port}: {}", dice.pick(&[1500, 1500, 1450, 576])),
-        32 => format!("limit {guest}: {}", dice.pick(&["", "", "1", "3"])),
         33 => format!(
             "servers {guest}: {}",
             dice.pick(&["", "10.0.0.11", "10.0.0.10 2001:db8::11"])
@@ -70,20 +78,29 @@ pub(super) fn change(dice: &mut Dice) -> String {
         35 if dice.once_in(2) => format!("unplug {}:", dice.pick(CAST).name),
         35..=37 => format!("plug {}:", dice.pick(CAST).name),
         38 => fixed(dice, guest),
-        _ => {
-            let (name, seconds) = *dice.pick(&[
-                ("tcp_established", 60),
-                ("tcp_established", 3_600),
-                ("udp", 60),
-                ("udp_stream", 60),
-                ("tcp_time_wait", 1),
-                ("tcp_unacknowledged", 5),
-                ("tcp_max_retrans", 3),
-                ("icmp", 2),
-            ]);
-            format!("timeout {name}: {seconds}")
-        }
+        _ => timeout(dice),
     }
+}
+
+fn timeout(dice: &mut Dice) -> String {
+    let (name, seconds) = *dice.pick(&[
+        ("tcp_established", 60),
+        ("tcp_established", 3_600),
+        ("udp", 60),
+        ("udp_stream", 60),
+        ("tcp_time_wait", 1),
+        ("tcp_unacknowledged", 5),
+        ("tcp_max_retrans", 3),
+        ("tcp_max_retrans", 3),
+        ("icmp", 2),
+    ]);
+    format!("timeout {name}: {seconds}")
+}
+
+fn apart(dice: &mut Dice) -> String {
+    let words = ["setup", "icmp", "epochs", "macs"];
+    let chosen: Vec<&str> = words.into_iter().filter(|_| dice.once_in(2)).collect();
+    format!("apart: {}", chosen.join(" "))
 }
 
 fn rules(dice: &mut Dice, group: &str) -> String {
