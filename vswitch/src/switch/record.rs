@@ -80,29 +80,38 @@ impl Switch {
         step: &Step,
         conn: Option<(Slot, Way)>,
     ) {
-        if let Some((slot, way)) = conn {
-            let conn = &A::table(&self.tables).entry(slot).conn;
-            if verdicts(conn.sides, way) == (step.egress, step.ingress)
-                && !self.is_apart_from(conn, ip)
-            {
-                self.tally::<A>(now, slot, way, headers);
-                self.count_opened::<A>(slot, way, step);
-                return;
-            }
+        if let Some((slot, way)) = conn
+            && self.is_as_judged::<A>(slot, way, step)
+            && !self.is_apart_from::<A>(slot, ip)
+        {
+            self.tally::<A>(now, slot, way, headers);
+            self.count_opened::<A>(slot, way, step);
+            return;
         }
         for side in sides_of(rx, receiver, step) {
             self.count_one_side(now, rx, side, (headers, ip), ends, step);
         }
     }
 
+    /// Whether a packet met the fate of its connection.
+    #[inline]
+    fn is_as_judged<A: Address>(&self, slot: Slot, way: Way, step: &Step) -> bool {
+        if let Tracked::Known { as_judged, .. } = step.tracked {
+            return as_judged;
+        }
+        let sides = A::table(&self.tables).entry(slot).conn.sides;
+        verdicts(sides, way) == (step.egress, step.ingress)
+    }
+
     /// Whether a packet is to be told apart from its connection: the connection is a query with code 0,
     /// and it has one policy epoch, which the copies of a flood do not settle.
     #[inline]
-    fn is_apart_from<A: Copy>(&self, conn: &Conn<A>, ip: &Ip) -> bool {
+    fn is_apart_from<A: Address>(&self, slot: Slot, ip: &Ip) -> bool {
         let recording = self.recording;
         let other_code = || matches!(ip.l4, L4::Icmp(icmp) if icmp.code != 0);
-        (recording.icmp_apart && other_code())
-            || (recording.epochs_apart && conn.policy_epoch != self.policy_epoch)
+        let other_epoch =
+            || A::table(&self.tables).entry(slot).conn.policy_epoch != self.policy_epoch;
+        (recording.icmp_apart && other_code()) || (recording.epochs_apart && other_epoch())
     }
 
     /// Adds to an entry's tally; what it holds of an older window, cannot hold more of, or is to be told

@@ -13,7 +13,7 @@ use secgroup::{PortId, RuleTable};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use vswitch::switch::{
-    Chunk, ConnectionView, Fate, Frame, Judged, Now, Prepared, Share, Silent, Step, Switch,
+    Chunk, ConnectionView, Fate, Frame, Judged, Now, Outbox, Prepared, Share, Silent, Step, Switch,
     tallied, tuple_of,
 };
 
@@ -187,7 +187,7 @@ impl Stage {
         let frame = Frame::parse(&bytes.vnet, &bytes.bytes).map_err(|error| error.to_string())?;
         let now = self.now();
         let steps = self.switch.trace(now, from, &frame, &mut Silent);
-        let mut outbox = Vec::new();
+        let mut outbox = Outbox::default();
         self.switch.forward(now, from, &frame, &mut outbox);
         for &to in &outbox {
             self.switch

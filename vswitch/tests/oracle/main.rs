@@ -5,7 +5,7 @@
 //!                      └─▶ words ───────────▶ the interpreter ─▶ what they have to be ───────────────┴▶ equal
 //! ```
 //!
-//! The interpreter (`judge`, `model`, `guard`, `conntrack`, `tcp`, `related`, `places`, `ledger`) is written
+//! The interpreter (`judge`, `track`, `model`, `guard`, `conntrack`, `tcp`, `related`, `places`, `ledger`) is written
 //! from SPEC and reference and shares nothing with the switch but plain types: the words of a packet, the
 //! configuration. Where they part, the story is cut down to the lines it takes and printed.
 //!
@@ -32,6 +32,7 @@ mod seen;
 mod shrink;
 mod story;
 mod tcp;
+mod track;
 mod world;
 
 use coverage::Coverage;
