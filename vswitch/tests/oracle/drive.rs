@@ -189,7 +189,7 @@ impl Stage {
         let steps = self.switch.trace(now, from, &frame, &mut Silent);
         let mut outbox = Outbox::default();
         self.switch.forward(now, from, &frame, &mut outbox);
-        for &to in &outbox {
+        for &to in &outbox.receivers {
             self.switch
                 .settle(to, u64::from(frame.headers.wire.packets), 0);
         }
@@ -205,7 +205,7 @@ impl Stage {
             }
         }
         agree("verdicts", &traced, &acts)?;
-        agree("deliveries", &outbox, &got)
+        agree("deliveries", &outbox.receivers, &got)
     }
 
     /// What the switch said, in the interpreter's words.

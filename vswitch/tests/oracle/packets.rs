@@ -171,12 +171,11 @@ impl FromStr for Packet {
     }
 }
 
-/// Stories tell of no fragments yet: what the interpreter would have to know of their datagrams comes with
-/// virtual reassembly.
+/// Stories tell of no fragments: the interpreter knows nothing of datagrams.
 fn spec(text: &str) -> Result<PacketSpec, String> {
     let spec: PacketSpec = text.parse().map_err(|error| format!("{text}: {error}"))?;
     match spec.body {
-        SpecBody::Ip(ip) if ip.fragment.is_some() => Err(format!("{text}: no fragments yet")),
+        SpecBody::Ip(ip) if ip.fragment.is_some() => Err(format!("{text}: no fragments")),
         _ => Ok(spec),
     }
 }

@@ -82,6 +82,19 @@ pub(crate) enum Effect {
     Invalid,
 }
 
+/// Where a segment lies.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Where its sender may send, and what is known then.
+    Inside(Talk),
+    /// Beyond that by less than a window: its end is remembered.
+    Beyond(Talk),
+    /// It is an old duplicate.
+    Behind,
+    /// Nowhere near.
+    Outside,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Segment {
     Syn,
@@ -273,13 +286,18 @@ impl Talk {
         match self.stage {
             Stage::TimeWait | Stage::Close => Effect::Reopens,
             Stage::SynSent if me == 0 => {
+                // Who asks on and on in vain holds nothing for good.
                 talk.senders[0] = Sender::by_syn(tcp, len);
-                Effect::Goes(talk)
+                Effect::Passes(talk)
             }
             Stage::SynSent | Stage::SynSent2 => {
                 talk.senders[me] = Sender::by_syn(tcp, len);
                 talk.agree();
-                Effect::Goes(talk.at(Stage::SynSent2))
+                let talk = talk.at(Stage::SynSent2);
+                match self.stage {
+                    Stage::SynSent => Effect::Passes(talk),
+                    _ => Effect::Goes(talk),
+                }
             }
             _ if me == 1 => Effect::Invalid,
             _ => {
@@ -361,11 +379,14 @@ impl Talk {
                 let refuses = has_ack && other.syn_is_acknowledged(tcp.ack);
                 let withdraws = mine.seen && tcp.seq == mine.end;
                 let resets_old = other.challenged == Some(tcp.seq);
-                if refuses || withdraws || resets_old {
-                    Effect::Goes(closed)
-                } else {
-                    Effect::Invalid
+                if !(refuses || withdraws || resets_old) {
+                    return Effect::Invalid;
                 }
+                let mut closed = closed;
+                if !mine.seen {
+                    closed.senders[me].begin(tcp, len);
+                }
+                Effect::Goes(closed)
             }
             Stage::SynRecv | Stage::Established if has_ack && other.syn_again => {
                 Effect::Goes(closed)
@@ -374,15 +395,19 @@ impl Talk {
                 if other.acked.is_some_and(|acked| after(acked, tcp.seq)) {
                     return Effect::Invalid;
                 }
-                let is_exact =
-                    other.acked.is_none_or(|acked| tcp.seq == acked) || tcp.seq == mine.end;
+                let (is_exact, is_opening) = match other.acked {
+                    Some(acked) => (
+                        tcp.seq == acked || tcp.seq == mine.end,
+                        self.stage == Stage::SynRecv,
+                    ),
+                    None => (tcp.seq == mine.end || !mine.seen, false),
+                };
                 match self.place(me, tcp, len) {
-                    Some(Some(talk)) if is_exact || self.stage == Stage::SynRecv => {
+                    Place::Inside(talk) if is_exact || is_opening => {
                         Effect::Goes(talk.at(Stage::Close))
                     }
-                    Some(_) => Effect::Passes(*self),
-                    None if liberal => Effect::Passes(*self),
-                    None => Effect::Invalid,
+                    Place::Outside if !liberal => Effect::Invalid,
+                    _ => Effect::Passes(*self),
                 }
             }
             _ => Effect::Goes(closed),
@@ -391,15 +416,17 @@ impl Talk {
 
     fn exchange(&self, me: usize, tcp: &Tcp, len: u32, next: Stage, liberal: bool) -> Effect {
         match self.place(me, tcp, len) {
-            Some(Some(talk)) => Effect::Goes(talk.at(next)),
-            Some(None) => Effect::Passes(*self),
-            None if liberal => Effect::Goes(self.at(next)),
-            None => Effect::Invalid,
+            Place::Inside(talk) => Effect::Goes(talk.at(next)),
+            Place::Beyond(talk) if liberal => Effect::Goes(talk.at(next)),
+            Place::Beyond(talk) => Effect::Passes(talk),
+            Place::Behind | Place::Outside if liberal => Effect::Goes(self.at(next)),
+            Place::Behind => Effect::Passes(*self),
+            Place::Outside => Effect::Invalid,
         }
     }
 
-    /// `None`: outside what the other side grants. `Some(None)`: an old duplicate. Else what is known now.
-    fn place(&self, me: usize, tcp: &Tcp, len: u32) -> Option<Option<Self>> {
+    /// Where a segment lies, by what the other side grants.
+    fn place(&self, me: usize, tcp: &Tcp, len: u32) -> Place {
         let mut talk = *self;
         let end = end_of(tcp, len);
         let is_first = !talk.senders[me].seen;
@@ -416,8 +443,15 @@ impl Talk {
         let granted = mine.grant(tcp, ack.map_or(0, |ack| reached.wrapping_sub(ack)));
 
         let edge = other.acked.unwrap_or(mine.end).wrapping_add(other.window);
+        let is_old = other.seen && after(mine.end.wrapping_sub(other.window), end);
+        let is_late = after(other.end.wrapping_sub(mine.window.max(ACK_LAG)), reached);
         if other.seen && after(tcp.seq, edge) {
-            return None;
+            let excess = end.wrapping_sub(edge).wrapping_add(1);
+            if excess > other.window || is_old || is_late || after(reached, other.end) {
+                return Place::Outside;
+            }
+            talk.senders[me].end = later(mine.end, end);
+            return Place::Beyond(talk);
         }
         let may_have_sent = if other.picked_up {
             mine.window.max(granted)
@@ -425,12 +459,10 @@ impl Talk {
             0
         };
         if after(reached, other.end.wrapping_add(may_have_sent)) {
-            return None;
+            return Place::Outside;
         }
-        let is_old = other.seen && after(mine.end.wrapping_sub(other.window), end);
-        let is_late = after(other.end.wrapping_sub(mine.window.max(ACK_LAG)), reached);
         if is_old || is_late {
-            return Some(None);
+            return Place::Behind;
         }
 
         let says_new = after(end, mine.end)
@@ -450,7 +482,7 @@ impl Talk {
         other.end = later(other.end, reached);
         other.syn_again = false;
         other.repeats = 0;
-        Some(Some(talk))
+        Place::Inside(talk)
     }
 
     fn both(&mut self, me: usize) -> [&mut Sender; 2] {
