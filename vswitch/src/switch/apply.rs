@@ -10,8 +10,8 @@ use super::{Now, Switch};
 use flowlog::{Recording, Skipped};
 use secgroup::conntrack::Settings;
 use secgroup::{Group, Guard, Model, ModelError, Policy, PortId, RuleTable};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -143,6 +143,10 @@ impl Switch {
                 }
                 None => new.extend(self.attach(port, policy, is_stateful, connections_max)),
             }
+        }
+        let segments: HashSet<_> = self.ports().map(|port| port.config.segment).collect();
+        for segment in segments {
+            self.replace_shared_macs(segment);
         }
         self.settings = config.settings;
         self.persist_established = config.persist_established;
@@ -285,7 +289,6 @@ impl Switch {
         let (segment, spec) = (port.config.segment, port.config.spec.clone());
         self.members.leave(&spec);
         self.fdb.detach(segment, number);
-        self.replace_shared_macs(segment);
         // What waits goes with its sender. What waits for its way to this port finds its time over.
         let gone = self.ports.get_mut(usize::from(number.0));
         if let Some(gone) = gone.and_then(Option::take) {

@@ -231,7 +231,6 @@ impl Switch {
         if let Some(port) = self.port_mut(rx) {
             port.connections += 1;
         }
-        A::table_mut(&mut self.tables).entry_mut(slot).with[0].count_opened();
         Some((slot, Way::Original))
     }
 

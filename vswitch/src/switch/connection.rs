@@ -9,7 +9,7 @@ use packet::{
     Basis, Direction, Ethernet, FiveTuple, Headers, Ip, L4, Mac, Reason, Verdict, protocol,
 };
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, TcpWindow, Way};
-use secgroup::{Flow, FlowService};
+use secgroup::{Flow, FlowService, RuleRef};
 use std::net::IpAddr;
 
 /// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
@@ -130,7 +130,12 @@ impl Switch {
         } else {
             conn.sides
         };
-        let (egress, ingress) = verdicts(sides, way);
+        let judged = verdicts(sides, way);
+        let (egress, ingress) = if sender.is_stateful_or_open() && receiver.is_stateful_or_open() {
+            judged
+        } else {
+            self.said_without_state((sender, receiver), frame, sides, way, |judged| judged)
+        };
         let mut step = Step {
             egress,
             ingress,
@@ -143,9 +148,6 @@ impl Switch {
             },
             ..Step::new(Fate::Nowhere)
         };
-        if way == Way::Reply && !(sender.is_stateful_or_open() && receiver.is_stateful_or_open()) {
-            self.judge_stateless(&mut step, sender, receiver, frame);
-        }
         if step.is_accept() {
             let taken = if sender.filters() {
                 // Its form was looked at when it was admitted; its size and address are the receiver's.
@@ -158,7 +160,7 @@ impl Switch {
             }
         }
         if let Tracked::Known { as_judged, .. } = &mut step.tracked {
-            *as_judged = (step.egress, step.ingress) == (egress, ingress);
+            *as_judged = (step.egress, step.ingress) == judged;
         }
         step
     }
@@ -264,7 +266,7 @@ impl Switch {
             return Self::invalid(sender, receiver, unknown, watch);
         }
         let eth = &frame.headers.eth;
-        let judged = match (quoted.tuple.src, quoted.tuple.dst) {
+        let found = match (quoted.tuple.src, quoted.tuple.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let ends = (src.octets(), dst.octets());
                 self.quoted_connection(now, sender, receiver, eth, &quoted, ends)
@@ -275,7 +277,7 @@ impl Switch {
             }
             _ => None,
         };
-        let Some((egress, ingress)) = judged else {
+        let Some((sides, way)) = found else {
             return Self::invalid(sender, receiver, unknown, watch);
         };
         watch.see(|| Stage::Related);
@@ -286,15 +288,21 @@ impl Switch {
                 rule: judged.rule,
             },
         };
+        let (egress, ingress) = if sender.is_stateful_or_open() && receiver.is_stateful_or_open() {
+            let (egress, ingress) = verdicts(sides, way);
+            (egress.map(related), ingress.map(related))
+        } else {
+            self.said_without_state((sender, receiver), frame, sides, way, related)
+        };
         Step {
-            egress: egress.map(related),
-            ingress: ingress.map(related),
+            egress,
+            ingress,
             ..Step::new(Fate::Nowhere)
         }
         .taken_by(Some(receiver), frame)
     }
 
-    /// How a packet **against** the quoted one is judged in the quoted one's connection.
+    /// What the sides of the quoted packet's connection say, and the way of a packet **against** it.
     fn quoted_connection<A: Address>(
         &self,
         now: Now,
@@ -303,7 +311,7 @@ impl Switch {
         eth: &Ethernet,
         quoted: &packet::Quoted,
         (src, dst): (A, A),
-    ) -> Option<(Option<Judged>, Option<Judged>)> {
+    ) -> Option<([Side; 2], Way)> {
         let ends = conntrack::ends(&quoted_ip(quoted))?;
         let (key, swapped) = Key::new(
             (src, ends.0, receiver.number()),
@@ -322,14 +330,16 @@ impl Switch {
         } else {
             self.judge_again(conn, way, eth)
         };
-        Some(verdicts(sides, way))
+        Some((sides, way))
     }
 
     /// Both sides of a connection under the present policy, from its **original** direction; a side
     /// whose rule is gone is `revoked`. `eth` is of a packet that goes `way`: the entry remembers no MAC.
     #[cold]
     fn judge_again<A: Address>(&self, conn: &Conn<A>, way: Way, eth: &Ethernet) -> [Side; 2] {
-        if self.persist_established && !conn.state().is_unreplied() {
+        // What was revoked before, and what a copy of a flood left open, is judged all the same.
+        let stands = conn.sides.iter().all(|side| side.is_accept());
+        if self.persist_established && !conn.state().is_unreplied() && stands {
             return conn.sides;
         }
         let from = conn.originator();
@@ -366,28 +376,35 @@ impl Switch {
         ]
     }
 
-    /// A reply at a port with stateless groups needs a rule of its own.
+    /// What sender and receiver say of a packet that goes `way` in a connection where one of them has stateless
+    /// groups: it knows of no connection and asks its rules, whichever way the packet goes. `as_now` gives an
+    /// acceptance by connection its name.
     #[cold]
-    fn judge_stateless(&self, step: &mut Step, sender: &Port, receiver: &Port, frame: &Frame<'_>) {
-        let alone = Self::judge_alone(&self.members, sender, Some(receiver), frame);
-        if !sender.is_stateful_or_open()
-            && step.egress.is_some_and(|judged| judged.verdict.is_accept())
-        {
-            step.egress = alone.egress;
+    fn said_without_state(
+        &self,
+        (sender, receiver): (&Port, &Port),
+        frame: &Frame<'_>,
+        mut sides: [Side; 2],
+        way: Way,
+        as_now: impl Fn(Judged) -> Judged,
+    ) -> (Option<Judged>, Option<Judged>) {
+        let alone = |port: &Port, direction| {
+            (!port.is_stateful_or_open())
+                .then(|| port.side(&self.members, direction, frame, sender.is_trusted()))
+        };
+        let own_egress = alone(sender, Direction::Egress);
+        if own_egress.is_some() {
+            // What the connection says at this port counts for nothing, so that the other side is heard.
+            let open = Verdict::Accept(Basis::Unfiltered);
+            sides[way as usize] = Side::new(open, RuleRef::NONE);
         }
-        let sent = step.egress.is_some_and(|judged| judged.verdict.is_accept());
-        if sent && !receiver.is_stateful_or_open() {
-            step.ingress = receiver
-                .side(
-                    &self.members,
-                    Direction::Ingress,
-                    frame,
-                    sender.is_trusted(),
-                )
-                .into();
-        } else if !sent {
-            step.ingress = None;
+        let (egress, ingress) = verdicts(sides, way);
+        let egress = own_egress.or(egress.map(&as_now));
+        if egress.is_some_and(|judged| !judged.verdict.is_accept()) {
+            return (egress, None);
         }
+        let ingress = alone(receiver, Direction::Ingress).or(ingress.map(&as_now));
+        (egress, ingress)
     }
 }
 

@@ -89,10 +89,11 @@ impl Switch {
             && !self.is_apart_from::<A>(slot, ip)
         {
             self.tally::<A>(now, slot, way, headers);
+            self.count_opened::<A>(slot, way, step);
             return;
         }
         for side in sides_of(rx, receiver, step) {
-            self.count_one_side(now, rx, side, (headers, ip), ends, step.fragment.upper());
+            self.count_one_side(now, rx, side, (headers, ip), ends, step);
         }
     }
 
@@ -179,8 +180,9 @@ impl Switch {
         (port, direction, judged): (PortId, Direction, Judged),
         (headers, ip): (&Headers, &Ip),
         (src, dst): (A, A),
-        datagram: Option<Upper>,
+        step: &Step,
     ) {
+        let datagram = step.fragment.upper();
         let Upper {
             protocol, ports, ..
         } = datagram.unwrap_or(Upper::of(ip));
@@ -222,6 +224,15 @@ impl Switch {
             conn.policy_epoch = epoch;
         }
         self.tally::<A>(now, slot, way, headers);
+        self.count_opened::<A>(slot, way, step);
+    }
+
+    /// Counts a connection where the packet that opened it was counted, so that the record tells of both.
+    #[inline]
+    fn count_opened<A: Address>(&mut self, slot: Slot, way: Way, step: &Step) {
+        if matches!(step.tracked, Tracked::Opens { .. }) && step.is_accept() {
+            A::table_mut(&mut self.tables).entry_mut(slot).with[way as usize].count_opened();
+        }
     }
 
     /// Whether an entry that only counts stands for this judgement, and for its policy where that counts.

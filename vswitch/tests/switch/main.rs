@@ -29,7 +29,6 @@ mod icmp;
 mod limits;
 mod log;
 mod model;
-mod naive;
 mod neighbours;
 mod random;
 mod reasons;
