@@ -44,6 +44,8 @@ fn the_usual_packets_come_back_as_they_were_written() {
         "sctp [fd00::1]:5000 > [fd00::2]:5001 cookie-echo tag=9 len=64",
         "sctp 10.0.0.1:5000 > 10.0.0.2:5001 abort reflected tag=9",
         "sctp 10.0.0.1:5000 > 10.0.0.2:5001 chunk=192",
+        "sctp 10.0.0.1:5000 > 10.0.0.2:5001 init-ack tag=1",
+        "sctp 10.0.0.1:5000 > 10.0.0.2:5001 init init-tag=0",
         "sctp 10.0.0.1:5000 > 10.0.0.2:5001 none",
         "dccp 10.0.0.1:5000 > 10.0.0.2:5001 response len=4",
         "dccp [fd00::1]:5000 > [fd00::2]:5001 type=15",

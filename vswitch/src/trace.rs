@@ -10,7 +10,6 @@ mod remedy;
 mod tell;
 
 pub use reasons::{Meaning, meaning};
-pub(crate) use tell::state_words;
 
 use crate::config::Plan;
 use crate::control::RuleBook;

@@ -1,7 +1,7 @@
 //! Packet → text.
 
-use super::{DEFAULT_WINDOW, IpSpec, PacketSpec, SpecBody, names};
-use crate::{Fragment, Headers, Icmp, L4, Mac, Sctp, Tcp, Vlan};
+use super::{DEFAULT_INIT_TAG, DEFAULT_WINDOW, IpSpec, PacketSpec, SpecBody, names};
+use crate::{Fragment, Headers, Icmp, L4, Mac, Sctp, Tcp, Vlan, sctp_chunk};
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -167,7 +167,11 @@ fn sctp(f: &mut Formatter<'_>, sctp: &Sctp) -> fmt::Result {
         f.write_str(" reflected")?;
     }
     unless(f, "tag", sctp.tag, 0)?;
-    unless(f, "init-tag", sctp.init_tag, 0)
+    let silent = match sctp.chunk {
+        Some(sctp_chunk::INIT | sctp_chunk::INIT_ACK) => DEFAULT_INIT_TAG,
+        _ => 0,
+    };
+    unless(f, "init-tag", sctp.init_tag, silent)
 }
 
 /// ` name`, or ` key=number` where the number has none.

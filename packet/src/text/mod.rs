@@ -40,6 +40,8 @@ const DEFAULT_TTL: u8 = 64;
 /// RFC 4861: neighbour discovery is dropped by its receiver with any other.
 const ND_TTL: u8 = 255;
 const DEFAULT_WINDOW: u16 = u16::MAX;
+/// What an SCTP INIT asks for; 0 is not allowed (RFC 9260, section 3.3.2).
+const DEFAULT_INIT_TAG: u32 = 1;
 
 /// A packet as it is written down; `Display` and `FromStr` round-trip. The forms stand in
 /// [`crate::text`].

@@ -17,6 +17,8 @@ pub enum Reply {
     Fdb(Listing<FdbRow>),
     Groups(Listing<GroupRow>),
     Connections(Listing<ConnectionRow>),
+    /// Connections that were forgotten.
+    Flushed(u64),
     Flows(Listing<FlowRow>),
     Loggers(Listing<LoggerRow>),
     Drops(Listing<DropRow>),

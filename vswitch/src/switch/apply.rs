@@ -5,7 +5,7 @@
 //! address inherits nothing.
 
 use super::counters::PortCounters;
-use super::port::{CONNTRACK_SHARE, Port, PortConfig};
+use super::port::{CONNTRACK_SHARE, Port, PortConfig, Recent};
 use super::{Now, Switch};
 use flowlog::{Recording, Skipped};
 use secgroup::conntrack::Settings;
@@ -123,6 +123,7 @@ impl Switch {
             .ports()
             .map(|port| (port.config.id, port.number()))
             .collect();
+        self.own_timeouts = config.ports.iter().any(|port| port.timeouts.is_some());
         let mut new = Vec::new();
         for mut port in config.ports {
             let policy = policies
@@ -190,6 +191,7 @@ impl Switch {
             up: true,
             connections: 0,
             connections_max,
+            recent: Recent::default(),
             added: [0; 2],
             learned: 0,
             fragments: 0,

@@ -145,6 +145,8 @@ pub struct Switch {
     policy_epoch: u16,
     settings: Settings,
     persist_established: bool,
+    /// Whether any port has timeouts of its own.
+    own_timeouts: bool,
     /// What is told apart beyond tuple and verdict.
     recording: Recording,
     /// MAC addresses of what is counted, while they are told apart.
@@ -182,6 +184,7 @@ impl Switch {
             policy_epoch: 1,
             settings: Settings::default(),
             persist_established: false,
+            own_timeouts: false,
             recording: Recording::default(),
             macs: Macs::default(),
             connections: 0,

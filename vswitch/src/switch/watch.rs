@@ -30,6 +30,8 @@ pub enum Stage<'a> {
     FollowsFirst,
     /// A connection was found.
     Connection {
+        /// Its protocol, which names its states.
+        protocol: u8,
         /// Its state before this packet.
         state: State,
         /// Which way the packet goes in it.
@@ -39,6 +41,8 @@ pub enum Stage<'a> {
     },
     /// No connection was found; this packet would open one.
     Opens {
+        /// Of this protocol.
+        protocol: u8,
         /// In this state.
         state: State,
     },

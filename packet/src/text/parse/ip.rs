@@ -1,7 +1,7 @@
 //! Text → IP packet.
 
 use super::{A_KIND, A_MAC, SpecError, Words, after, payload_len, wrong};
-use crate::text::{DEFAULT_TTL, DEFAULT_WINDOW, IpSpec, PAYLOAD_MAX, names};
+use crate::text::{DEFAULT_INIT_TAG, DEFAULT_TTL, DEFAULT_WINDOW, IpSpec, PAYLOAD_MAX, names};
 use crate::{Dccp, Fragment, Icmp, L4, Sctp, Tcp, dccp_type, protocol, sctp_chunk, tcp_flags};
 use std::net::{IpAddr, SocketAddr};
 
@@ -83,6 +83,7 @@ struct Draft {
     tcp: Tcp,
     icmp: Icmp,
     sctp: Sctp,
+    init_tag: Option<u32>,
     dccp_type: u8,
     flags_given: bool,
     type_given: bool,
@@ -128,6 +129,7 @@ impl Draft {
                 reflected: false,
                 init_tag: 0,
             },
+            init_tag: None,
             dccp_type: dccp_type::REQUEST,
             flags_given: false,
             type_given: false,
@@ -192,7 +194,7 @@ impl Draft {
             "lladdr" if icmp => self.ip.link_layer = Some(after(word, text, A_MAC)?),
             "chunk" if sctp => self.sctp.chunk = Some(after(word, text, NUMBER)?),
             "tag" if sctp => self.sctp.tag = after(word, text, NUMBER)?,
-            "init-tag" if sctp => self.sctp.init_tag = after(word, text, NUMBER)?,
+            "init-tag" if sctp => self.init_tag = Some(after(word, text, NUMBER)?),
             "type" if dccp => {
                 self.dccp_type = after::<u8>(word, text, DCCP_TYPE)?;
                 if self.dccp_type > DCCP_TYPE_MAX {
@@ -278,7 +280,7 @@ impl Draft {
             chunk,
             Some(sctp_chunk::ABORT | sctp_chunk::SHUTDOWN_COMPLETE)
         );
-        if self.sctp.init_tag != 0 && !has_tag {
+        if self.init_tag.is_some() && !has_tag {
             return Err(wrong("init-tag=", "it in an init or init-ack alone"));
         }
         if self.sctp.reflected && !is_end {
@@ -287,9 +289,11 @@ impl Draft {
                 "it in an abort or shutdown-complete alone",
             ));
         }
+        let default = if has_tag { DEFAULT_INIT_TAG } else { 0 };
         Ok(Sctp {
             src_port,
             dst_port,
+            init_tag: self.init_tag.unwrap_or(default),
             ..self.sctp
         })
     }

@@ -1,0 +1,112 @@
+//! What a reload costs, and how long of it the switch's lock is held.
+//!
+//! ```text
+//! cargo bench -p vswitch --bench reload
+//! ```
+//! A thousand ports, a group of ten rules for each, a shared group that holds the rest of 10,000 rules, and
+//! 10,000 member addresses. Prints the least of several rounds.
+#![forbid(unsafe_code)]
+
+use secgroup::RuleTable;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+use vswitch::{
+    config::Config,
+    run::switch_config,
+    switch::{Now, Prepared, Switch},
+};
+
+const PORTS: usize = 1000;
+/// Rules of the group that every port has.
+const SHARED_RULES: usize = 9_000;
+/// Rules of the group that stands at every tenth port, in all groups of its kind together.
+const OWN_RULES: usize = 10;
+/// Addresses of each port: ten make 10,000 members.
+const ADDRESSES: usize = 10;
+const ROUNDS: usize = 5;
+const NOW: Now = Now {
+    ms: 1000,
+    wall_us: 1_800_000_000_000_000,
+};
+
+fn main() {
+    // Run as a test it only shows that it runs.
+    let rounds = if std::env::args().any(|word| word == "--bench") {
+        ROUNDS
+    } else {
+        1
+    };
+    let before = text("10.9.0.0/16");
+    let after = text("10.8.0.0/16");
+    let mut rules = RuleTable::default();
+    let mut switch = Switch::new(NOW, 1, 65_536, 60);
+    let mut least = [Duration::MAX; 3];
+    for round in 0..rounds {
+        let text = if round % 2 == 0 { &before } else { &after };
+        let started = Instant::now();
+        let (plan, _) = Config::parse(text, "bench").expect("the configuration is good");
+        let parsed = started.elapsed();
+        let started = Instant::now();
+        let prepared =
+            Prepared::new(switch_config(&plan), &mut rules).expect("so is its policy");
+        let compiled = started.elapsed();
+        let started = Instant::now();
+        let swapped = switch.apply(NOW, prepared);
+        let locked = started.elapsed();
+        drop(swapped);
+        // The first round attaches every port: no reload.
+        if round > 0 || rounds == 1 {
+            for (least, time) in least.iter_mut().zip([parsed, compiled, locked]) {
+                *least = time.min(*least);
+            }
+        }
+    }
+    let [parsed, compiled, locked] = least;
+    println!("{PORTS} ports: read and checked in {parsed:?}, compiled in {compiled:?}, under the lock {locked:?}");
+}
+
+/// A configuration in which one shared rule names `prefix`.
+fn text(prefix: &str) -> String {
+    let mut text = String::from(
+        "region: KR1\nvpcs: [{ name: lab, cidr: 10.0.0.0/8 }]\nsubnets: [{ name: app, vpc: lab, cidr: 10.0.0.0/8 }]\n\
+         security_groups:\n  - name: shared\n    rules:\n",
+    );
+    let mut rule = |port: usize, remote: &str| {
+        let _ = writeln!(
+            text,
+            "      - {{ direction: ingress, protocol: tcp, port_range_min: {port}, port_range_max: {port}, {remote} }}"
+        );
+    };
+    rule(1, &format!("remote_ip_prefix: {prefix}"));
+    for number in 2..=SHARED_RULES {
+        let remote = if number % 2 == 0 {
+            "remote_group: shared"
+        } else {
+            "remote_ip_prefix: 10.7.0.0/16"
+        };
+        rule(number, remote);
+    }
+    for group in 0..PORTS / 10 {
+        let _ = writeln!(text, "  - name: own{group}\n    rules:");
+        for number in 0..OWN_RULES {
+            let port = 20_000 + number;
+            let _ = writeln!(
+                text,
+                "      - {{ direction: ingress, protocol: udp, port_range_min: {port}, port_range_max: {port} }}"
+            );
+        }
+    }
+    text.push_str("ports:\n");
+    for port in 0..PORTS {
+        let addresses: Vec<String> = (0..ADDRESSES)
+            .map(|number| format!("10.1.{}.{}", port / 4, 1 + 10 * (port % 4) + number))
+            .collect();
+        let _ = writeln!(
+            text,
+            "  - {{ name: p{port}, subnet: app, fixed_ips: [{}], security_groups: [shared, own{}] }}",
+            addresses.join(", "),
+            port % (PORTS / 10)
+        );
+    }
+    text
+}
