@@ -65,10 +65,13 @@ pub(super) fn record(shared: &Shared, logger: &str, record: &flowlog::Record) ->
         .flow
         .and_then(|flow| secgroup::RuleRef::new(flow.rule));
     let identity = rule.and_then(|rule| shared.rules.read().lookup(rule));
-    let id = identity.map_or(serde_json::Value::Null, |identity| {
-        identity.rule.to_string().into()
-    });
-    row.push("rule_id", id);
+    let text =
+        |id: Option<uuid::Uuid>| id.map_or(serde_json::Value::Null, |id| id.to_string().into());
+    row.push("rule_id", text(identity.map(|identity| identity.rule)));
+    row.push(
+        "security_group_id",
+        text(identity.map(|identity| identity.group)),
+    );
     row
 }
 

@@ -81,9 +81,13 @@ fn row(view: &ConnectionView, names: &Names, book: &RuleBook) -> ConnectionRow {
         state: view.state.name(view.tuple.protocol).to_owned(),
         expires_in_s: view.expires_in_ms / 1000,
         sides: view.sides.map(|side| {
-            side.map(|(verdict, rule)| SideText {
+            let (verdict, rule) = side?;
+            let identity = book.identity(rule);
+            Some(SideText {
                 verdict: verdict.to_string(),
                 rule: book.words(rule).map(str::to_owned),
+                rule_id: identity.map(|identity| identity.rule),
+                security_group_id: identity.map(|identity| identity.group),
             })
         }),
         counted: view

@@ -169,8 +169,10 @@ impl Daemon {
         {
             return Err(error.into());
         }
-        let prepared = Prepared::new(wanted, &mut self.shared.rules.write())
-            .context("the policy cannot be built")?;
+        // Aside, on a copy: who asks for the name of a rule meanwhile does not wait. Numbers are only added.
+        let mut rules = self.shared.rules.read().clone();
+        let prepared = Prepared::new(wanted, &mut rules).context("the policy cannot be built")?;
+        *self.shared.rules.write() = rules;
         let is_known = |port: &crate::config::Port| {
             old.ports
                 .iter()
@@ -255,7 +257,7 @@ impl Daemon {
         taps: Vec<tap::Tap>,
     ) -> Result<Changes> {
         let now = self.shared.clock.now();
-        let (numbers, gone, policy_epoch) = {
+        let (numbers, gone, policy_epoch, retired) = {
             let mut switch = self.shared.switch.lock();
             let (new, gone) = switch.apply(now, prepared);
             // A port is up once a worker serves its TAP.
@@ -265,8 +267,11 @@ impl Daemon {
                 .ports()
                 .map(|port| (port.config.id, port.number()))
                 .collect();
-            (numbers, gone, switch.policy_epoch())
+            let retired = switch.spare_memory();
+            (numbers, gone, switch.policy_epoch(), retired)
         };
+        // The old policy goes without the lock.
+        drop(retired);
         let infos: Vec<_> = numbers
             .iter()
             .filter_map(|(&id, &number)| port_info(plan, number, id))

@@ -35,12 +35,33 @@ pub struct SwitchConfig {
     pub recording: Recording,
 }
 
-/// A configuration with its policies compiled.
+/// A configuration with its policies compiled: everything that needs no switch is done here, so that the
+/// swap is short.
 #[derive(Debug)]
 pub struct Prepared {
-    config: SwitchConfig,
-    policies: HashMap<Vec<Uuid>, Arc<Policy>>,
-    stateful: HashMap<Uuid, bool>,
+    ports: Vec<Ready>,
+    /// Where each port stands in `ports`.
+    places: HashMap<Uuid, usize>,
+    own_timeouts: bool,
+    settings: Settings,
+    persist_established: bool,
+    window_length_s: u32,
+    recording: Recording,
+}
+
+/// A port with what its groups say.
+#[derive(Debug)]
+struct Ready {
+    config: PortConfig,
+    policy: Option<Arc<Policy>>,
+    stateful: bool,
+}
+
+/// What a swap leaves behind, to be dropped without the lock: thousands of lists of addresses and rules.
+#[derive(Debug, Default)]
+pub(super) struct Retired {
+    ports: Vec<Box<Port>>,
+    configs: Vec<(PortConfig, Option<Arc<Policy>>)>,
 }
 
 impl Prepared {
@@ -49,33 +70,45 @@ impl Prepared {
     /// # Errors
     /// [`ModelError`] where the model contradicts itself or passes a limit.
     pub fn new(config: SwitchConfig, rules: &mut RuleTable) -> Result<Self, ModelError> {
-        let groups: HashMap<Uuid, &Group> = config
-            .model
-            .groups
-            .iter()
-            .map(|group| (group.id, group))
-            .collect();
-        let mut policies = HashMap::new();
-        for port in config.ports.iter().filter(|port| filters(port)) {
-            let set = group_set(port);
-            if let Entry::Vacant(place) = policies.entry(set) {
-                let members: Vec<&Group> = place
-                    .key()
-                    .iter()
-                    .filter_map(|id| groups.get(id).copied())
-                    .collect();
-                let policy = Policy::compile(&members, &config.model.address_groups, rules)?;
-                place.insert(Arc::new(policy));
-            }
+        let model = &config.model;
+        let groups: HashMap<Uuid, &Group> =
+            model.groups.iter().map(|group| (group.id, group)).collect();
+        let mut policies: HashMap<Vec<Uuid>, Arc<Policy>> = HashMap::new();
+        let mut ports = Vec::with_capacity(config.ports.len());
+        for port in config.ports {
+            let policy = if filters(&port) {
+                let place = policies.entry(group_set(&port));
+                let policy = match place {
+                    Entry::Occupied(known) => Arc::clone(known.get()),
+                    Entry::Vacant(place) => {
+                        let members = place.key().iter().filter_map(|id| groups.get(id).copied());
+                        let members: Vec<&Group> = members.collect();
+                        let policy = Policy::compile(&members, &model.address_groups, rules)?;
+                        Arc::clone(place.insert(Arc::new(policy)))
+                    }
+                };
+                Some(policy)
+            } else {
+                None
+            };
+            let stateless = |id: &Uuid| groups.get(id).is_some_and(|group| !group.stateful);
+            ports.push(Ready {
+                stateful: policy.is_some() && !port.spec.groups.iter().any(stateless),
+                config: port,
+                policy,
+            });
         }
-        let stateful = groups
-            .values()
-            .map(|group| (group.id, group.stateful))
-            .collect();
+        let places = ports.iter().enumerate();
         Ok(Self {
-            config,
-            policies,
-            stateful,
+            places: places
+                .map(|(place, port)| (port.config.id, place))
+                .collect(),
+            own_timeouts: ports.iter().any(|port| port.config.timeouts.is_some()),
+            ports,
+            settings: config.settings,
+            persist_established: config.persist_established,
+            window_length_s: config.window_length_s,
+            recording: config.recording,
         })
     }
 }
@@ -93,23 +126,16 @@ fn group_set(port: &PortConfig) -> Vec<Uuid> {
 
 impl Switch {
     /// Swaps a configuration in. Tells which ports are new and which are gone, by number and UUID.
-    pub fn apply(&mut self, now: Now, prepared: Prepared) -> (Numbered, Numbered) {
-        let Prepared {
-            config,
-            policies,
-            stateful,
-        } = prepared;
-        let mut config = config;
-        for port in &mut config.ports {
-            port.segment = self.segments.of(port.subnet);
-            port.spec.vpc = self.vpcs.of(port.vpc);
+    pub fn apply(&mut self, now: Now, mut prepared: Prepared) -> (Numbered, Numbered) {
+        // Fetched by whoever holds the lock, as a rule; else it goes now.
+        self.retired = Retired::default();
+        for port in &mut prepared.ports {
+            port.config.segment = self.segments.of(port.config.subnet);
+            port.config.spec.vpc = self.vpcs.of(port.config.vpc);
         }
-        let wanted: HashMap<Uuid, &PortConfig> =
-            config.ports.iter().map(|port| (port.id, port)).collect();
         let stays = |port: &Port| {
-            wanted
-                .get(&port.config.id)
-                .is_some_and(|new| same_place(&port.config, new))
+            let place = prepared.places.get(&port.config.id);
+            place.is_some_and(|&place| same_place(&port.config, &prepared.ports[place].config))
         };
         let gone: Numbered = self
             .ports()
@@ -123,36 +149,30 @@ impl Switch {
             .ports()
             .map(|port| (port.config.id, port.number()))
             .collect();
-        self.own_timeouts = config.ports.iter().any(|port| port.timeouts.is_some());
         let mut new = Vec::new();
-        for mut port in config.ports {
-            let policy = policies
-                .get(&group_set(&port))
-                .filter(|_| filters(&port))
-                .cloned();
-            let is_stateful = policy.is_some()
-                && port
-                    .spec
-                    .groups
-                    .iter()
-                    .all(|id| stateful.get(id) != Some(&false));
-            let connections_max = port.conntrack_limit.unwrap_or_else(|| self.share(&port));
-            match numbers.get(&port.id) {
-                Some(&number) => {
-                    port.spec.port = number;
-                    self.change(port, policy, is_stateful, connections_max);
-                }
-                None => new.extend(self.attach(port, policy, is_stateful, connections_max)),
+        for Ready {
+            config,
+            policy,
+            stateful,
+        } in prepared.ports
+        {
+            let connections_max = config
+                .conntrack_limit
+                .unwrap_or_else(|| self.share(&config));
+            match numbers.get(&config.id) {
+                Some(&number) => self.change(number, config, policy, stateful, connections_max),
+                None => new.extend(self.attach(config, policy, stateful, connections_max)),
             }
         }
-        self.settings = config.settings;
-        self.persist_established = config.persist_established;
-        if !config.recording.macs_apart {
+        self.own_timeouts = prepared.own_timeouts;
+        self.settings = prepared.settings;
+        self.persist_established = prepared.persist_established;
+        if !prepared.recording.macs_apart {
             self.macs.clear();
         }
-        self.recording = config.recording;
-        if self.window_length_s != config.window_length_s {
-            self.window_length_s = config.window_length_s;
+        self.recording = prepared.recording;
+        if self.window_length_s != prepared.window_length_s {
+            self.window_length_s = prepared.window_length_s;
             self.flush(now);
         }
         self.next_epoch(now);
@@ -207,12 +227,13 @@ impl Switch {
     /// A port that stays: its addresses, groups and limits may be others.
     fn change(
         &mut self,
-        config: PortConfig,
+        number: PortId,
+        mut config: PortConfig,
         policy: Option<Arc<Policy>>,
         stateful: bool,
         connections_max: u32,
     ) {
-        let number = config.spec.port;
+        config.spec.port = number;
         let Some(port) = self
             .ports
             .get_mut(usize::from(number.0))
@@ -222,7 +243,7 @@ impl Switch {
         };
         let old = std::mem::replace(&mut port.config, config);
         let changed = old.spec != port.config.spec || port.policy.is_none() != policy.is_none();
-        port.policy = policy;
+        let old_policy = std::mem::replace(&mut port.policy, policy);
         port.stateful = stateful;
         port.connections_max = connections_max;
         if changed {
@@ -233,6 +254,7 @@ impl Switch {
             self.fdb.detach(old.segment, number);
             self.place_macs(number);
         }
+        self.retired.configs.push((old, old_policy));
     }
 
     /// Puts a port's own MACs into the forwarding database. One that was learned elsewhere leaves its
@@ -290,8 +312,8 @@ impl Switch {
         for sender in senders {
             self.change_fragments(sender, -1);
         }
-        if let Some(place) = self.ports.get_mut(usize::from(number.0)) {
-            *place = None;
+        if let Some(port) = self.ports.get_mut(usize::from(number.0)) {
+            self.retired.ports.extend(port.take());
         }
     }
 

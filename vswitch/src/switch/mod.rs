@@ -159,6 +159,8 @@ pub struct Switch {
     counters_max: u32,
     sweep: sweep::Sweep,
     audit: audit::Scan,
+    /// What [`Self::apply`] has replaced.
+    retired: apply::Retired,
     /// Scratch of [`Self::flood`].
     copies: Vec<PortId>,
 }
@@ -192,6 +194,7 @@ impl Switch {
             counters: [0; 2],
             sweep: sweep::Sweep::default(),
             audit: audit::Scan::default(),
+            retired: apply::Retired::default(),
             copies: Vec::new(),
         }
     }
@@ -304,10 +307,12 @@ impl Switch {
         }
     }
 
-    /// Memory that a table needed at its peak and needs no more, to be dropped without the lock.
+    /// Memory that a table needed at its peak, or an earlier configuration, and that is needed no more: to
+    /// be dropped without the lock.
     #[must_use]
     pub fn spare_memory(&mut self) -> impl Sized + use<> {
-        (self.tables.v4.spare(), self.tables.v6.spare())
+        let retired = std::mem::take(&mut self.retired);
+        (self.tables.v4.spare(), self.tables.v6.spare(), retired)
     }
 
     /// The present policy's number.

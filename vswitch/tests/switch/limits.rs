@@ -203,7 +203,7 @@ fn a_port_may_have_timeouts_of_its_own() {
         .group("A", OPEN)
         .port("A", |port| port.timeouts = own(&[("udp", 60), ("icmp", 5)]))
         .port("B", |port| {
-            port.timeouts = own(&[("udp", 40), ("tcp_established", 100)])
+            port.timeouts = own(&[("udp", 40), ("tcp_established", 100)]);
         });
     let mut lab = Lab::new(setup);
     lab.sees("A", "udp A:1 > C:9", "A> rule, >C default_deny");
