@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use vswitch::{
     config::Config,
     run::switch_config,
-    switch::{Now, Prepared, Switch},
+    switch::{Compiled, Now, Prepared, Switch},
 };
 
 const PORTS: usize = 1000;
@@ -36,38 +36,49 @@ fn main() {
     } else {
         1
     };
-    let before = text("10.9.0.0/16");
-    let after = text("10.8.0.0/16");
+    for (what, after) in [
+        ("one rule of all ports changes", text("10.8.0.0/16", 0)),
+        ("one member moves", text("10.9.0.0/16", 1)),
+    ] {
+        reload(what, &text("10.9.0.0/16", 0), &after, rounds);
+    }
+}
+
+/// Changes to and fro between two configurations.
+fn reload(what: &str, before: &str, after: &str, rounds: usize) {
     let mut rules = RuleTable::default();
+    let mut compiled = Compiled::default();
     let mut switch = Switch::new(NOW, 1, 65_536, 60);
     let mut least = [Duration::MAX; 3];
-    for round in 0..rounds {
-        let text = if round % 2 == 0 { &before } else { &after };
+    for round in 0..=rounds {
+        let text = if round % 2 == 0 { before } else { after };
         let started = Instant::now();
         let (plan, _) = Config::parse(text, "bench").expect("the configuration is good");
-        let parsed = started.elapsed();
+        let read = started.elapsed();
         let started = Instant::now();
-        let prepared = Prepared::new(switch_config(&plan), &mut rules).expect("so is its policy");
-        let compiled = started.elapsed();
+        let (prepared, next) =
+            Prepared::after(&compiled, switch_config(&plan), &mut rules).expect("so is its policy");
+        let prepared_in = started.elapsed();
         let started = Instant::now();
         let swapped = switch.apply(NOW, prepared);
         let locked = started.elapsed();
         drop((swapped, switch.spare_memory()));
-        // The first round attaches every port: no reload.
-        if round > 0 || rounds == 1 {
-            for (least, time) in least.iter_mut().zip([parsed, compiled, locked]) {
+        compiled = next;
+        // The first one attaches every port: no reload.
+        if round > 0 {
+            for (least, time) in least.iter_mut().zip([read, prepared_in, locked]) {
                 *least = time.min(*least);
             }
         }
     }
-    let [parsed, compiled, locked] = least;
+    let [read, prepared, locked] = least;
     println!(
-        "{PORTS} ports: read and checked in {parsed:?}, compiled in {compiled:?}, under the lock {locked:?}"
+        "{what}: read and checked in {read:?}, compiled in {prepared:?}, under the lock {locked:?}"
     );
 }
 
-/// A configuration in which one shared rule names `prefix`.
-fn text(prefix: &str) -> String {
+/// A configuration in which one shared rule names `prefix`, and the first port has such an address.
+fn text(prefix: &str, moved: usize) -> String {
     let mut text = String::from(
         "region: KR1\nvpcs: [{ name: lab, cidr: 10.0.0.0/8 }]\nsubnets: [{ name: app, vpc: lab, cidr: 10.0.0.0/8 }]\n\
          security_groups:\n  - name: shared\n    rules:\n",
@@ -99,8 +110,9 @@ fn text(prefix: &str) -> String {
     }
     text.push_str("ports:\n");
     for port in 0..PORTS {
+        let second = if port == 0 { 1 + moved } else { 1 };
         let addresses: Vec<String> = (0..ADDRESSES)
-            .map(|number| format!("10.1.{}.{}", port / 4, 1 + 10 * (port % 4) + number))
+            .map(|number| format!("10.{second}.{}.{}", port / 4, 1 + 10 * (port % 4) + number))
             .collect();
         let _ = writeln!(
             text,

@@ -31,7 +31,7 @@ pub use tail::Tail;
 use crate::config::{Plan, Workers};
 use crate::io::TapPort;
 use crate::lab::{Lab, Made, RunLock};
-use crate::switch::{Prepared, Switch};
+use crate::switch::{Compiled, Prepared, Switch};
 use anyhow::{Context, Result, bail};
 use flowlog::{Collector, Delivery, Window};
 use log_thread::{LogQueue, Message};
@@ -52,6 +52,8 @@ pub struct Daemon {
     workers: Vec<(Arc<Handle>, JoinHandle<io::Result<()>>)>,
     log: LogQueue,
     log_thread: Option<JoinHandle<()>>,
+    /// The policies in force.
+    compiled: Compiled,
     lab: Made,
     /// After the lab: the next daemon comes when everything is removed.
     _lock: RunLock,
@@ -81,8 +83,9 @@ impl Daemon {
             .context("the flow log cannot be delivered")?;
         watch::tell_recovered(&delivery, &plan.loggers);
         let mut rules = RuleTable::default();
-        let prepared = Prepared::new(switch_config(&plan), &mut rules)
-            .context("the policy cannot be built")?;
+        let (prepared, compiled) =
+            Prepared::after(&Compiled::default(), switch_config(&plan), &mut rules)
+                .context("the policy cannot be built")?;
         let clock = Clock::start();
         let window_s = flowlog::base_window_s(&plan.loggers);
         let switch = Switch::new(clock.now(), seed()?, plan.conntrack.limit, window_s);
@@ -118,6 +121,7 @@ impl Daemon {
             workers: Vec::new(),
             log,
             log_thread: Some(log_thread),
+            compiled,
             lab,
             _lock: lock,
         };
@@ -171,7 +175,8 @@ impl Daemon {
         }
         // Aside, on a copy: who asks for the name of a rule meanwhile does not wait. Numbers are only added.
         let mut rules = self.shared.rules.read().clone();
-        let prepared = Prepared::new(wanted, &mut rules).context("the policy cannot be built")?;
+        let (prepared, compiled) = Prepared::after(&self.compiled, wanted, &mut rules)
+            .context("the policy cannot be built")?;
         *self.shared.rules.write() = rules;
         let is_known = |port: &crate::config::Port| {
             old.ports
@@ -195,6 +200,7 @@ impl Daemon {
             self.hand_over();
             self.log.tell(Message::Loggers(plan.loggers.clone()));
         }
+        self.compiled = compiled;
         let changes = self.swap_in(&plan, prepared, taps)?;
         self.take_down(&plan, &gone)?;
         Ok(changes)

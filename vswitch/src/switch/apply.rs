@@ -9,7 +9,9 @@ use super::port::{CONNTRACK_SHARE, Port, PortConfig, Recent};
 use super::{Now, Switch};
 use flowlog::{Recording, Skipped};
 use secgroup::conntrack::Settings;
-use secgroup::{Group, Guard, Model, ModelError, Policy, PortId, RuleTable};
+use secgroup::{
+    AddressGroup, Group, Guard, Model, ModelError, Policy, PortId, Remote, Rule, RuleTable,
+};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -60,8 +62,60 @@ struct Ready {
 /// What a swap leaves behind, to be dropped without the lock: thousands of lists of addresses and rules.
 #[derive(Debug, Default)]
 pub(super) struct Retired {
-    ports: Vec<Box<Port>>,
+    ports: Vec<Option<Box<Port>>>,
     configs: Vec<(PortConfig, Option<Arc<Policy>>)>,
+}
+
+/// Policies by set of groups, and what they were compiled from: the next configuration takes over those that
+/// say the same, so that a reload that moves members compiles nothing.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    model: Model,
+    policies: HashMap<Vec<Uuid>, Arc<Policy>>,
+}
+
+impl Compiled {
+    /// The policies whose groups mean in `model` what they meant before.
+    fn still_valid(&self, model: &Model) -> HashMap<Vec<Uuid>, Arc<Policy>> {
+        let (before, now) = (Meanings::of(&self.model), Meanings::of(model));
+        let mut known = HashMap::new();
+        let mut same = |id: Uuid| *known.entry(id).or_insert_with(|| before.agrees(&now, id));
+        let valid = self
+            .policies
+            .iter()
+            .filter(|(set, _)| set.iter().all(|id| same(*id)));
+        valid
+            .map(|(set, policy)| (set.clone(), Arc::clone(policy)))
+            .collect()
+    }
+}
+
+/// Groups and address groups by id.
+struct Meanings<'a> {
+    groups: HashMap<Uuid, &'a Group>,
+    lists: HashMap<Uuid, &'a AddressGroup>,
+}
+
+impl<'a> Meanings<'a> {
+    fn of(model: &'a Model) -> Self {
+        let lists = model.address_groups.iter();
+        Self {
+            groups: model.groups.iter().map(|group| (group.id, group)).collect(),
+            lists: lists.map(|list| (list.id, list)).collect(),
+        }
+    }
+
+    /// Whether a group has the same rules in both, and the same prefixes behind them.
+    fn agrees(&self, other: &Self, group: Uuid) -> bool {
+        let (Some(mine), Some(theirs)) = (self.groups.get(&group), other.groups.get(&group)) else {
+            return !self.groups.contains_key(&group) && !other.groups.contains_key(&group);
+        };
+        let same_list = |rule: &Rule| match &rule.remote {
+            Remote::AddressGroup(id) => self.lists.get(id) == other.lists.get(id),
+            Remote::Any | Remote::Prefix(_) | Remote::Group(_) => true,
+        };
+        mine == theirs && mine.rules.iter().all(same_list)
+    }
 }
 
 impl Prepared {
@@ -70,24 +124,43 @@ impl Prepared {
     /// # Errors
     /// [`ModelError`] where the model contradicts itself or passes a limit.
     pub fn new(config: SwitchConfig, rules: &mut RuleTable) -> Result<Self, ModelError> {
-        let model = &config.model;
-        let groups: HashMap<Uuid, &Group> =
-            model.groups.iter().map(|group| (group.id, group)).collect();
+        let (prepared, _) = Self::after(&Compiled::default(), config, rules)?;
+        Ok(prepared)
+    }
+
+    /// As [`Self::new`], with the policies of an earlier configuration, compiled with the same `rules`,
+    /// where they still hold; and what is compiled then, for the next one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn after(
+        before: &Compiled,
+        config: SwitchConfig,
+        rules: &mut RuleTable,
+    ) -> Result<(Self, Compiled), ModelError> {
+        let model = config.model;
+        let mut known = before.still_valid(&model);
+        let groups = Meanings::of(&model).groups;
         let mut policies: HashMap<Vec<Uuid>, Arc<Policy>> = HashMap::new();
         let mut ports = Vec::with_capacity(config.ports.len());
         for port in config.ports {
             let policy = if filters(&port) {
-                let place = policies.entry(group_set(&port));
-                let policy = match place {
+                Some(match policies.entry(group_set(&port)) {
                     Entry::Occupied(known) => Arc::clone(known.get()),
                     Entry::Vacant(place) => {
-                        let members = place.key().iter().filter_map(|id| groups.get(id).copied());
-                        let members: Vec<&Group> = members.collect();
-                        let policy = Policy::compile(&members, &model.address_groups, rules)?;
-                        Arc::clone(place.insert(Arc::new(policy)))
+                        let set = place.key();
+                        let policy = match known.remove(set) {
+                            Some(policy) => policy,
+                            None => {
+                                let members = set.iter().filter_map(|id| groups.get(id).copied());
+                                let members: Vec<&Group> = members.collect();
+                                let lists = &model.address_groups;
+                                Arc::new(Policy::compile(&members, lists, rules)?)
+                            }
+                        };
+                        Arc::clone(place.insert(policy))
                     }
-                };
-                Some(policy)
+                })
             } else {
                 None
             };
@@ -99,7 +172,7 @@ impl Prepared {
             });
         }
         let places = ports.iter().enumerate();
-        Ok(Self {
+        let prepared = Self {
             places: places
                 .map(|(place, port)| (port.config.id, place))
                 .collect(),
@@ -109,7 +182,8 @@ impl Prepared {
             persist_established: config.persist_established,
             window_length_s: config.window_length_s,
             recording: config.recording,
-        })
+        };
+        Ok((prepared, Compiled { model, policies }))
     }
 }
 
@@ -313,7 +387,7 @@ impl Switch {
             self.change_fragments(sender, -1);
         }
         if let Some(port) = self.ports.get_mut(usize::from(number.0)) {
-            self.retired.ports.extend(port.take());
+            self.retired.ports.push(port.take());
         }
     }
 
@@ -342,4 +416,54 @@ impl Numbers {
 /// Whether a port may keep its number: the same segment, VPC and role.
 fn same_place(old: &PortConfig, new: &PortConfig) -> bool {
     old.segment == new.segment && old.spec.vpc == new.spec.vpc && old.spec.uplink == new.spec.uplink
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(7);
+    const LIST: Uuid = Uuid::from_u128(9);
+
+    fn model(rules: &[&str], prefixes: &[&str]) -> Model {
+        let rules = rules
+            .iter()
+            .map(|rule| Rule::parse(rule, ID).expect("a rule"));
+        Model {
+            groups: vec![Group {
+                id: ID,
+                name: "g".into(),
+                rules: rules.collect(),
+                stateful: true,
+            }],
+            address_groups: vec![AddressGroup {
+                id: LIST,
+                name: "l".into(),
+                prefixes: prefixes
+                    .iter()
+                    .map(|prefix| prefix.parse().expect("a prefix"))
+                    .collect(),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_policy_is_taken_over_while_its_groups_and_their_lists_mean_the_same() {
+        let listed = format!("ingress IPv4 tcp 80 from address-group {LIST}");
+        let plain = "ingress IPv4 tcp 80 from any";
+        let compiled = |model: Model| {
+            let groups: Vec<&Group> = model.groups.iter().collect();
+            let policy = Policy::compile(&groups, &model.address_groups, &mut RuleTable::default());
+            let policies = HashMap::from([(vec![ID], Arc::new(policy.expect("it is sound")))]);
+            Compiled { model, policies }
+        };
+        let with_list = compiled(model(&[&listed], &["10.0.0.0/8"]));
+        let without = compiled(model(&[plain], &["10.0.0.0/8"]));
+        let kept = |before: &Compiled, now: &Model| before.still_valid(now).len();
+        assert_eq!(kept(&with_list, &model(&[&listed], &["10.0.0.0/8"])), 1);
+        assert_eq!(kept(&with_list, &model(&[&listed], &["10.0.0.0/9"])), 0);
+        assert_eq!(kept(&without, &model(&[plain], &["10.0.0.0/9"])), 1);
+        assert_eq!(kept(&without, &model(&[&listed], &["10.0.0.0/8"])), 0);
+        assert_eq!(kept(&without, &Model::default()), 0);
+    }
 }

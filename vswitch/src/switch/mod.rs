@@ -33,7 +33,7 @@ mod step;
 mod sweep;
 mod watch;
 
-pub use apply::{Numbered, Prepared, SwitchConfig};
+pub use apply::{Compiled, Numbered, Prepared, SwitchConfig};
 pub use audit::Audit;
 pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
 pub use entry::{Tallied, icmp_of, tallied, tuple_of};
