@@ -15,7 +15,8 @@ use super::{Advance, Invalid, Settings, State, TcpWindow, Way};
 use packet::{Sctp, sctp_chunk};
 
 /// Tags by way: what a packet that goes this way must carry, 0 where it is not known yet; and what one
-/// may carry besides, while an association starts anew in the middle (RFC 9260, section 5.2.2).
+/// may carry besides: of a later INIT or INIT ACK, also where an association starts anew in the middle
+/// (RFC 9260, section 5.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tags {
     known: [u32; 2],
@@ -115,9 +116,10 @@ pub(super) fn advance(
     let mut tags = Tags::of(window).check(way, sctp)?;
     if sctp.init_tag != 0 {
         let place = way.opposite() as usize;
-        if state == State::SynSent || tags.known[place] == 0 {
+        if tags.known[place] == 0 {
             tags.known[place] = sctp.init_tag;
         } else if tags.known[place] != sctp.init_tag {
+            // A new attempt, or another answer to a repeated one: whichever the other end takes up.
             tags.restart[place] = sctp.init_tag;
         }
     }

@@ -125,6 +125,35 @@ fn an_end_that_has_started_anew_opens_the_same_association_again() {
     assert_eq!(talk.hears(Way::Reply, &old), Err(Invalid("tag")));
 }
 
+/// A server that keeps no state answers a repeated INIT with another tag each time.
+#[test]
+fn of_two_answers_to_a_repeated_init_the_client_may_take_up_either() {
+    for taken in [0xb1, 0xb2] {
+        let init = packet(sctp_chunk::INIT, 0, A_TAG);
+        let mut talk = Talk::opens(&init).unwrap();
+        assert!(talk.hears(Way::Original, &init).is_ok());
+        for tag in [0xb1, 0xb2] {
+            let answer = packet(sctp_chunk::INIT_ACK, A_TAG, tag);
+            assert_eq!(talk.hears(Way::Reply, &answer), Ok(State::SynSent));
+        }
+        let echo = packet(sctp_chunk::COOKIE_ECHO, taken, 0);
+        assert_eq!(talk.hears(Way::Original, &echo), Ok(State::SynRecv));
+        let data = packet(sctp_chunk::DATA, taken, 0);
+        assert!(talk.hears(Way::Original, &data).is_ok());
+    }
+}
+
+#[test]
+fn a_new_attempt_with_another_tag_is_followed() {
+    let mut talk = Talk::opens(&packet(sctp_chunk::INIT, 0, 0xa1)).unwrap();
+    let again = packet(sctp_chunk::INIT, 0, 0xa2);
+    assert_eq!(talk.hears(Way::Original, &again), Ok(State::SynSent));
+    let answer = packet(sctp_chunk::INIT_ACK, 0xa2, B_TAG);
+    assert_eq!(talk.hears(Way::Reply, &answer), Ok(State::SynSent));
+    let old = packet(sctp_chunk::INIT_ACK, 0xa1, B_TAG);
+    assert_eq!(talk.hears(Way::Reply, &old), Err(Invalid("tag")));
+}
+
 #[test]
 fn two_ends_may_ask_each_other_at_once() {
     let mut talk = Talk::opens(&packet(sctp_chunk::INIT, 0, A_TAG)).unwrap();
