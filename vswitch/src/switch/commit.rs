@@ -7,9 +7,7 @@ use super::step::{Fate, FragmentStep, Judged, Room, Step, Tracked};
 use super::{Attached, Frame, Now, Outbox, Switch, connection};
 use packet::Ip;
 use secgroup::PortId;
-use secgroup::conntrack::{
-    self, Advance, Conn, Key, Side, Slot, TcpWindow, Timeouts, Way, idle_ms,
-};
+use secgroup::conntrack::{self, Conn, Key, Side, Slot, TcpWindow, Timeouts, Way, idle_ms};
 use std::net::IpAddr;
 
 impl Switch {
@@ -129,8 +127,16 @@ impl Switch {
         ip: &Ip,
         step: &Step,
     ) -> Option<(Slot, Way)> {
-        match (step.tracked, ip.src, ip.dst) {
+        match (&step.tracked, ip.src, ip.dst) {
             (Tracked::No, ..) => None,
+            (Tracked::Known { slot, way, .. }, src, _) => {
+                if src.is_ipv4() {
+                    self.touch::<[u8; 4]>(now, step);
+                } else {
+                    self.touch::<[u8; 16]>(now, step);
+                }
+                Some((*slot, *way))
+            }
             (Tracked::NoRoom, ..) => {
                 let looked_at = match self.port(rx) {
                     Some(sender) if sender.is_at_its_limit() => connection::OWN_BUDGET,
@@ -139,32 +145,6 @@ impl Switch {
                 self.tables.v4.move_hand(looked_at);
                 self.tables.v6.move_hand(looked_at);
                 None
-            }
-            (
-                Tracked::Known {
-                    slot,
-                    way,
-                    sides,
-                    advance,
-                },
-                IpAddr::V4(_),
-                _,
-            ) => {
-                self.touch::<[u8; 4]>(now, slot, sides, step.is_accept().then_some(advance));
-                Some((slot, way))
-            }
-            (
-                Tracked::Known {
-                    slot,
-                    way,
-                    sides,
-                    advance,
-                },
-                IpAddr::V6(_),
-                _,
-            ) => {
-                self.touch::<[u8; 16]>(now, slot, sides, step.is_accept().then_some(advance));
-                Some((slot, way))
             }
             (Tracked::Opens { .. }, IpAddr::V4(src), IpAddr::V4(dst)) => {
                 self.open_connection(now, (rx, receiver?), ip, (src.octets(), dst.octets()), step)
@@ -178,34 +158,36 @@ impl Switch {
 
     /// A packet of a known connection: its judgement if that is new, its state if the packet passed.
     #[inline]
-    fn touch<A: Address>(
-        &mut self,
-        now: Now,
-        slot: Slot,
-        sides: [Side; 2],
-        advance: Option<Advance>,
-    ) {
-        if A::table(&self.tables).entry(slot).conn.policy_epoch != self.policy_epoch {
-            self.judged_again::<A>(slot, sides);
-        }
-        let Some(advance) = advance else { return };
+    fn touch<A: Address>(&mut self, now: Now, step: &Step) {
+        let Tracked::Known {
+            slot,
+            ref sides,
+            ref advance,
+            ..
+        } = step.tracked
+        else {
+            return;
+        };
         let own = self.own_timeouts.then(|| {
             let ports = A::table(&self.tables).entry(slot).conn.key.port;
             self.timeouts_between(ports)
         });
-        let timeouts = own.as_ref().unwrap_or(&self.settings.timeouts);
-        let table = A::table_mut(&mut self.tables);
-        let conn = &mut table.entry_mut(slot).conn;
+        let (mut entry, mut window) = A::table_mut(&mut self.tables).pair_mut(slot);
+        if entry.conn.policy_epoch != self.policy_epoch {
+            self.judged_again::<A>(slot, *sides);
+            (entry, window) = A::table_mut(&mut self.tables).pair_mut(slot);
+        }
+        if !step.is_accept() {
+            return;
+        }
+        let conn = &mut entry.conn;
         conn.set_state(advance.state);
         if advance.refreshes {
-            conn.deadline_ms = now.ms.wrapping_add(idle_ms(
-                advance.state,
-                conn.protocol,
-                &advance.window,
-                timeouts,
-            ));
+            let timeouts = own.as_ref().unwrap_or(&self.settings.timeouts);
+            let idle = idle_ms(advance.state, conn.protocol, &advance.window, timeouts);
+            conn.deadline_ms = now.ms.wrapping_add(idle);
         }
-        *table.window_mut(slot) = advance.window;
+        *window = advance.window;
     }
 
     /// A judgement under a newer policy: what was counted under the old one leaves first, if it differs or

@@ -95,6 +95,7 @@ impl<'a> Frame<'a> {
         let mut headers = Headers::parse(bytes, offload)?;
         if !known {
             headers.defect.get_or_insert(packet::Defect::Offload);
+            headers.ordinary = false;
         }
         Ok(Self {
             vnet,

@@ -6,7 +6,7 @@
 use super::entry::{Address, icmp_ends, pseudo, tallied};
 use super::log::Left;
 use super::macs::MacPairs;
-use super::step::{FragmentStep, Judged, Step, verdicts};
+use super::step::{FragmentStep, Judged, Step, Tracked, verdicts};
 use super::{Attached, Frame, Now, Switch};
 use flowlog::NotRecorded;
 use packet::{Direction, Headers, Ip, L4, Mac, Tcp, Wire};
@@ -81,10 +81,7 @@ impl Switch {
         conn: Option<(Slot, Way)>,
     ) {
         if let Some((slot, way)) = conn {
-            let conn = &A::table(&self.tables).entry(slot).conn;
-            if verdicts(conn.sides, way) == (step.egress, step.ingress)
-                && !self.is_apart_from(conn, ip)
-            {
+            if self.is_as_judged::<A>(slot, way, step) && !self.is_apart_from::<A>(slot, ip) {
                 self.tally::<A>(now, slot, way, headers);
                 return;
             }
@@ -94,14 +91,25 @@ impl Switch {
         }
     }
 
+    /// Whether a packet met the fate of its connection.
+    #[inline]
+    fn is_as_judged<A: Address>(&self, slot: Slot, way: Way, step: &Step) -> bool {
+        if let Tracked::Known { as_judged, .. } = step.tracked {
+            return as_judged;
+        }
+        let sides = A::table(&self.tables).entry(slot).conn.sides;
+        verdicts(sides, way) == (step.egress, step.ingress)
+    }
+
     /// Whether a packet is to be told apart from its connection: the connection is a query with code 0,
     /// and it has one policy epoch, which the copies of a flood do not settle.
     #[inline]
-    fn is_apart_from<A: Copy>(&self, conn: &Conn<A>, ip: &Ip) -> bool {
+    fn is_apart_from<A: Address>(&self, slot: Slot, ip: &Ip) -> bool {
         let recording = self.recording;
         let other_code = || matches!(ip.l4, L4::Icmp(icmp) if icmp.code != 0);
-        (recording.icmp_apart && other_code())
-            || (recording.epochs_apart && conn.policy_epoch != self.policy_epoch)
+        let other_epoch =
+            || A::table(&self.tables).entry(slot).conn.policy_epoch != self.policy_epoch;
+        (recording.icmp_apart && other_code()) || (recording.epochs_apart && other_epoch())
     }
 
     /// Adds to an entry's tally; what it holds of an older window, cannot hold more of, or is to be told

@@ -50,6 +50,21 @@ impl Judged {
     }
 }
 
+impl Judged {
+    /// As [`Self::of`], for a reply: it needs no rule of its own while the connection has one.
+    #[inline]
+    fn of_reply(side: Side) -> Option<Self> {
+        let mut judged = Self::of(side)?;
+        if !matches!(
+            judged.verdict,
+            Verdict::Accept(Basis::Unfiltered) | Verdict::Drop(_)
+        ) {
+            judged.verdict = Verdict::Accept(Basis::Reply);
+        }
+        Some(judged)
+    }
+}
+
 /// Where a frame goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -79,6 +94,8 @@ pub enum Tracked {
         sides: [Side; 2],
         /// What the packet does to it, where both sides accepted.
         advance: Advance,
+        /// The packet's verdicts are its connection's: it is counted there.
+        as_judged: bool,
     },
     /// Finds no room; the next search is to look elsewhere.
     NoRoom,
@@ -182,21 +199,13 @@ impl Step {
         self
     }
 
-    /// As [`Self::taken_by`], for a packet whose form was looked at when its sender was admitted.
-    #[inline]
-    pub(super) fn fits(mut self, receiver: &Port, frame: &Frame<'_>) -> Self {
-        if self.is_accept()
-            && let Err(reason) = receiver.accepts_admitted(frame)
-        {
-            self.ingress = Some(Judged::refused(reason));
-        }
-        self
-    }
-
     /// As a copy of a flood, whose sender's side has been told once: what refuses this copy there is told
     /// at its receiver.
     #[cold]
     pub(super) fn as_copy(mut self) -> Self {
+        if let Tracked::Known { as_judged, .. } = &mut self.tracked {
+            *as_judged &= self.egress.is_none();
+        }
         if let Some(judged) = self.egress.take()
             && !judged.verdict.is_accept()
         {
@@ -220,17 +229,9 @@ impl Step {
 #[inline]
 #[must_use]
 pub(super) fn verdicts(sides: [Side; 2], way: Way) -> (Option<Judged>, Option<Judged>) {
-    let [sender, receiver] = match way {
-        Way::Original => [sides[0], sides[1]].map(Judged::of),
-        Way::Reply => [sides[1], sides[0]].map(|side| {
-            Judged::of(side).map(|judged| match judged.verdict {
-                Verdict::Accept(Basis::Unfiltered) | Verdict::Drop(_) => judged,
-                Verdict::Accept(_) => Judged {
-                    verdict: Verdict::Accept(Basis::Reply),
-                    rule: judged.rule,
-                },
-            })
-        }),
+    let (sender, receiver) = match way {
+        Way::Original => (Judged::of(sides[0]), Judged::of(sides[1])),
+        Way::Reply => (Judged::of_reply(sides[1]), Judged::of_reply(sides[0])),
     };
     match sender {
         Some(judged) if !judged.verdict.is_accept() => (sender, None),

@@ -207,10 +207,10 @@ impl Peer {
     /// window passes.
     #[inline]
     pub(super) fn widen(&mut self, bytes: u32) {
-        let units = bytes
-            .div_ceil(1 << (self.scale & 0x0f))
-            .clamp(1, u16::MAX.into());
-        self.max_win = self.max_win.max(units as u16);
+        let scale = self.scale & 0x0f;
+        let floor = bytes >> scale;
+        let units = floor + u32::from(floor << scale != bytes);
+        self.max_win = self.max_win.max(units.clamp(1, u16::MAX.into()) as u16);
     }
 
     fn set_scale(&mut self, scale: u8) {
