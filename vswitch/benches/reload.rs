@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench -p vswitch --bench reload
 //! ```
-//! A thousand ports, a group of ten rules for each, a shared group that holds the rest of 10,000 rules, and
+//! A thousand ports in a shared group of 9,000 rules, and each in one of a hundred groups of ten rules more;
 //! 10,000 member addresses. Prints the least of several rounds.
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,7 @@ use vswitch::{
 const PORTS: usize = 1000;
 /// Rules of the group that every port has.
 const SHARED_RULES: usize = 9_000;
-/// Rules of the group that stands at every tenth port, in all groups of its kind together.
+/// Rules of each of the groups that ten ports have.
 const OWN_RULES: usize = 10;
 /// Addresses of each port: ten make 10,000 members.
 const ADDRESSES: usize = 10;
