@@ -207,11 +207,11 @@ closed_list! {
         FragTiny = "frag_tiny",
         /// Fragments that overlap.
         FragOverlap = "frag_overlap",
-        /// A fragment that came ahead of its first one.
+        /// A fragment out of turn: it repeats one, or is a copy whose receiver has not seen the first.
         FragOrder = "frag_order",
-        /// A datagram that was not completed in time.
+        /// A fragment whose first one did not come in time.
         FragTimeout = "frag_timeout",
-        /// More datagrams in fragments than the port may have.
+        /// More fragments ahead of their first than may wait, or a datagram in too many.
         FragLimit = "frag_limit",
     }
 }

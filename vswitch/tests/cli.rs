@@ -166,6 +166,20 @@ fn a_trace_of_a_file_needs_no_daemon_and_no_rights() {
 }
 
 #[test]
+fn a_trace_of_a_fragment_ahead_of_its_first_says_that_it_is_held() {
+    let directory = lab();
+    let packet = "udp 10.77.1.1 > 10.77.1.2 frag=5:1480:520";
+    let question = ["trace", "--config", "lab.yaml", "--port", "vm1", packet];
+    let (code, out, err) = run(directory.path(), &question);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("kept until that comes"), "{out}");
+    assert!(
+        out.contains("HELD") && out.contains("frag_timeout"),
+        "{out}"
+    );
+}
+
+#[test]
 fn nobody_to_ask_is_a_failure_that_says_what_to_do() {
     let directory = lab();
     let (code, out, err) = run(

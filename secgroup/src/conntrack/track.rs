@@ -66,7 +66,9 @@ pub fn open(ip: &Ip, now_ms: u32, settings: &Settings) -> Result<(State, TcpWind
     match (ip.protocol, ip.l4) {
         (_, L4::Tcp(tcp)) => {
             check_ports(tcp.src_port, tcp.dst_port)?;
-            tcp::open(&tcp, settings)
+            let (state, mut window) = tcp::open(&tcp, settings)?;
+            window.reckon_with_parts(Way::Original, ip);
+            Ok((state, window))
         }
         (_, L4::Sctp(header)) => {
             check_ports(header.src_port, header.dst_port)?;
@@ -112,7 +114,11 @@ pub fn advance(
         });
     }
     let state = match ip.l4 {
-        L4::Tcp(tcp) => return tcp::advance(state, window, way, &tcp, settings),
+        L4::Tcp(tcp) => {
+            let mut advance = tcp::advance(state, window, way, &tcp, settings)?;
+            advance.window.reckon_with_parts(way, ip);
+            return Ok(advance);
+        }
         L4::Sctp(header) => return sctp::advance(state, window, way, &header, settings),
         L4::Dccp(header) => return dccp::advance(state, window, way, &header, now_ms, settings),
         L4::Icmp(icmp) => match (query(ip.protocol, icmp.kind), way) {

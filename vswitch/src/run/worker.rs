@@ -11,7 +11,7 @@
 
 use super::log_thread::LogQueue;
 use super::shared::Shared;
-use crate::io::{Buffers, Lease, PortGone, PortIo, Sent};
+use crate::io::{Buffers, Frame as Outgoing, Lease, PortGone, PortIo, Sent};
 use crate::switch::{Frame, Now, Outbox};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -145,7 +145,7 @@ impl Worker {
             pool: Buffers::new(2 * BATCH as u32),
             leases: Vec::with_capacity(BATCH),
             judged: Vec::with_capacity(BATCH),
-            outbox: Vec::new(),
+            outbox: Outbox::default(),
             touched: Vec::new(),
             sent: Vec::new(),
         })
@@ -316,7 +316,7 @@ impl Worker {
         let mut switch = self.shared.switch.lock();
         switch.enter(now);
         for (frame, &lease) in parsed.iter().zip(&self.leases) {
-            let from = self.outbox.len();
+            let from = self.outbox.receivers.len();
             match frame {
                 Some(frame) => switch.forward(now, rx, frame, &mut self.outbox),
                 None => switch.count_runt(rx),
@@ -325,30 +325,43 @@ impl Worker {
             self.judged.push(Judged {
                 lease,
                 packets,
-                to: from..self.outbox.len(),
+                to: from..self.outbox.receivers.len(),
             });
         }
     }
 
     fn send_batch(&mut self) {
-        self.sent.clear();
-        for judged in &self.judged {
-            for &to in &self.outbox[judged.to.clone()] {
-                let Some(place) = self.places.get(usize::from(to.0)).copied().flatten() else {
-                    let lost = Sent {
-                        lost: u64::from(judged.packets),
-                        ..Sent::default()
-                    };
-                    self.sent.push((to, lost));
-                    continue;
+        let Self {
+            ports,
+            places,
+            touched,
+            sent,
+            ..
+        } = self;
+        sent.clear();
+        let mut send = |to: PortId, frame: Outgoing<'_>| {
+            let Some(place) = places.get(usize::from(to.0)).copied().flatten() else {
+                let lost = Sent {
+                    lost: u64::from(frame.packets()),
+                    ..Sent::default()
                 };
-                self.ports[place]
-                    .io
-                    .send(self.pool.frame(judged.lease, judged.packets));
-                if !self.touched.contains(&place) {
-                    self.touched.push(place);
-                }
+                return sent.push((to, lost));
+            };
+            ports[place].io.send(frame);
+            if !touched.contains(&place) {
+                touched.push(place);
             }
+        };
+        for judged in &self.judged {
+            for &to in &self.outbox.receivers[judged.to.clone()] {
+                send(to, self.pool.frame(judged.lease, judged.packets));
+            }
+        }
+        // Behind the batch that set them free: whoever puts them together again does not mind.
+        for held in self.outbox.released.drain(..) {
+            let frame = Outgoing::new(&held.whole, held.packets)
+                .expect("what waited came with a virtio header");
+            held.to.iter().for_each(|&to| send(to, frame));
         }
         for place in self.touched.drain(..) {
             let port = &mut self.ports[place];

@@ -3,7 +3,7 @@
 use super::entry::Address;
 use super::fdb::Learned;
 use super::port::Opened;
-use super::step::{Fate, FragmentStep, Judged, Room, Step, Tracked};
+use super::step::{Fate, Judged, Room, Step, Tracked};
 use super::{Attached, Frame, Now, Outbox, Switch, connection};
 use packet::Ip;
 use secgroup::PortId;
@@ -38,17 +38,12 @@ impl Switch {
             }
             _ => self.record(now, rx, receiver, frame, step, conn),
         }
-        if step.fragment != FragmentStep::None
-            && let Some(ip) = frame.headers.ip()
-        {
-            self.commit_fragment(now, rx, receiver, ip, step);
-        }
         if let Some(to) = receiver.filter(|_| step.ingress.is_some() && step.is_accept())
             && let Some(port) = self.port_mut(to)
         {
             if port.up {
                 port.counters.tx_bytes += u64::from(wire.bytes);
-                out.push(to);
+                out.receivers.push(to);
             } else {
                 port.counters.tx_lost += u64::from(wire.packets);
             }

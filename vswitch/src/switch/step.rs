@@ -1,7 +1,7 @@
 //! What is decided about one frame and one receiver, as a value.
 
 use super::{Frame, Port};
-use packet::{Basis, Reason, Verdict};
+use packet::{Basis, Ip, Reason, Verdict};
 use secgroup::conntrack::{Advance, Side, Slot, State, TcpWindow, Way};
 use secgroup::{PortId, RuleRef};
 
@@ -74,8 +74,7 @@ pub enum Fate {
     Flood,
     /// Nowhere: refused, or accepted but taken by no port.
     Nowhere,
-    /// Kept until its datagram can be judged. Virtual reassembly releases it into this same path;
-    /// today a fragment ahead of its first is refused `frag_order`, so that nothing is ever held.
+    /// Kept until its datagram can be judged, or its time is over: then it enters this same path again.
     Held,
 }
 
@@ -148,16 +147,50 @@ pub enum FragmentStep {
     None,
     /// The first of its datagram: the others will take its verdict.
     First,
-    /// A later one: recorded under these ports of its datagram.
-    Follows {
-        /// Layer 4 ports of the datagram.
-        ports: (u16, u16),
+    /// One that came ahead of the first: it is kept.
+    Waits {
+        /// Where it would go; `None` where that is everybody or nobody.
+        receiver: Option<PortId>,
     },
+    /// A later one.
+    Follows(Upper),
     /// It overlaps what came before: nothing more of the datagram passes.
-    Overlaps {
-        /// Layer 4 ports of the datagram.
-        ports: (u16, u16),
-    },
+    Overlaps(Upper),
+    /// Refused by itself; its datagram goes on, if it does.
+    Refused(Upper),
+}
+
+impl FragmentStep {
+    /// Protocol and ports of the datagram under which a fragment is recorded, where they are not its own.
+    #[inline]
+    #[must_use]
+    pub const fn upper(self) -> Option<Upper> {
+        match self {
+            Self::Follows(upper) | Self::Overlaps(upper) | Self::Refused(upper) => Some(upper),
+            Self::None | Self::First | Self::Waits { .. } => None,
+        }
+    }
+}
+
+/// What only the first fragment of a datagram is sure to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upper {
+    /// Upper-layer protocol.
+    pub protocol: u8,
+    /// Source and destination port; 0 and 0 where there are none.
+    pub ports: (u16, u16),
+}
+
+impl Upper {
+    /// Of a first fragment.
+    #[must_use]
+    pub(super) const fn of(ip: &Ip) -> Self {
+        let tuple = ip.tuple();
+        Self {
+            protocol: tuple.protocol,
+            ports: (tuple.src_port, tuple.dst_port),
+        }
+    }
 }
 
 impl Step {
