@@ -6,7 +6,7 @@ use super::{
     hash::Seed,
     index::{Index, MAX_CAPACITY},
 };
-use std::{fmt, ops::Range};
+use std::{fmt, hint::black_box, ops::Range};
 
 /// A place in the table; valid until that entry is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,10 +64,19 @@ impl<A: KeyAddress, T: Copy> Table<A, T> {
         self.seed.hash(key, protocol)
     }
 
-    /// Touches the memory that [`Self::find`] of this hash will read.
+    /// Touches the bucket that [`Self::find`] of this hash will read.
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
+    pub fn touch_index(&self, hash: u64) {
         self.index.touch(hash);
+    }
+
+    /// Touches the entry that [`Self::find`] of this hash will likely yield, and the 24 bytes beside it.
+    #[inline]
+    pub fn touch_entry(&self, hash: u64) {
+        if let Some(slot) = self.index.find(hash, |_| true) {
+            let (entry, window) = self.arena.pair(slot);
+            black_box((entry.conn.protocol, window.peers[0].end));
+        }
     }
 
     /// The entry of a key.

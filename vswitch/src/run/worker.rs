@@ -315,6 +315,7 @@ impl Worker {
         self.outbox.clear();
         let mut switch = self.shared.switch.lock();
         switch.enter(now);
+        switch.touch_ahead(rx, parsed.iter().map(Option::as_ref));
         for (frame, &lease) in parsed.iter().zip(&self.leases) {
             let from = self.outbox.receivers.len();
             match frame {

@@ -29,6 +29,7 @@ mod macs;
 mod port;
 mod record;
 mod show;
+mod stage;
 mod step;
 mod sweep;
 mod watch;
