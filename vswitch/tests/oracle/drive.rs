@@ -13,8 +13,8 @@ use secgroup::{PortId, RuleTable};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use vswitch::switch::{
-    Chunk, ConnectionView, Fate, Frame, Judged, Now, Outbox, Prepared, Share, Silent, Step, Switch,
-    tallied, tuple_of,
+    Chunk, Compiled, ConnectionView, Fate, Frame, Judged, Now, Outbox, Prepared, Share, Silent,
+    Step, Switch, tallied, tuple_of,
 };
 
 /// Connections that a story's switch may have: more than a story has packets.
@@ -27,6 +27,7 @@ struct Stage {
     switch: Switch,
     interpreter: Interpreter,
     rules: RuleTable,
+    compiled: Compiled,
     /// By the monotonic clock, which the switch sees wrap, and by the wall clock.
     now_ms: u64,
     wall_us: u64,
@@ -77,6 +78,7 @@ impl Stage {
             switch: Switch::new(now, dice.roll(), CONNECTIONS_MAX, config.window_length_s),
             interpreter: Interpreter::new(config.clone(), now_ms),
             rules: RuleTable::default(),
+            compiled: Compiled::default(),
             now_ms,
             wall_us: now.wall_us,
             logged: BTreeMap::new(),
@@ -149,7 +151,9 @@ impl Stage {
 
     fn apply(&mut self) -> Result<(), String> {
         let config = self.interpreter.config.clone();
-        let prepared = Prepared::new(config, &mut self.rules).map_err(|error| error.to_string())?;
+        let prepared = Prepared::after(&self.compiled, config, &mut self.rules);
+        let (prepared, compiled) = prepared.map_err(|error| error.to_string())?;
+        self.compiled = compiled;
         let now = self.now();
         self.switch.apply(now, prepared);
         let numbers = self

@@ -175,6 +175,11 @@ impl Interpreter {
         };
         let mut act = self.judge(from, to, seen);
         act.goes = goes;
+        if let (Way::Flood(copies), false) = (&way, seen.dst.is_group())
+            && let Some(egress) = self.towards_unknown(from, copies, seen)
+        {
+            act.egress = Some(egress);
+        }
         self.write_down(from, seen, &act);
         if !filters(&self.ports[&from]) || act.egress.is_some_and(|said| said.accepts()) {
             self.places.hear(&self.ports, from, seen.src, self.now_ms);
@@ -197,6 +202,29 @@ impl Interpreter {
             }
         }
         (acts, got)
+    }
+
+    /// The sender's side of unknown unicast: what one of the copies may leave by, all leave by. `None` where
+    /// there is no state to ask.
+    fn towards_unknown(
+        &mut self,
+        from: PortId,
+        copies: &[PortId],
+        seen: &Seen<'_>,
+    ) -> Option<Said> {
+        if !filters(&self.ports[&from]) || copies.iter().any(|to| !self.is_tracked(from, *to, seen))
+        {
+            return None;
+        }
+        let mut said: Vec<Said> = Vec::new();
+        for to in copies {
+            // Only asked: nothing of it happens.
+            let (connections, coverage) = (self.connections.clone(), self.coverage.clone());
+            said.extend(self.judge(from, Some(*to), seen).egress);
+            (self.connections, self.coverage) = (connections, coverage);
+        }
+        let first = said.first().copied();
+        said.into_iter().find(Said::accepts).or(first)
     }
 
     /// One copy of a flood: the sender's side was told once, so what refuses the copy there is told here.

@@ -110,6 +110,8 @@ pub(crate) const fn ports(l4: &L4) -> Option<(u16, u16)> {
         L4::Udp { src_port, dst_port } | L4::Ports { src_port, dst_port } => {
             Some((*src_port, *dst_port))
         }
+        L4::Sctp(sctp) => Some((sctp.src_port, sctp.dst_port)),
+        L4::Dccp(dccp) => Some((dccp.src_port, dccp.dst_port)),
         L4::Icmp(_) | L4::Opaque => None,
     }
 }

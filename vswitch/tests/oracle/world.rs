@@ -128,6 +128,7 @@ impl Actor {
             mtu: 1500,
             max_macs: 3,
             conntrack_limit: None,
+            timeouts: None,
             flow_limit: FLOW_LIMIT,
         }
     }
