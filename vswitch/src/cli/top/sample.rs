@@ -1,8 +1,8 @@
 //! What the daemon answers at one moment.
 
 use crate::control::{
-    ConnectionRow, DropRow, FlowRow, Listing, LoggerRow, PortRow, Reply, Request, Select,
-    StatusRow, ask,
+    ConnectionRow, ConnectionSelect, DropRow, FlowRow, Listing, LoggerRow, PortRow, Reply, Request,
+    Select, StatusRow, ask,
 };
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -48,6 +48,10 @@ impl Sample {
             limit,
             ..Select::default()
         };
+        let connections = ConnectionSelect {
+            limit: FLOWS_MAX,
+            ..ConnectionSelect::default()
+        };
         Ok(Self {
             ports: asked!(socket, Request::Ports(first(PORTS_MAX)), Reply::Ports),
             // Counted at the same moment as the ports, as near as can be.
@@ -55,7 +59,7 @@ impl Sample {
             drops: asked!(socket, Request::Drops(first(PORTS_MAX)), Reply::Drops),
             connections: asked!(
                 socket,
-                Request::Connections(first(FLOWS_MAX)),
+                Request::Connections(connections),
                 Reply::Connections
             ),
             // Behind the connections: it says since when they are counted.
