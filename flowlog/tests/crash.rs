@@ -280,6 +280,23 @@ fn a_life_that_ended_before_anything_reached_the_log_is_named_in_place_of_the_on
 }
 
 #[test]
+fn a_life_that_began_within_its_open_interval_is_named_since_then() {
+    let dir = TempDir::new().unwrap();
+    let mut short = collector(dir.path(), "");
+    short.begin(T0 + 7);
+    let o = sent(udp(1, 53), ACCEPT, packets(1));
+    short.observe(minute(0), &Lab::new(), &o);
+    // A base window that ends before the interval does.
+    short.close(flowlog::Window::of(T0 + 10, 10), &Lab::new(), &[]);
+    assert_eq!(short.shut(Duration::from_secs(5)), 0);
+    let interrupted = collector(dir.path(), "").status()[0].interrupted.unwrap();
+    assert_eq!(
+        (interrupted.since_s, interrupted.window),
+        (T0 + 7, minute(0))
+    );
+}
+
+#[test]
 fn an_orderly_end_leaves_nothing_to_name() {
     let dir = TempDir::new().unwrap();
     let mut orderly = collector(dir.path(), "");

@@ -6,8 +6,10 @@
 )]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 const LAB: &str = "
 region: KR1
@@ -94,6 +96,7 @@ fn every_command_has_help() {
         "show audit",
         "trace",
         "logs",
+        "top",
         "replay",
     ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
@@ -352,4 +355,183 @@ fn a_port_that_the_configuration_does_not_have_is_wrong_usage() {
     assert!(err.contains("no port `zzz`; it has vm1, vm2"), "{err}");
     let (code, out, _) = run(directory.path(), &[&arguments[..], &["vm1"]].concat());
     assert!(code == 0 && out.lines().count() == 3);
+}
+
+/// Two loggers' files of one packet, on two days.
+fn two_logs() -> tempfile::TempDir {
+    let directory = lab();
+    let logs = directory.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    for (logger, start) in [("1", 1_732_320_007), ("2", 1_732_406_407)] {
+        let name = format!("{logger}a85f556-0000-5000-8000-123456789abc_x.csv");
+        let text = format!(
+            "timestamp_start,timestamp_end,src_addr,src_port,packets\n{start},{start},10.0.0.1,99,{logger}\n"
+        );
+        fs::write(logs.join(name), text).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn lines_of_several_loggers_have_the_day_and_the_logger() {
+    let directory = two_logs();
+    let (code, out, err) = run(directory.path(), &["logs", "logs"]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(
+        code == 0 && lines[0].starts_with("TIME                  LOGGER"),
+        "{out}{err}"
+    );
+    assert!(
+        lines[1].starts_with("2024-11-23T00:00:07Z  1a85f556 "),
+        "{out}"
+    );
+    assert!(
+        lines[2].starts_with("2024-11-24T00:00:07Z  2a85f556 "),
+        "{out}"
+    );
+    let (_, out, _) = run(directory.path(), &["logs", "logs", "--json"]);
+    assert!(
+        out.contains("\"logger\":\"1a85f556-0000-5000-8000-123456789abc\""),
+        "{out}"
+    );
+    let one = "logs/1a85f556-0000-5000-8000-123456789abc_x.csv";
+    let (_, out, _) = run(directory.path(), &["logs", one]);
+    assert!(!out.contains("LOGGER"), "{out}");
+    let (_, out, _) = run(
+        directory.path(),
+        &["logs", "logs", "--sort", "packets", "--csv"],
+    );
+    let packets: Vec<_> = out
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(4).unwrap())
+        .collect();
+    assert_eq!(packets, ["2", "1"]);
+}
+
+#[test]
+fn a_filter_on_a_field_that_files_have_not_says_so() {
+    let directory = lab();
+    fs::write(
+        directory.path().join("a.csv"),
+        "packets,dst_port\n1,22\n2,80\n",
+    )
+    .unwrap();
+    let (code, out, err) = run(directory.path(), &["logs", "a.csv", "--since", "10m"]);
+    let told = "--since: left out 2 records whose files have no field timestamp_end";
+    assert!(code == 0 && out.is_empty() && err.contains(told), "{err}");
+    let (_, out, err) = run(
+        directory.path(),
+        &["logs", "a.csv", "--src-port", "22", "--json"],
+    );
+    assert!(out.is_empty() && err.contains("no field src_port"), "{err}");
+    let (_, out, err) = run(directory.path(), &["logs", "a.csv", "--dst-port", "22"]);
+    assert!(err.is_empty() && !out.contains("00:00:00"), "{out}{err}");
+}
+
+#[test]
+fn what_cannot_be_read_is_not_said_to_be_empty() {
+    let directory = lab();
+    fs::write(directory.path().join("a.parquet"), "PAR1 no more").unwrap();
+    let (code, _, err) = run(directory.path(), &["logs", "a.parquet"]);
+    assert!(code == 1 && err.contains("not a Parquet file"), "{err}");
+    assert!(!err.contains("no record in them yet"), "{err}");
+}
+
+#[test]
+fn a_log_is_read_from_standard_input_and_from_a_pipe_whatever_it_is_made_of() {
+    let directory = lab();
+    let text = "packets,filter\n7,DROP\n";
+    let parquet = parquet();
+    for bytes in [text.as_bytes(), parquet.as_slice()] {
+        for place in ["-", "/dev/stdin"] {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_vswitch"))
+                .args(["logs", place, "--csv"])
+                .current_dir(directory.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            stdin.write_all(bytes).unwrap();
+            drop(stdin);
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success());
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), text, "{place}");
+        }
+    }
+}
+
+/// A file of one record, packets 7 and DROP, as the program writes it.
+fn parquet() -> Vec<u8> {
+    use flowlog::{Compression, Field, Format};
+    let record = flowlog::Record {
+        port: Arc::default(),
+        first_ns: 0,
+        last_ns: 0,
+        flow: Some(flowlog::Flow {
+            direction: packet::Direction::Ingress,
+            tuple: packet::FiveTuple {
+                protocol: 6,
+                src: [10, 0, 0, 1].into(),
+                dst: [10, 0, 0, 2].into(),
+                src_port: 1,
+                dst_port: 22,
+            },
+            verdict: packet::Verdict::Drop(packet::Reason::DefaultDeny),
+            rule: 0,
+            is_reply: false,
+            flags_seed: 2,
+            flags_all: 2,
+            packets: 7,
+            bytes: 180,
+            connections: 0,
+            details: flowlog::Details::default(),
+        }),
+        status: flowlog::Status::Ok,
+        skipped: flowlog::Skipped::default(),
+    };
+    let mut file = Vec::new();
+    let fields = [Field::Packets, Field::Filter];
+    let mut encoder = Format::Parquet(Compression::Raw)
+        .encoder(&fields, &mut file)
+        .unwrap();
+    encoder.row(&record).unwrap();
+    encoder.finish().unwrap();
+    file
+}
+
+#[test]
+fn top_prints_one_frame_where_nobody_looks_and_says_when_there_is_no_daemon() {
+    let directory = lab();
+    let (code, out, err) = run(
+        directory.path(),
+        &["top", "--once", "--socket", "none.sock"],
+    );
+    assert!(
+        code == 1 && out.is_empty() && err.contains("no daemon answers on none.sock"),
+        "{err}"
+    );
+
+    let text = format!(
+        "{LAB}state_dir: {0}/state\ncontrol_socket: {0}/s\n",
+        directory.path().display()
+    );
+    let (mut plan, _) = vswitch::config::Config::parse(&text, "test").unwrap();
+    plan.ports.clear();
+    let daemon = vswitch::run::Daemon::start(plan, "cli-top").unwrap();
+    let _server =
+        vswitch::control::Server::start(&directory.path().join("s"), daemon.shared()).unwrap();
+    let (code, out, err) = run(directory.path(), &["top", "--socket", "s"]);
+    assert!(code == 0 && err.is_empty(), "{err}");
+    for told in [
+        "vswitch 0.1.0  up ",
+        "connections 0 of ",
+        "loggers none",
+        "ports by bit/s\nno ports",
+        "refused lately\n",
+    ] {
+        assert!(out.contains(told), "{told}\n{out}");
+    }
+    daemon.stop().unwrap();
 }

@@ -191,6 +191,56 @@ fn a_partition_without_a_variable_may_be_meant_and_is_told() {
 }
 
 #[test]
+fn names_that_readers_of_folders_leave_out_are_told() {
+    let logger = "flowlog_loggers:\n  - { name: l, resource_type: VPC, resource: lab, storage_url: ./x, \
+                  partition_period: \"_old/#{year}\", customized_file_name: \
+                  \"_#{logger_id}-#{year}-#{month}-#{day}-#{hour}-#{minute}-#{second}\" }\n";
+    let (lab, _) = NORMATIVE.split_once("flowlog_loggers:").unwrap();
+    let (_, notices) = Config::parse(&format!("{lab}{logger}"), "test.yaml").unwrap();
+    let notices: Vec<_> = notices.iter().map(ToString::to_string).collect();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    for told in ["the folder `_old` begins", "the file name `_#{logger_id}"] {
+        assert!(
+            notices.iter().any(|notice| notice.contains(told)),
+            "{notices:?}"
+        );
+    }
+}
+
+#[test]
+fn check_shows_the_columns_of_the_files_and_how_they_are_written() {
+    let common = "resource_type: VPC, resource: lab, storage_url: ./x";
+    let aws = "account_id: \"123456789012\"";
+    let loggers = format!(
+        "flowlog_loggers:\n  - {{ name: a, {common}, fields: aws-v2, {aws} }}\n  \
+         - {{ name: b, {common}, fields: aws-v5, {aws}, partition_period: HOUR }}\n  \
+         - {{ name: c, {common}, log_format: PARQUET, compression_type: ZSTD, scope: all, rows_per_file: 5 }}\n"
+    );
+    let (lab, _) = NORMATIVE.split_once("flowlog_loggers:").unwrap();
+    let (plan, _) = Config::parse(&format!("{lab}{loggers}"), "test.yaml").unwrap();
+    let text = plan.to_string();
+    let (_, table) = text.split_once("\nloggers\n").unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let told = |row: usize| rows[row][4..10].join(" ");
+    assert_eq!(
+        rows[0][3..9].join(" "),
+        "scope every columns format partition rows"
+    );
+    assert_eq!(told(1), "seed 60s 14 AWS+GZIP DAY 20000");
+    assert_eq!(told(2), "seed 60s 29 AWS+GZIP HOUR 20000");
+    assert_eq!(told(3), "all 60s 18 PARQUET+ZSTD HOUR 5");
+    let json = serde_json::to_value(&plan).unwrap();
+    let logger = &json["flowlog_loggers"][1];
+    assert_eq!(
+        (&logger["columns"], &logger["partition_period"]),
+        (&29.into(), &"HOUR".into())
+    );
+}
+
+#[test]
 fn references_go_by_name_and_by_id() {
     let id = Kind::Subnet.derive("s");
     let plan = parse(&format!(

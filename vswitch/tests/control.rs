@@ -82,6 +82,11 @@ fn every_request_is_answered_in_kind() {
         answer(Request::Loggers),
         Reply::Loggers(Listing::all(Vec::new()))
     );
+    let Reply::Status(status) = answer(Request::Status) else {
+        panic!("not the status")
+    };
+    assert_eq!((status.connections, status.connections_max), (0, 1024));
+    assert!(status.uptime_s < 600);
     assert_eq!(
         answer(Request::Audit),
         Reply::Audit(Listing::all(Vec::new()))

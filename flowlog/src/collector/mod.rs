@@ -35,6 +35,8 @@ pub struct Collector {
     left: Vec<Carrier>,
     /// Since when observations of loggers without an open interval are in memory alone.
     marked_s: Option<u64>,
+    /// Since when anything is observed, UNIX seconds.
+    began_s: Option<u64>,
     limits: Limits,
     tail: bool,
 }
@@ -74,6 +76,7 @@ impl Collector {
             delivery,
             left,
             marked_s: None,
+            began_s: None,
             limits,
             tail: false,
         }
@@ -97,6 +100,7 @@ impl Collector {
     /// Says that from `now_s` (UNIX seconds) on something is observed. What a crash would cost begins
     /// here, though the first observation arrives later: entries of the switch hold it until then.
     pub fn begin(&mut self, now_s: u64) {
+        self.began_s = Some(now_s);
         self.mark(now_s);
     }
 
@@ -225,8 +229,15 @@ impl Collector {
             .iter()
             .filter(|logger| logger.spec.admin_state_up);
         let marks = up.map(|logger| {
-            let since_s = logger.open_since_s().unwrap_or(now_s);
-            (logger.spec.id, (since_s, logger.spec.interval_s()))
+            let length_s = logger.spec.interval_s();
+            let since_s = logger.open_since_s().map_or(now_s, |start_s| {
+                // Of the interval in which this life began, nothing was observed before.
+                let began_s = self
+                    .began_s
+                    .filter(|began_s| Window::of(*began_s, length_s).start_s == start_s);
+                began_s.unwrap_or(start_s)
+            });
+            (logger.spec.id, (since_s, length_s))
         });
         // Where this fails the disk is full or gone, which the spool reports as well; the marks that
         // stay begin earlier.

@@ -101,6 +101,15 @@ impl Format {
         }
     }
 
+    /// Columns of a file for a logger with these fields; an AWS profile has its own.
+    #[must_use]
+    pub fn columns(&self, fields: &[Field]) -> usize {
+        match self {
+            Self::Csv(_) | Self::Parquet(_) => fields.len(),
+            Self::Aws(aws) => aws.columns().len(),
+        }
+    }
+
     /// What ends the name of a file of this format.
     #[must_use]
     pub const fn extension(&self) -> &'static str {

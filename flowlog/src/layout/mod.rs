@@ -53,6 +53,16 @@ impl Default for Layout {
 }
 
 impl Layout {
+    /// The folders as `HOUR`, `DAY` or a template.
+    #[must_use]
+    pub fn folders(&self) -> &str {
+        match &self.aws {
+            Some(AwsKey { by_hour: true, .. }) => "HOUR",
+            Some(_) => "DAY",
+            None => self.partition.as_str(),
+        }
+    }
+
     /// The names of the interval of `logger` that starts at `start_s`.
     pub(crate) fn stem(&self, logger: Uuid, start_s: u64) -> Stem {
         if let Some(aws) = &self.aws {

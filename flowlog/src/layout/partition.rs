@@ -14,7 +14,11 @@ const DAY: &str = "#{year}/#{month}/#{day}";
 
 /// A valid `partition_period`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partition(Template);
+pub struct Partition {
+    /// As it was written.
+    text: String,
+    template: Template,
+}
 
 /// Why a `partition_period` is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +75,10 @@ impl Partition {
         if template.split('/').any(str::is_empty) {
             return Err(PartitionError::Nameless(template.to_owned()));
         }
-        Ok(Self(parsed))
+        Ok(Self {
+            text: text.to_owned(),
+            template: parsed,
+        })
     }
 
     /// `HOUR`.
@@ -79,8 +86,14 @@ impl Partition {
         Self::parse("HOUR").expect("HOUR is a partition")
     }
 
+    /// `HOUR`, `DAY` or the template.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn fill(&self, logger: Uuid, start: &Civil) -> String {
-        self.0.fill(logger, start)
+        self.template.fill(logger, start)
     }
 }
 

@@ -7,7 +7,8 @@
 //!                ├─ zstd ─┼─▶ header line ─┬─ commas ─▶ CSV
 //!                └─ else ─┘                └─ spaces ─▶ AWS
 //! ```
-//! The bytes decide, the name only where there are none. **Limits**: a line has [`LINE_MAX`] bytes, a
+//! The bytes decide, the name only where there are none. Pipes are read too: text as it comes, Parquet
+//! through a nameless file below `TMPDIR`. **Limits**: a line has [`LINE_MAX`] bytes, a
 //! zstd window 32 MiB, a Parquet row group 512 MiB. **Failure**: a row that is wrong is told with its
 //! place and the next one is read; nothing that a file holds makes the reader stop or grow.
 

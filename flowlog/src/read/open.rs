@@ -18,6 +18,9 @@ const PARQUET: &[u8] = b"PAR1";
 /// Binary logarithm of the largest zstd window that is accepted, bytes. Ours have at most 21.
 const ZSTD_WINDOW_LOG_MAX: u32 = 25;
 
+/// Greatest Parquet file that is taken from a pipe, bytes: it goes to the folder for temporary files.
+const PIPED_BYTES_MAX: u64 = 8 << 30;
+
 /// What the names of flow logs end with.
 const EXTENSIONS: [&str; 5] = [".csv", ".csv.gz", ".csv.zst", ".log.gz", PARQUET_EXTENSION];
 
@@ -70,24 +73,49 @@ pub fn open(path: &Path) -> Result<Rows, ReadError> {
     from_file(&name, file)
 }
 
-/// Reads a file that is open, from its beginning. `name` is what errors call it.
+/// Reads a file that is open, from its beginning; a pipe, from where it is. `name` is what errors call it.
 ///
 /// # Errors
 /// As [`open`].
 pub fn from_file(name: &str, mut file: File) -> Result<Rows, ReadError> {
     let mut magic = Vec::new();
-    let begun = file.rewind().and_then(|()| {
-        (&mut file)
-            .take(PARQUET.len() as u64)
-            .read_to_end(&mut magic)
-    });
-    begun
-        .and_then(|_| file.rewind())
-        .map_err(|source| system(name, source))?;
+    let is_pipe = file.rewind().is_err();
+    let begun = (&mut file)
+        .take(PARQUET.len() as u64)
+        .read_to_end(&mut magic);
+    begun.map_err(|source| system(name, source))?;
+    if is_pipe {
+        return from_pipe(name, magic, file);
+    }
+    file.rewind().map_err(|source| system(name, source))?;
     if is_parquet(name, &magic) {
         parquet_rows(name, file)
     } else {
         text_rows(name, &magic, file)
+    }
+}
+
+/// Reads what cannot seek, of which the first bytes were taken. Text is read as it comes; Parquet begins
+/// at its end, so that it goes to a file without a name first.
+fn from_pipe(name: &str, magic: Vec<u8>, pipe: File) -> Result<Rows, ReadError> {
+    let is_parquet = is_parquet(name, &magic);
+    let input = io::Cursor::new(magic.clone()).chain(pipe);
+    if !is_parquet {
+        return text_rows(name, &magic, input);
+    }
+    let spooled = tempfile::tempfile().and_then(|mut file| {
+        io::copy(&mut input.take(PIPED_BYTES_MAX), &mut file).map(|bytes| (file, bytes))
+    });
+    match spooled.map_err(|source| system(name, source))? {
+        (_, PIPED_BYTES_MAX) => {
+            let text =
+                format!("{PIPED_BYTES_MAX} bytes and more come through the pipe; name the file");
+            Err(system(
+                name,
+                io::Error::new(io::ErrorKind::FileTooLarge, text),
+            ))
+        }
+        (file, _) => parquet_rows(name, file),
     }
 }
 

@@ -40,11 +40,19 @@ impl Directory {
     /// Removes the leftover of an earlier life. What else bears its name is not followed or reused.
     fn remove_leftover(&self) -> Result<(), StoreError> {
         match fs::remove_file(&self.aside) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(failed("remove the unfinished file", &self.aside, &error))
-            }
-            _ => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|error| self.unremoved(&error)),
         }
+    }
+
+    /// A file system that is read-only says so before it looks whether there is anything to remove.
+    fn unremoved(&self, error: &io::Error) -> StoreError {
+        if error.kind() == ErrorKind::ReadOnlyFilesystem {
+            let root = self.root.display();
+            let text = format!("cannot write into {root}: it is on a read-only file system");
+            return StoreError::new(Cause::Permission, text);
+        }
+        failed("remove the unfinished file", &self.aside, error)
     }
 
     /// Writes the file aside, durably.
@@ -201,6 +209,19 @@ mod tests {
         }
         assert_eq!(fs::read(root.path().join("a.csv")).unwrap(), b"first");
         assert_eq!(names(root.path()), ["a.csv"]);
+    }
+
+    #[test]
+    fn a_read_only_directory_is_called_so_and_no_file_is_named_that_is_not_there() {
+        let store = Directory::new(PathBuf::from("/logs"), Uuid::from_u128(1));
+        let error = store.unremoved(&ErrorKind::ReadOnlyFilesystem.into());
+        assert_eq!(error.cause, Cause::Permission);
+        assert_eq!(
+            error.to_string(),
+            "cannot write into /logs: it is on a read-only file system"
+        );
+        let other = store.unremoved(&ErrorKind::IsADirectory.into()).to_string();
+        assert!(other.contains(".writing"), "{other}");
     }
 
     #[test]

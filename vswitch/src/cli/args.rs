@@ -71,6 +71,11 @@ pub enum Command {
     /// from a file.
     #[command(after_help = TRACE_HELP)]
     Trace(TraceArgs),
+    /// Shows ports, flows and refusals of the daemon as they change; q ends it
+    ///
+    /// Keys: q ends, s sorts the ports by another column, p pauses. What is no terminal gets one frame,
+    /// as with --once.
+    Top(TopArgs),
     /// Reads flow-log files, or with --follow the live records of the daemon
     Logs(LogsArgs),
     /// Sends captures through the switch, without TAPs, with the captures' own clock
@@ -194,6 +199,20 @@ pub struct TraceArgs {
     pub ask: Ask,
 }
 
+/// `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Control socket of the daemon.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// Print one frame as text, with the rates of one interval, and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between two frames.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub interval: u64,
+}
+
 /// `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
@@ -264,6 +283,8 @@ mod tests {
             "vswitch trace --port vm1 arp",
             "vswitch logs flowlogs --verdict DROP --since 10m --sort bytes",
             "vswitch logs --follow --json",
+            "vswitch logs - --src-port 22 --src-address 10.0.0.1 --dst-address 10.0.0.0/8",
+            "vswitch top --once --interval 2 --socket /tmp/s",
             "vswitch replay --config x.yaml --port vm1=a.pcap b.pcap --out d",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");

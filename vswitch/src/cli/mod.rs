@@ -13,10 +13,11 @@ mod select;
 mod show;
 mod style;
 mod table;
+mod top;
 mod trace;
 
 pub use args::Cli;
-pub use logs::{LiveLine, line_heading};
+pub use logs::{LineColumns, LiveLine, line_heading};
 pub use output::Output;
 pub use style::{Paint, Painted, Style};
 pub use table::{Align, Cell, Table};
@@ -56,6 +57,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Show(command) => show::show(command),
         Command::Connections(command) => connections::connections(command),
         Command::Trace(args) => trace::trace(args),
+        Command::Top(args) => top::top(&args),
         Command::Logs(args) => logs::logs(args),
         Command::Replay(args) => replay::replay(args),
     }

@@ -2,7 +2,7 @@
 
 use super::args::ReplayArgs;
 use super::failure::{FAILED, Usage};
-use super::logs::{LiveLine, line_heading};
+use super::logs::{LineColumns, LiveLine, line_heading};
 use super::output::Output;
 use super::show::audit;
 use crate::config::Plan;
@@ -38,9 +38,10 @@ pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     let mut out = Output::stdout();
     let mut written = Ok(());
     let mut any = false;
+    let columns = (!args.json).then_some(LineColumns::of_log(plan.loggers.len()));
     let summary = run(&plan, &inputs, |closed| {
         if written.is_ok() {
-            written = records(&mut out, args.json, &mut any, closed);
+            written = records(&mut out, columns, &mut any, closed);
         }
     });
     written?;
@@ -73,9 +74,10 @@ fn redirect(plan: &mut Plan, out: &Path) {
     }
 }
 
+/// Prints the records that came out: lines with these columns, else JSON.
 fn records(
     out: &mut Output,
-    json: bool,
+    columns: Option<LineColumns>,
     any: &mut bool,
     closed: &flowlog::Closed,
 ) -> io::Result<()> {
@@ -85,14 +87,14 @@ fn records(
     let style = out.style();
     for record in &closed.records {
         let row = LogRow::of(&closed.logger, record);
-        if json {
+        let Some(columns) = columns else {
             out.json_line(&row)?;
             continue;
-        }
+        };
         if !std::mem::replace(any, true) {
-            writeln!(out, "{}", line_heading(style))?;
+            writeln!(out, "{}", line_heading(columns, style))?;
         }
-        writeln!(out, "{}", LiveLine::of(&row, style))?;
+        writeln!(out, "{}", LiveLine::of(&row, columns, style))?;
     }
     Ok(())
 }

@@ -52,7 +52,8 @@ pub(super) fn show(ShowArgs { ask: from, what }: ShowArgs) -> Result<ExitCode> {
             }
             print(&mut out, &from, rows, "no ports", audit)?;
         }
-        Reply::Flushed(_)
+        Reply::Status(_)
+        | Reply::Flushed(_)
         | Reply::Trace(_)
         | Reply::Record(_)
         | Reply::Missed(_)

@@ -32,6 +32,18 @@ impl Cell {
         }
     }
 
+    /// The value.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How it looks.
+    #[must_use]
+    pub const fn paint(&self) -> Paint {
+        self.paint
+    }
+
     /// A counter: nothing is worth no attention.
     #[must_use]
     pub fn count(number: u64) -> Self {
@@ -91,6 +103,18 @@ impl Table {
         }
     }
 
+    /// Titles of the columns, and where their values stand.
+    #[must_use]
+    pub fn columns(&self) -> &[(&'static str, Align)] {
+        &self.columns
+    }
+
+    /// The rows, a cell per column.
+    #[must_use]
+    pub fn rows(&self) -> &[Vec<Cell>] {
+        &self.rows
+    }
+
     /// Adds a row: a cell per column. Missing ones are empty, superfluous ones are not shown.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         let mut cells: Vec<Cell> = cells.into_iter().take(self.columns.len()).collect();
@@ -118,7 +142,9 @@ impl Table {
         Ok(())
     }
 
-    fn widths(&self) -> Vec<usize> {
+    /// Characters of each column's widest value or title.
+    #[must_use]
+    pub fn widths(&self) -> Vec<usize> {
         let mut widths: Vec<usize> = self
             .columns
             .iter()

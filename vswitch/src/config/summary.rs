@@ -2,7 +2,7 @@
 
 use super::plan::{Plan, Port, Role, Workers};
 use super::units::ByteSize;
-use flowlog::{LoggerSpec, Resource};
+use flowlog::{Compression, LoggerSpec, Resource, Storage};
 use secgroup::{Group, Remote, Rule};
 use std::fmt;
 use uuid::Uuid;
@@ -165,7 +165,17 @@ impl Plan {
 
     fn loggers_table(&self) -> Table {
         let mut table = Table::new(&[
-            "name", "resource", "filter", "every", "fields", "to", "state",
+            "name",
+            "resource",
+            "filter",
+            "scope",
+            "every",
+            "columns",
+            "format",
+            "partition",
+            "rows",
+            "to",
+            "state",
         ]);
         for logger in &self.loggers {
             let filter = match logger.filter {
@@ -178,12 +188,17 @@ impl Plan {
             } else {
                 ""
             };
+            let [columns, format, partition, rows] = files(logger);
             table.row([
                 logger.name.clone(),
                 self.resource_text(logger),
                 format!("{filter}{setup}"),
+                logger.scope.as_str().to_owned(),
                 format!("{}s", logger.interval_s),
-                logger.fields.len().to_string(),
+                columns,
+                format,
+                partition,
+                rows,
                 logger.storage.to_string(),
                 if logger.admin_state_up { "up" } else { "down" }.to_owned(),
             ]);
@@ -217,6 +232,23 @@ impl Plan {
         };
         format!("{kind} {}", name.map_or("?", String::as_str))
     }
+}
+
+/// Of a logger's files: columns, format, folders, rows at most. An exporter has none.
+fn files(logger: &LoggerSpec) -> [String; 4] {
+    if matches!(logger.storage, Storage::Ipfix(_)) {
+        return Default::default();
+    }
+    let format = match (logger.format.as_str(), logger.format.compression()) {
+        (format, Compression::Raw) => format.to_owned(),
+        (format, compression) => format!("{format}+{}", compression.as_str()),
+    };
+    [
+        logger.format.columns(&logger.fields).to_string(),
+        format,
+        logger.layout.folders().to_owned(),
+        logger.layout.rows_per_file.to_string(),
+    ]
 }
 
 /// Columns as wide as their widest cell.

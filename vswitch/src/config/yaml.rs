@@ -125,7 +125,7 @@ fn problem(error: &Error) -> String {
             variant, expected, ..
         } => unknown_word(variant, expected),
         Error::InvalidScalar { ty, .. } if ty.starts_with('u') => {
-            "write a whole number, 0 or greater".to_owned()
+            format!("write a whole number, not negative{}", greatest(ty))
         }
         Error::InvalidScalar { ty, .. } if ty.starts_with('i') => "write a whole number".to_owned(),
         Error::InvalidScalar { .. } | Error::InvalidBooleanStrict { .. } => {
@@ -144,6 +144,16 @@ fn problem(error: &Error) -> String {
             ..
         } => "one text belongs here, not a list or keys".to_owned(),
         other => plain(other),
+    }
+}
+
+/// What a number of this type may not exceed, as a message ends; nobody misses the end of 64 bits.
+const fn greatest(ty: &str) -> &'static str {
+    match ty.as_bytes() {
+        b"u8" => " and at most 255",
+        b"u16" => " and at most 65535",
+        b"u32" => " and at most 4294967295",
+        _ => "",
     }
 }
 

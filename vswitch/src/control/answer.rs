@@ -7,7 +7,9 @@ use super::connections;
 use super::end::End;
 use super::record::LogRow;
 use super::request::{Request, Select};
-use super::rows::{DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply};
+use super::rows::{
+    DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply, StatusRow,
+};
 use super::rules::{RuleBook, rule_words};
 use crate::config::{Plan, Role};
 use crate::run::Shared;
@@ -47,6 +49,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
         }
         Request::Flows(select) => Reply::Flows(flows(shared, &plan, select)),
         Request::Loggers => Reply::Loggers(loggers(shared)),
+        Request::Status => Reply::Status(status(shared, &plan)),
         Request::Drops(select) => Reply::Drops(drops(shared, &plan, select)),
         Request::Audit => Reply::Audit(Listing::all(
             shared.audit().ports.into_iter().map(Into::into).collect(),
@@ -56,6 +59,19 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
         }
         Request::Follow => return Err("`follow` is a stream".to_owned()),
     })
+}
+
+fn status(shared: &Shared, plan: &Plan) -> StatusRow {
+    let window_ms = u64::from(flowlog::base_window_s(&plan.loggers)) * 1000;
+    let (connections, connections_max) = shared.switch.lock().connections();
+    StatusRow {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: shared.clock.uptime().as_secs(),
+        connections,
+        connections_max,
+        // Windows are aligned to the epoch.
+        window_age_ms: shared.clock.now().wall_us / 1000 % window_ms.max(1),
+    }
 }
 
 /// One live record.

@@ -61,6 +61,12 @@ impl LogRow {
         Some(&found.1).filter(|value| !value.is_null())
     }
 
+    /// Whether there is a field of this name, even an empty one.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+
     /// A word, an id.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {

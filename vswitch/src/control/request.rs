@@ -34,6 +34,8 @@ pub enum Request {
     Flows(Select),
     /// Loggers and their status.
     Loggers,
+    /// How long the daemon runs, and how full its table of connections is.
+    Status,
     /// Refusals and losses by port and reason.
     Drops(Select),
     /// The conservation identity of every port.
@@ -178,6 +180,7 @@ mod tests {
                 all: true,
             },
             Request::Audit,
+            Request::Status,
             Request::Trace {
                 port: "vm1".into(),
                 packet: "tcp 1.2.3.4:5 > 1.2.3.5:6 syn".into(),

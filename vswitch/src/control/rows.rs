@@ -22,6 +22,7 @@ pub enum Reply {
     Flows(Listing<FlowRow>),
     Loggers(Listing<LoggerRow>),
     Drops(Listing<DropRow>),
+    Status(StatusRow),
     Audit(Listing<AuditRow>),
     Trace(Trace),
     /// One live record.
@@ -30,6 +31,21 @@ pub enum Reply {
     Missed(u64),
     /// Why there is no answer.
     Error(String),
+}
+
+/// The daemon as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusRow {
+    /// Its version.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// Live connections, and how many there may be.
+    pub connections: u32,
+    #[expect(missing_docs, reason = "told with the one before")]
+    pub connections_max: u32,
+    /// Milliseconds since the window began in which connections and flows are counted.
+    pub window_age_ms: u64,
 }
 
 /// Rows, and whether there are more than were wanted.

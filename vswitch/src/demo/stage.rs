@@ -1,7 +1,7 @@
 //! What the audience sees: narration, and the records of every interval as it closes.
 
 use super::Interrupted;
-use crate::cli::{LiveLine, Output, Paint, line_heading};
+use crate::cli::{LineColumns, LiveLine, Output, Paint, line_heading};
 use crate::control::LogRow;
 use crate::run::Shared;
 use anyhow::{Context, Result, bail};
@@ -124,10 +124,14 @@ impl Stage {
             closed.records.len()
         );
         writeln!(self.out, "\n{}", style.paint(Paint::Faint, title))?;
-        writeln!(self.out, "  {}", line_heading(style))?;
+        writeln!(self.out, "  {}", line_heading(LineColumns::BRIEF, style))?;
         for record in &closed.records {
             let row = LogRow::of(&closed.logger, record);
-            writeln!(self.out, "  {}", LiveLine::of(&row, style))?;
+            writeln!(
+                self.out,
+                "  {}",
+                LiveLine::of(&row, LineColumns::BRIEF, style)
+            )?;
             if let Some(flow) = &record.flow {
                 let sum = if flow.verdict.is_accept() {
                     &mut self.totals.accepted

@@ -1,7 +1,7 @@
 //! The daemon's clocks, read once per batch.
 
 use crate::switch::Now;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock that never steps for timeouts, and the wall clock for records.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,12 @@ impl Clock {
         Self {
             started: Instant::now(),
         }
+    }
+
+    /// How long it counts.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// The present moment.

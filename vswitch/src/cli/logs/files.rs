@@ -6,9 +6,10 @@ use crate::control::LogRow;
 use anyhow::Result;
 use flowlog::read::{self, Rows};
 use flowlog::{Bucket, Cause, Object, ObjectError, Objects, Storage};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use uuid::Uuid;
@@ -33,9 +34,14 @@ pub(super) struct Files {
     progress: Progress,
 }
 
+/// What stands for standard input, and what messages call it.
+const STDIN: &str = "-";
+const STDIN_NAME: &str = "(standard input)";
+
 /// A file or an object.
 #[derive(Debug)]
 enum Source {
+    Stdin,
     File(PathBuf),
     Object(Rc<Objects>, Object),
 }
@@ -80,6 +86,12 @@ impl Files {
         (self.found, self.rows)
     }
 
+    /// How many loggers have written them, by their names.
+    pub(super) fn loggers(&self) -> usize {
+        let loggers = self.files.iter().map(|file| logger_of(file.name()));
+        loggers.collect::<HashSet<_>>().len()
+    }
+
     /// Whether anything could not be read.
     pub(super) const fn failed(&self) -> bool {
         self.failed
@@ -121,6 +133,7 @@ impl Files {
     /// Opens a file. Where its bucket fails as a whole, what is left of that bucket is left out.
     fn open(&mut self, file: &Source, left: &mut VecDeque<Source>) -> Option<Rows> {
         let opened = match file {
+            Source::Stdin => stdin().map_err(ObjectError::Read),
             Source::File(path) => read::open(path).map_err(ObjectError::Read),
             Source::Object(objects, object) => objects.open(object),
         };
@@ -152,6 +165,10 @@ impl Files {
     }
 
     fn find_files(&mut self, path: &Path) -> Result<()> {
+        if path == Path::new(STDIN) {
+            self.files.push(Source::Stdin);
+            return Ok(());
+        }
         let kind = fs::metadata(path).map_err(|error| missing(path, &error))?;
         if kind.is_dir() {
             self.search(path, 0);
@@ -222,6 +239,7 @@ impl Files {
 impl Source {
     fn name(&self) -> &Path {
         match self {
+            Self::Stdin => Path::new(STDIN_NAME),
             Self::File(path) => path,
             Self::Object(_, object) => Path::new(&object.key),
         }
@@ -234,6 +252,7 @@ impl Source {
     /// Its size; of a file that is gone, none.
     fn bytes(&self) -> u64 {
         match self {
+            Self::Stdin => 0,
             Self::File(path) => fs::metadata(path).map_or(0, |file| file.len()),
             Self::Object(_, object) => object.bytes,
         }
@@ -244,6 +263,16 @@ impl Source {
 /// key that may list and not get would be told for each.
 const fn is_of_one_object(cause: Cause) -> bool {
     matches!(cause, Cause::Missing | Cause::Refused | Cause::Taken)
+}
+
+fn stdin() -> Result<Rows, read::ReadError> {
+    let input = io::stdin().as_fd().try_clone_to_owned();
+    let input = input.map_err(|source| read::ReadError::System {
+        file: STDIN_NAME.into(),
+        line: 1,
+        source,
+    })?;
+    read::from_file(STDIN_NAME, input.into())
 }
 
 /// The logger of a file: its id is part of every name, also of a customized one (`#{logger_id}`).

@@ -16,6 +16,9 @@ const KNOWN_MAX: usize = 20;
 pub(super) struct Filter {
     port: Option<PortName>,
     address: Option<Prefix>,
+    src_address: Option<Prefix>,
+    dst_address: Option<Prefix>,
+    src_port: Option<u16>,
     dst_port: Option<u16>,
     verdict: Option<&'static str>,
     direction: Option<&'static str>,
@@ -42,6 +45,9 @@ impl Filter {
         Ok(Self {
             port: port.map(|name| PortName::new(name, plan)).transpose()?,
             address: args.address,
+            src_address: args.src_address,
+            dst_address: args.dst_address,
+            src_port: args.src_port,
             dst_port: args.dst_port,
             verdict: args.verdict.map(|verdict| match verdict {
                 VerdictArg::Accept => "ACCEPT",
@@ -63,8 +69,45 @@ impl Filter {
         Some(&port.name)
     }
 
+    /// The first filter that asks about fields of which the record has none, and those fields.
+    pub(super) fn lacks(&self, row: &LogRow) -> Option<(&'static str, &'static [&'static str])> {
+        let asked: [(bool, &str, &[&str]); 10] = [
+            (
+                self.port.is_some(),
+                "--port",
+                &["interface_id", "vm_id", "interface_name"],
+            ),
+            (
+                self.address.is_some(),
+                "--address",
+                &["src_addr", "dst_addr"],
+            ),
+            (self.src_address.is_some(), "--src-address", &["src_addr"]),
+            (self.dst_address.is_some(), "--dst-address", &["dst_addr"]),
+            (self.src_port.is_some(), "--src-port", &["src_port"]),
+            (self.dst_port.is_some(), "--dst-port", &["dst_port"]),
+            (self.verdict.is_some(), "--verdict", &["filter"]),
+            (self.direction.is_some(), "--direction", &["direction"]),
+            (self.since.is_some(), "--since", &["timestamp_end"]),
+            (self.until.is_some(), "--until", &["timestamp_start"]),
+        ];
+        let lacking = asked
+            .into_iter()
+            .find(|(is_asked, _, fields)| *is_asked && !fields.iter().any(|field| row.has(field)));
+        lacking.map(|(_, option, fields)| (option, fields))
+    }
+
     /// Whether a record passes. One that lacks the field that is asked about does not.
     pub(super) fn takes(&self, row: &LogRow) -> bool {
+        let number = |wanted: Option<u16>, field| {
+            wanted.is_none_or(|wanted| row.number(field) == Some(wanted.into()))
+        };
+        let inside = |wanted: Option<Prefix>, field| {
+            wanted.is_none_or(|prefix| {
+                row.address(field)
+                    .is_some_and(|address| prefix.contains(address))
+            })
+        };
         let word = |wanted: Option<&str>, field| {
             wanted.is_none_or(|wanted| row.text(field) == Some(wanted))
         };
@@ -77,9 +120,10 @@ impl Filter {
             && self
                 .address
                 .is_none_or(|prefix| ends().any(|address| prefix.contains(address)))
-            && self
-                .dst_port
-                .is_none_or(|port| row.number("dst_port") == Some(port.into()))
+            && inside(self.src_address, "src_addr")
+            && inside(self.dst_address, "dst_addr")
+            && number(self.src_port, "src_port")
+            && number(self.dst_port, "dst_port")
             && word(self.verdict, "filter")
             && word(self.direction, "direction")
             && self.since.is_none_or(|since| {
@@ -151,7 +195,7 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "timestamp_start": 100, "timestamp_end": 160, "interface_id": Kind::Port.derive("vm1").to_string(),
             "vm_id": "5f7c0c5e-5a5e-5b43-9d3e-1d1c0c7f8a55", "src_addr": "10.77.1.11", "dst_addr": "10.77.1.12",
-            "dst_port": 22, "direction": "egress", "filter": "DROP",
+            "src_port": 40000, "dst_port": 22, "direction": "egress", "filter": "DROP",
         }))
         .unwrap()
     }
@@ -175,6 +219,8 @@ mod tests {
             "--address 10.77.1.12",
             "--address 10.77.0.0/16",
             "--dst-port 22",
+            "--src-port 40000",
+            "--src-address 10.77.1.11 --dst-address 10.77.1.12",
             "--verdict DROP",
             "--verdict drop --direction egress",
             "--since 160",
@@ -191,6 +237,9 @@ mod tests {
             "--port vm2",
             "--address 10.78.0.0/16",
             "--dst-port 80",
+            "--src-port 22",
+            "--src-address 10.77.1.12",
+            "--dst-address 10.77.1.11",
             "--verdict ACCEPT",
             "--direction ingress",
             "--since 161",
@@ -219,6 +268,26 @@ mod tests {
             }
             .takes(&empty)
         );
+    }
+
+    #[test]
+    fn a_filter_whose_field_a_record_has_not_is_named_and_an_empty_field_is_there() {
+        let filter = Filter {
+            since: Some(Moment(0)),
+            dst_port: Some(22),
+            ..Filter::default()
+        };
+        assert_eq!(filter.lacks(&row()), None);
+        let lacks = |value| {
+            let row: LogRow = serde_json::from_value(value).unwrap();
+            filter.lacks(&row).map(|(option, _)| option)
+        };
+        assert_eq!(
+            lacks(serde_json::json!({ "dst_port": 22 })),
+            Some("--since")
+        );
+        let empty = serde_json::json!({ "dst_port": null, "timestamp_end": null });
+        assert_eq!(lacks(empty), None);
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub(super) fn follow(
         };
         ask(socket, &Request::Ports(select))?;
     }
+    if let Reply::Loggers(loggers) = ask(socket, &Request::Loggers)? {
+        printer.expect_loggers(loggers.rows.len());
+    }
     let mut session = Session::ask(socket, &Request::Follow)?;
     while let Some(reply) = session.reply()? {
         match reply {

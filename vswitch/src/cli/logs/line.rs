@@ -1,24 +1,80 @@
 //! One record in one line with fixed columns, for what is printed as it happens.
+//!
+//! Which columns there are is settled before the first line: nobody knows then on which days the records
+//! will be, so that a log's lines have the date, in the form that `--since` takes.
 
 use crate::cli::select::utc;
 use crate::cli::style::{Paint, Style};
 use crate::control::LogRow;
 use secgroup::protocol_name;
 use std::fmt;
+use uuid::Uuid;
+
+/// Width of the column of loggers: longer names push what follows.
+const LOGGER_WIDTH: usize = 12;
+
+/// What a line tells beyond the record itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineColumns {
+    /// The whole moment, UTC, and not the time of day alone.
+    pub date: bool,
+    /// Whose record it is: several loggers may record one packet.
+    pub logger: bool,
+}
+
+impl LineColumns {
+    /// The time of day: for what is over in a minute.
+    pub const BRIEF: Self = Self {
+        date: false,
+        logger: false,
+    };
+
+    /// For the records of so many loggers.
+    #[must_use]
+    pub const fn of_log(loggers: usize) -> Self {
+        Self {
+            date: true,
+            logger: loggers > 1,
+        }
+    }
+
+    fn time(self, seconds: u64) -> String {
+        let moment = utc(seconds);
+        match moment.split_once(' ') {
+            Some((date, time)) if self.date => format!("{date}T{time}Z"),
+            Some((_, time)) => time.to_owned(),
+            None => moment,
+        }
+    }
+
+    const fn time_width(self) -> usize {
+        if self.date { 20 } else { 8 }
+    }
+
+    fn logger(self, name: &str) -> String {
+        if self.logger {
+            format!("{name:<LOGGER_WIDTH$}  ")
+        } else {
+            String::new()
+        }
+    }
+}
 
 /// A record as a line.
 #[derive(Debug, Clone, Copy)]
 pub struct LiveLine<'a> {
     row: &'a LogRow,
+    columns: LineColumns,
     style: Style,
 }
 
 /// The heading above such lines.
 #[must_use]
-pub fn line_heading(style: Style) -> String {
+pub fn line_heading(columns: LineColumns, style: Style) -> String {
     let heading = format!(
-        "{:<8}  {:<10}  {:<9}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {:<7}  {}",
+        "{:<width$}  {}{:<10}  {:<9}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {:<7}  {}",
         "TIME",
+        columns.logger("LOGGER"),
         "PORT",
         "DIRECTION",
         "PROTO",
@@ -27,7 +83,8 @@ pub fn line_heading(style: Style) -> String {
         "PACKETS",
         "BYTES",
         "VERDICT",
-        "REASON"
+        "REASON",
+        width = columns.time_width(),
     );
     style.paint(Paint::Strong, heading).to_string()
 }
@@ -35,16 +92,20 @@ pub fn line_heading(style: Style) -> String {
 impl<'a> LiveLine<'a> {
     /// A record's line.
     #[must_use]
-    pub const fn of(row: &'a LogRow, style: Style) -> Self {
-        Self { row, style }
+    pub const fn of(row: &'a LogRow, columns: LineColumns, style: Style) -> Self {
+        Self {
+            row,
+            columns,
+            style,
+        }
     }
 }
 
 impl fmt::Display for LiveLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = self.row;
-        let time = utc(row.number("timestamp_start").unwrap_or_default());
-        let time = time.split_once(' ').map_or(time.as_str(), |(_, time)| time);
+        let (row, columns) = (self.row, self.columns);
+        let time = row.number("timestamp_start");
+        let time = time.map_or_else(String::new, |seconds| columns.time(seconds));
         let verdict = row.text("filter").unwrap_or("-");
         let verdict = self
             .style
@@ -54,7 +115,8 @@ impl fmt::Display for LiveLine<'_> {
             .filter(|status| *status != "OK")
             .unwrap_or_default();
         let line = format!(
-            "{time:<8}  {:<10}  {:<9}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {verdict:<7}  {} {status}",
+            "{time:<width$}  {}{:<10}  {:<9}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {verdict:<7}  {} {status}",
+            columns.logger(logger(row)),
             port(row),
             row.text("direction").unwrap_or("-"),
             protocol(row),
@@ -63,9 +125,17 @@ impl fmt::Display for LiveLine<'_> {
             row.plain("packets"),
             row.plain("bytes"),
             row.text("reason").unwrap_or_default(),
+            width = columns.time_width(),
         );
         f.write_str(line.trim_end())
     }
+}
+
+/// A logger's name, or as much of its id as tells loggers apart.
+fn logger(row: &LogRow) -> &str {
+    let name = row.text("logger").unwrap_or("-");
+    let is_id = Uuid::try_parse(name).is_ok();
+    name.get(..8).filter(|_| is_id).unwrap_or(name)
 }
 
 /// A port's name, or as much of its id as tells ports apart.
@@ -126,8 +196,8 @@ mod tests {
         assert_eq!(
             format!(
                 "{}\n{}",
-                line_heading(Style::PLAIN),
-                LiveLine::of(&row, Style::PLAIN)
+                line_heading(LineColumns::BRIEF, Style::PLAIN),
+                LiveLine::of(&row, LineColumns::BRIEF, Style::PLAIN)
             ),
             "TIME      PORT        DIRECTION  PROTO  SOURCE                 DESTINATION            PACKETS     BYTES  VERDICT  REASON\n\
              00:00:07  web         ingress    tcp    10.77.1.11:40000       10.77.1.12:22                3       180  DROP     default_deny"
@@ -140,10 +210,52 @@ mod tests {
             "interface_id": "5f7c0c5e-5a5e-5b43-9d3e-1d1c0c7f8a55", "status": "SKIPDATA",
         }))
         .unwrap();
-        let line = LiveLine::of(&row, Style::PLAIN).to_string();
+        let line = LiveLine::of(&row, LineColumns::BRIEF, Style::PLAIN).to_string();
         assert!(
             line.contains("5f7c0c5e") && line.ends_with("SKIPDATA"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_logs_lines_have_the_date_and_among_several_loggers_whose_they_are() {
+        let row: LogRow = serde_json::from_value(serde_json::json!({
+            "timestamp_start": 1_732_320_007, "interface_name": "web", "logger": "all",
+        }))
+        .unwrap();
+        let lines = |loggers| {
+            let columns = LineColumns::of_log(loggers);
+            [
+                line_heading(columns, Style::PLAIN),
+                LiveLine::of(&row, columns, Style::PLAIN).to_string(),
+            ]
+            .map(|line| line.chars().take(40).collect::<String>())
+        };
+        assert_eq!(
+            lines(2),
+            [
+                "TIME                  LOGGER        PORT",
+                "2024-11-23T00:00:07Z  all           web ",
+            ]
+        );
+        assert_eq!(
+            lines(1),
+            [
+                "TIME                  PORT        DIRECT",
+                "2024-11-23T00:00:07Z  web         -     ",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_record_without_a_time_has_none_invented() {
+        let row: LogRow = serde_json::from_value(serde_json::json!({ "packets": 3 })).unwrap();
+        for columns in [LineColumns::BRIEF, LineColumns::of_log(1)] {
+            let line = LiveLine::of(&row, columns, Style::PLAIN).to_string();
+            assert!(
+                line.starts_with("        ") && !line.contains("00:00"),
+                "{line}"
+            );
+        }
     }
 }

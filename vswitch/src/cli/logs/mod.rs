@@ -8,15 +8,17 @@ mod place;
 mod print;
 mod progress;
 mod sort;
+mod spill;
 mod summary;
 mod top;
 
-pub use line::{LiveLine, line_heading};
+pub use line::{LineColumns, LiveLine, line_heading};
 
 use super::args::{DirectionArg, SOCKET, VerdictArg};
 use super::failure::FAILED;
 use super::output::Output;
 use super::select::{Moment, Prefix};
+use crate::control::LogRow;
 use crate::run::load;
 use anyhow::Result;
 use clap::Args;
@@ -26,11 +28,14 @@ use flowlog::Storage;
 use place::places;
 use print::Printer;
 use progress::Progress;
-use sort::{Key, Sorted};
+use serde_json::Value;
+use sort::{Key, Sorter};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use summary::Summary;
+use uuid::Uuid;
 
 /// When records become files, and how to see them before.
 const WHEN: &str = "files are written when an interval closes (`aggregation_interval`, one minute by default) \
@@ -46,13 +51,14 @@ Examples:
   vswitch logs flowlogs/2026/11/23 --address 10.77.1.0/24 --dst-port 22 --json
   vswitch logs s3://flowlogs/lab/2026/11/23 --config lab.yaml --verdict DROP
   vswitch logs --summary
+  zcat old.csv.gz | vswitch logs - --src-address 10.77.1.11
   vswitch logs --follow --verdict DROP";
 
 /// `logs`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct LogsArgs {
-    /// Files, directories, or s3://bucket/prefix, where the prefix is as a directory.
+    /// Files, directories, `-` for standard input, or s3://bucket/prefix, where the prefix is as a directory.
     #[arg(value_name = "PATH", conflicts_with = "follow")]
     paths: Vec<PathBuf>,
     /// Take directories, buckets and names of ports from this configuration.
@@ -67,6 +73,15 @@ pub struct LogsArgs {
     /// Only from or to this address, or an address in this prefix.
     #[arg(long, value_name = "ADDRESS")]
     address: Option<Prefix>,
+    /// Only from this address, or an address in this prefix.
+    #[arg(long, value_name = "ADDRESS")]
+    src_address: Option<Prefix>,
+    /// Only to this address, or an address in this prefix.
+    #[arg(long, value_name = "ADDRESS")]
+    dst_address: Option<Prefix>,
+    /// Only from this source port.
+    #[arg(long, value_name = "PORT")]
+    src_port: Option<u16>,
     /// Only to this destination port.
     #[arg(long, value_name = "PORT")]
     dst_port: Option<u16>,
@@ -117,27 +132,39 @@ pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
     let is_printing = !args.summary && args.sort.is_none();
     let progress = Progress::new(is_printing);
     let mut files = Files::find(places.iter().filter(is_there), progress)?;
+    let loggers = files.loggers();
+    printer.expect_loggers(loggers);
+    let mut lacking = Lacking::default();
     let mut taken = 0_u64;
     let rows = files
         .rows()
-        .filter(|(_, row)| filter.takes(row))
+        .filter(|(_, row)| filter.takes(row) || lacking.note(&filter, row))
         .inspect(|_| taken += 1);
     if args.summary {
         let mut summary = Summary::default();
         rows.for_each(|(logger, row)| summary.add(logger, &row));
         summary.print(&mut out, args.json, &printer)?;
-    } else if let Some(key) = args.sort {
-        for row in Sorted::collect(rows.map(|(_, row)| row), key)? {
-            printer.print(&mut out, &row)?;
-        }
     } else {
-        for (_, row) in rows {
-            printer.print(&mut out, &row)?;
+        let mut sorter = args.sort.map(Sorter::new);
+        for (logger, mut row) in rows {
+            if loggers > 1 {
+                row.push("logger", logger_word(logger, &printer));
+            }
+            match &mut sorter {
+                Some(sorter) => sorter.add(&row)?,
+                None => printer.print(&mut out, &row)?,
+            }
+        }
+        if let Some(sorter) = sorter {
+            sorter.sorted(|row| Ok(printer.print(&mut out, row)?))?;
         }
     }
     out.flush()?;
-    if taken == 0 {
-        eprintln!("{}", nothing(&places, files.counts(), &filter));
+    lacking.tell();
+    if taken == 0
+        && let Some(text) = nothing(&places, &files, &filter)
+    {
+        eprintln!("{text}");
     }
     Ok(if files.failed() {
         ExitCode::from(FAILED)
@@ -146,12 +173,47 @@ pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
     })
 }
 
-/// Why no record was printed, and where there may be some.
-fn nothing(places: &[Storage], (found, rows): (usize, u64), filter: &Filter) -> String {
+/// The logger of a record: its name, else its id, else nothing.
+fn logger_word(logger: Option<Uuid>, printer: &Printer<'_>) -> Value {
+    logger.map_or(Value::Null, |id| {
+        let id = id.to_string();
+        printer.name(&id).unwrap_or(&id).into()
+    })
+}
+
+/// Records that a filter could not judge, by the filter.
+#[derive(Debug, Default)]
+struct Lacking(BTreeMap<&'static str, (&'static [&'static str], u64)>);
+
+impl Lacking {
+    /// Notes a record that does not pass; `false`, so that it is left out.
+    fn note(&mut self, filter: &Filter, row: &LogRow) -> bool {
+        if let Some((option, fields)) = filter.lacks(row) {
+            self.0.entry(option).or_insert((fields, 0)).1 += 1;
+        }
+        false
+    }
+
+    fn tell(&self) {
+        for (option, (fields, records)) in &self.0 {
+            let fields = fields.join(" or ");
+            eprintln!(
+                "vswitch: {option}: left out {records} records whose files have no field {fields}"
+            );
+        }
+    }
+}
+
+/// Why no record was printed, and where there may be some. Where files could not be read, that was told.
+fn nothing(places: &[Storage], files: &Files, filter: &Filter) -> Option<String> {
+    let (found, rows) = files.counts();
+    if rows == 0 && files.failed() {
+        return None;
+    }
     let places: Vec<_> = places.iter().map(Storage::to_string).collect();
     let places = places.join(", ");
     let files = if found == 1 { "file" } else { "files" };
-    match (found, rows) {
+    Some(match (found, rows) {
         (0, _) => format!("no file of a flow log in {places} yet; {WHEN}"),
         (_, 0) => format!("{found} {files} in {places}, but no record in them yet; {WHEN}"),
         _ => {
@@ -165,5 +227,5 @@ fn nothing(places: &[Storage], (found, rows): (usize, u64), filter: &Filter) -> 
             }
             text
         }
-    }
+    })
 }

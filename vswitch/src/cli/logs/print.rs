@@ -1,6 +1,6 @@
 //! Records as lines, JSON lines or CSV.
 
-use super::line::{LiveLine, line_heading};
+use super::line::{LineColumns, LiveLine, line_heading};
 use crate::cli::output::Output;
 use crate::config::Plan;
 use crate::control::LogRow;
@@ -12,6 +12,7 @@ use std::io::{self, Write};
 #[derive(Debug)]
 pub(super) struct Printer<'a> {
     form: Form,
+    lines: LineColumns,
     /// Names of ports, loggers and security groups by id.
     names: HashMap<String, &'a str>,
     /// Of CSV: the columns, those of the first record.
@@ -42,10 +43,16 @@ impl<'a> Printer<'a> {
         let names = ports.chain(loggers).chain(groups).collect();
         Self {
             form,
+            lines: LineColumns::of_log(1),
             names,
             columns: Vec::new(),
             begun: false,
         }
+    }
+
+    /// Lines tell whose each record is, if it is of one of several loggers.
+    pub(super) const fn expect_loggers(&mut self, loggers: usize) {
+        self.lines = LineColumns::of_log(loggers);
     }
 
     /// Prints a record.
@@ -57,10 +64,10 @@ impl<'a> Printer<'a> {
             Form::Csv => self.print_csv(out, row, first),
             Form::Lines => {
                 if first {
-                    writeln!(out, "{}", line_heading(style))?;
+                    writeln!(out, "{}", line_heading(self.lines, style))?;
                 }
                 let row = self.named(row);
-                writeln!(out, "{}", LiveLine::of(&row, style))
+                writeln!(out, "{}", LiveLine::of(&row, self.lines, style))
             }
         }
     }

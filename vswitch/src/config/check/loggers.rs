@@ -157,18 +157,19 @@ fn interval_s(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) 
     let Some(text) = &typed.aggregation_interval else {
         return DEFAULT_INTERVAL_S;
     };
-    match text.parse() {
-        Ok(Seconds(seconds)) if (INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(&seconds) => seconds,
-        Ok(_) => {
-            let remedy = format!("write {INTERVAL_S_MIN}s to {}m", INTERVAL_S_MAX / 60);
-            findings.mistake(at, format!("{} is out of range", quoted(text)), remedy);
-            DEFAULT_INTERVAL_S
+    let wrong = match text.parse() {
+        Ok(Seconds(seconds)) if (INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(&seconds) => {
+            return seconds;
         }
-        Err(error) => {
-            worded(&error, at, findings);
-            DEFAULT_INTERVAL_S
-        }
-    }
+        Ok(_) => "is out of range",
+        Err(_) => "is not an interval",
+    };
+    let remedy = format!(
+        "write {INTERVAL_S_MIN}s to {}m: whole seconds or minutes with their unit, as 60s or 5m",
+        INTERVAL_S_MAX / 60
+    );
+    findings.mistake(at, format!("{} {wrong}", quoted(text)), remedy);
+    DEFAULT_INTERVAL_S
 }
 
 fn empty_intervals(

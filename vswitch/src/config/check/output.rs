@@ -12,7 +12,7 @@ use flowlog::{
 use std::num::NonZeroU32;
 
 /// Rows of a file at most; a file is sent whole, so that its size is bounded too.
-const MAX_ROWS_PER_FILE: u32 = 1_000_000;
+const MAX_ROWS_PER_FILE: u64 = 1_000_000;
 
 /// What follows from the keys.
 pub(super) struct Output {
@@ -93,12 +93,15 @@ fn layout(
         let at = at.key("partition_period");
         check_partition(text, &at, findings);
         if let Some(partition) = accept(Partition::parse(text), &at, findings) {
+            text.split('/')
+                .for_each(|folder| check_hidden("folder", folder, &at, findings));
             layout.partition = partition;
         }
     }
     if let Some(text) = &typed.customized_file_name {
         let at = at.key("customized_file_name");
         if let Some(name) = accept(FileName::parse(text), &at, findings) {
+            check_hidden("file name", text, &at, findings);
             layout.file_name = name;
         }
     }
@@ -110,17 +113,36 @@ fn layout(
     layout
 }
 
+/// Readers of folders of data (Spark, Hive, pyarrow and their like) leave out what begins so.
+fn check_hidden(what: &str, name: &str, at: &Place, findings: &mut Findings) {
+    if name.starts_with(['_', '.']) {
+        let name = quoted(name);
+        findings.notice(
+            at,
+            format!("the {what} {name} begins with `_` or `.`: many readers of folders leave such names out"),
+        );
+    }
+}
+
 /// A template without a variable is one folder for everything: meant by few, and by nobody who writes
-/// `hour`.
+/// `hour`. A bare word in capitals was meant as a period, too: `MONTH`, `MINUTE`.
 fn check_partition(text: &str, at: &Place, findings: &mut Findings) {
     let words = ["HOUR", "DAY"];
     if text.is_empty() || text.contains("#{") || words.contains(&text) {
         return;
     }
-    match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+    let is_meant = words.iter().find(|word| word.eq_ignore_ascii_case(text));
+    let is_shouted = text.bytes().all(|byte| byte.is_ascii_uppercase());
+    match is_meant {
         Some(word) => {
             let problem = format!("{} is not known here", quoted(text));
             findings.mistake(at, problem, format!("did you mean `{word}`?"));
+        }
+        None if is_shouted => {
+            let problem = format!("{} is no period that is known here", quoted(text));
+            let remedy = "write HOUR, DAY or a template in quotes, as \"#{year}/#{month}\"; for one folder of that name, \
+                          small letters";
+            findings.mistake(at, problem, remedy);
         }
         None => {
             let text = quoted(text);
@@ -138,7 +160,8 @@ fn rows_per_file(typed: &FlowlogLogger, at: &Place, findings: &mut Findings) -> 
     };
     let at = at.key("rows_per_file");
     let rows = ranged(rows, 1..=MAX_ROWS_PER_FILE, " rows", &at, findings);
-    NonZeroU32::new(rows).expect("the range begins at 1")
+    let rows = u32::try_from(rows).ok().and_then(NonZeroU32::new);
+    rows.expect("the range begins at 1 and fits")
 }
 
 /// Format and compression, each with a mistake of its own.

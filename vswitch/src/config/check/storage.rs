@@ -77,11 +77,13 @@ fn bucket(
     at: &Place,
     findings: &mut Findings,
 ) -> Option<Storage> {
-    let Some((name, prefix)) = bucket_parts(url) else {
-        let problem = format!("{} is not a bucket", quoted(url));
-        let remedy = "with `storage_type: OBS` write s3://bucket or s3://bucket/prefix";
-        findings.mistake(at, problem, remedy);
-        return None;
+    let (name, prefix) = match bucket_parts(url) {
+        Ok(parts) => parts,
+        Err(wrong) => {
+            let (problem, remedy) = wrong.words(url);
+            findings.mistake(at, problem, remedy);
+            return None;
+        }
     };
     let account = account?;
     Some(Storage::Bucket(Bucket {
@@ -97,18 +99,57 @@ fn bucket(
     }))
 }
 
+/// What is wrong with the address of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WrongBucket {
+    /// No bucket is named, or none can have that name.
+    Name,
+    /// Of the prefix: a folder without a name, or a character.
+    Prefix,
+    /// Of the prefix: its length, bytes.
+    Length(usize),
+}
+
+impl WrongBucket {
+    /// Problem and remedy.
+    fn words(self, url: &str) -> (String, String) {
+        let url = quoted(url);
+        match self {
+            Self::Name => (
+                format!("{url} is not a bucket"),
+                "with `storage_type: OBS` write s3://bucket or s3://bucket/prefix".to_owned(),
+            ),
+            Self::Prefix => (
+                format!("the prefix of {url} cannot be the beginning of a key"),
+                "use letters, digits, `! - _ . * ' ( ) = :` and one / between two folders, none of them . or .."
+                    .to_owned(),
+            ),
+            Self::Length(bytes) => (
+                format!("the prefix of {url} has {bytes} bytes"),
+                format!("write at most {MAX_PREFIX_BYTES}"),
+            ),
+        }
+    }
+}
+
 /// Name and prefix of `s3://name/prefix`.
-fn bucket_parts(url: &str) -> Option<(&str, &str)> {
-    let rest = url.strip_prefix("s3://")?;
+fn bucket_parts(url: &str) -> Result<(&str, &str), WrongBucket> {
+    let rest = url.strip_prefix("s3://").ok_or(WrongBucket::Name)?;
     let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let is_folder =
         |folder: &str| !matches!(folder, "" | "." | "..") && folder.chars().all(is_of_key);
-    let fits = (1..=MAX_BUCKET_BYTES).contains(&name.len()) && prefix.len() <= MAX_PREFIX_BYTES;
-    let holds =
-        name.chars().all(is_name) && (prefix.is_empty() || prefix.split('/').all(is_folder));
-    (fits && holds).then_some((name, prefix))
+    if !(1..=MAX_BUCKET_BYTES).contains(&name.len()) || !name.chars().all(is_name) {
+        return Err(WrongBucket::Name);
+    }
+    if prefix.len() > MAX_PREFIX_BYTES {
+        return Err(WrongBucket::Length(prefix.len()));
+    }
+    if !prefix.is_empty() && !prefix.split('/').all(is_folder) {
+        return Err(WrongBucket::Prefix);
+    }
+    Ok((name, prefix))
 }
 
 /// What S3 calls safe in a key.

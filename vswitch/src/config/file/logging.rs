@@ -47,8 +47,8 @@ pub struct FlowlogLogger {
     pub customized_file_name: Option<String>,
     /// Time zone of file names and partitions; the file's own `time_zone` when absent.
     pub time_zone: Option<String>,
-    /// Rows of a file at most, default 20000.
-    pub rows_per_file: Option<u32>,
+    /// Rows of a file at most, 1 to 1000000, default 20000.
+    pub rows_per_file: Option<u64>,
     /// Whether an interval without a record has a file: `write` (default) or `skip`.
     #[schemars(extend("enum" = ["write", "skip", null]))]
     pub empty_intervals: Option<String>,
@@ -92,7 +92,7 @@ pub struct ObjectStorage {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spool {
-    /// Size at most, default `1GiB`: bytes, or a number with `KiB`, `MiB`, `GiB`, `TiB`.
+    /// Size at most, 1MiB to 1024TiB, default `1GiB`: bytes, or a number with `KiB`, `MiB`, `GiB`, `TiB`.
     #[schemars(with = "Option<TextOrNumber>")]
     pub max_bytes: Option<String>,
 }
