@@ -208,17 +208,30 @@ fn a_worker_that_waits_has_the_switch_before_the_next_slice() {
     let worked = AtomicBool::new(false);
     std::thread::scope(|threads| {
         shared.slice(|_| {
-            threads.spawn(|| {
+            let (tell, worker) = std::sync::mpsc::channel();
+            let (worked, shared) = (&worked, &shared);
+            threads.spawn(move || {
+                tell.send(std::fs::read_link("/proc/thread-self").unwrap())
+                    .unwrap();
                 let _switch = shared.switch.lock();
                 worked.store(true, Ordering::Release);
             });
-            // Until it waits; long beyond what it spins.
-            std::thread::sleep(Duration::from_millis(100));
+            let status = Path::new("/proc").join(worker.recv().unwrap());
+            while !is_asleep(&status) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             assert!(!worked.load(Ordering::Acquire));
         });
         shared.slice(|_| assert!(worked.load(Ordering::Acquire)));
     });
     running.daemon.stop().unwrap();
+}
+
+/// Whether a thread, by its directory below `/proc`, waits for something.
+fn is_asleep(thread: &Path) -> bool {
+    let stat = std::fs::read_to_string(thread.join("stat")).unwrap();
+    // Behind the name, which may hold anything but ends at the last parenthesis.
+    stat.rsplit_once(") ").unwrap().1.starts_with('S')
 }
 
 #[test]

@@ -356,6 +356,7 @@ impl Daemon {
         let now = self.shared.clock.now();
         let chunks = {
             let mut switch = self.shared.switch.lock();
+            switch.give_up_held(now);
             switch.flush(now);
             switch.fetch_log()
         };

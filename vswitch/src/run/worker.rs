@@ -309,7 +309,7 @@ impl Worker {
         let mut parsed: [Option<Frame<'_>>; BATCH] = [const { None }; BATCH];
         for (place, &lease) in parsed.iter_mut().zip(&self.leases) {
             let (vnet, bytes) = pool.get(lease);
-            *place = Frame::parse(vnet, bytes).ok();
+            Frame::parse_into(place, vnet, bytes);
         }
         self.judged.clear();
         self.outbox.clear();

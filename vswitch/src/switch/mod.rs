@@ -88,21 +88,28 @@ impl<'a> Frame<'a> {
     /// [`Runt`] for fewer than 14 bytes.
     #[inline]
     pub fn parse(vnet: &'a [u8; VNET_HDR_LEN], bytes: &'a [u8]) -> Result<Self, Runt> {
-        let (offload, known) = match Offload::parse(vnet) {
-            Some(offload) => (offload, true),
-            None => (Offload::default(), false),
-        };
-        let mut headers = Headers::parse(bytes, offload)?;
-        if !known {
-            headers.defect.get_or_insert(packet::Defect::Offload);
-            headers.ordinary = false;
-        }
-        Ok(Self {
+        let mut place = None;
+        Self::parse_into(&mut place, vnet, bytes);
+        place.ok_or(Runt)
+    }
+
+    /// As [`Self::parse`], into a place of the caller's: headers are large, and a batch that keeps them
+    /// saves the copies. A runt leaves `None`.
+    #[inline]
+    pub fn parse_into(place: &mut Option<Self>, vnet: &'a [u8; VNET_HDR_LEN], bytes: &'a [u8]) {
+        let known = Offload::parse(vnet);
+        let frame = place.insert(Self {
             vnet,
             bytes,
-            offload,
-            headers,
-        })
+            offload: known.unwrap_or_default(),
+            headers: Headers::EMPTY,
+        });
+        if frame.headers.parse_into(bytes, frame.offload).is_err() {
+            *place = None;
+        } else if known.is_none() {
+            frame.headers.defect.get_or_insert(packet::Defect::Offload);
+            frame.headers.ordinary = false;
+        }
     }
 
     /// Length of the largest IP packet that the frame stands for, bytes.

@@ -187,6 +187,19 @@ fn what_waits_too_long_is_dropped_without_ports() {
     );
 }
 
+/// What the switch holds when it stops is in the log like what waited too long.
+#[test]
+fn what_still_waits_when_the_switch_stops_is_dropped_too() {
+    let mut lab = lab();
+    lab.sees("A", "udp A > B frag=5:24:16", "held");
+    lab.sees("U", "udp X > B frag=5:24:16", "held");
+    lab.switch.give_up_held(lab.now);
+    assert_eq!(lab.switch.ports().map(|port| port.held()).sum::<u32>(), 0);
+    assert_eq!(lab.refused("A", Reason::FragTimeout), 1);
+    assert_eq!(lab.refused("B", Reason::FragTimeout), 1);
+    lab.check_audit();
+}
+
 /// Nobody sweeps: the first that comes too late finds nobody, and one like it waits anew.
 #[test]
 fn the_wait_ends_on_the_millisecond_even_when_nobody_looks() {

@@ -4,7 +4,7 @@
 //! the books: the first arrival is taken back, and the one packet path does the rest.
 
 use super::super::step::{Fate, FragmentStep, Step, Upper};
-use super::super::{Frame, Now, Outbox, Released, Switch};
+use super::super::{Frame, Now, Outbox, Port, Released, Switch};
 use super::book::{Datagram, DatagramKey, Held, Limits, Waiting, is_live};
 use super::pieces::{Piece, Pieces};
 use packet::{Fragment, Reason, VNET_HDR_LEN};
@@ -235,6 +235,19 @@ impl Switch {
                 Reason::FragTimeout,
                 FragmentStep::None,
             );
+        }
+    }
+
+    /// Ends every wait now, for the switch itself ends: what was held is told as what came too late.
+    pub fn give_up_held(&mut self, now: Now) {
+        let senders: Vec<PortId> = self.ports().map(Port::number).collect();
+        for rx in senders {
+            while let Some((key, waiting)) = self
+                .port_mut(rx)
+                .and_then(|sender| sender.reassembly.waiting.evict())
+            {
+                self.time_out(now, rx, key, waiting);
+            }
         }
     }
 

@@ -74,14 +74,14 @@ impl<V> Slab<V> {
 
     /// Takes out the value that has been there about the longest: the hand goes round, and what it passes
     /// was put there in its last round.
-    pub(super) fn evict(&mut self) {
+    pub(super) fn evict(&mut self) -> Option<(DatagramKey, V)> {
         for _ in 0..self.slots() {
             let here = self.hand;
             self.hand = (here + 1) % self.slots();
             if let Some(&(key, _)) = self.at(here) {
-                self.remove(&key);
-                return;
+                return self.remove(&key).map(|value| (key, value));
             }
         }
+        None
     }
 }
