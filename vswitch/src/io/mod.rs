@@ -20,11 +20,17 @@
 
 mod buffers;
 pub mod pcap;
+mod ports;
+mod read_write;
 mod software;
 mod tap;
+mod uring;
 
 pub use buffers::{Buffers, Lease, SLOT_STRIDE};
+pub use ports::Ports;
+pub use read_write::ReadWrite;
 pub use tap::TapPort;
+pub use uring::Uring;
 
 use packet::VNET_HDR_LEN;
 use std::os::fd::RawFd;
@@ -122,6 +128,15 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// A frame that nobody could take.
+    #[inline]
+    fn lost(packets: u32) -> Self {
+        Self {
+            lost: u64::from(packets),
+            ..Self::default()
+        }
+    }
+
     /// Counts a frame as delivered or lost.
     #[inline]
     fn count(&mut self, packets: u32, delivered: bool) {

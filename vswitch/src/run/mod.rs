@@ -17,6 +17,7 @@ mod log_thread;
 mod replay;
 mod serve;
 mod shared;
+mod spin;
 mod tail;
 mod watch;
 mod worker;
@@ -28,8 +29,8 @@ pub use serve::{load, serve};
 pub use shared::Shared;
 pub use tail::Tail;
 
-use crate::config::{Plan, Workers};
-use crate::io::TapPort;
+use crate::config::{Io, Plan, Workers};
+use crate::io::{ReadWrite, Uring};
 use crate::lab::{Lab, Made, RunLock};
 use crate::switch::{Prepared, Switch};
 use anyhow::{Context, Result, bail};
@@ -49,6 +50,7 @@ use worker::{Command, Handle, Worker};
 #[derive(Debug)]
 pub struct Daemon {
     shared: Arc<Shared>,
+    io: Method,
     workers: Vec<(Arc<Handle>, JoinHandle<io::Result<()>>)>,
     log: LogQueue,
     log_thread: Option<JoinHandle<()>>,
@@ -86,6 +88,7 @@ impl Daemon {
         let clock = Clock::start();
         let window_s = flowlog::base_window_s(&plan.loggers);
         let switch = Switch::new(clock.now(), seed()?, plan.conntrack.limit, window_s);
+        let io = Method::choose(plan.io)?;
         let queues = match plan.workers {
             Workers::Auto => 1,
             Workers::Fixed(workers) => workers.get(),
@@ -115,6 +118,7 @@ impl Daemon {
             .spawn(move || log_thread::run(&log_shared, collector, &receiver))?;
         let mut daemon = Self {
             shared,
+            io,
             workers: Vec::new(),
             log,
             log_thread: Some(log_thread),
@@ -137,14 +141,18 @@ impl Daemon {
     }
 
     fn spawn_worker(&mut self, index: usize) -> Result<()> {
-        let worker = Worker::new(Arc::clone(&self.shared), self.log.clone())?;
-        let handle = worker.handle();
-        let watched = worker.handle();
+        let (handle, poll) = Handle::new()?;
+        let (shared, log) = (Arc::clone(&self.shared), self.log.clone());
+        let (io, held) = (self.io, Arc::clone(&handle));
         let thread = std::thread::Builder::new()
             .name(format!("worker{index}"))
             .spawn(move || {
-                let _watch = Watch(Arc::clone(&watched));
-                worker.run()
+                let _watch = Watch(Arc::clone(&held));
+                // Made here: a ring belongs to the thread that made it.
+                match io {
+                    Method::ReadWrite => Worker::new(shared, held, log, ReadWrite::new(poll)).run(),
+                    Method::Uring => Worker::new(shared, held, log, Uring::new(poll)?).run(),
+                }
             })?;
         self.workers.push((handle, thread));
         Ok(())
@@ -313,10 +321,7 @@ impl Daemon {
         };
         for ((handle, _), queue) in self.workers.iter().zip(tap.into_queues()) {
             handle.tell(Command::Detach(number))?;
-            handle.tell(Command::Attach(
-                number,
-                Box::new(TapPort::new(port.name.clone(), queue, true)),
-            ))?;
+            handle.tell(Command::Attach(number, port.name.clone(), queue))?;
         }
         Ok(())
     }
@@ -356,6 +361,31 @@ impl Daemon {
     }
 }
 
+/// How frames are read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    ReadWrite,
+    Uring,
+}
+
+impl Method {
+    /// What the configuration asks for, or else what is best here.
+    fn choose(asked: Io) -> Result<Self> {
+        match (asked, tap::Ring::probe()) {
+            (Io::ReadWrite, _) => Ok(Self::ReadWrite),
+            (_, Ok(())) => Ok(Self::Uring),
+            (Io::Auto, Err(error)) => {
+                tracing::info!(%error, "io_uring cannot be had; frames go by read and write");
+                Ok(Self::ReadWrite)
+            }
+            (Io::Uring, Err(error)) => Err(error).context(
+                "io_uring cannot be had here, and the configuration says `io: io_uring`; \
+                 it needs Linux 6.7, and containers and sysctl kernel.io_uring_disabled may forbid it",
+            ),
+        }
+    }
+}
+
 /// Ends the daemon where a worker ends untold: a switch that forwards nothing must not look alive.
 struct Watch(Arc<Handle>);
 
@@ -384,6 +414,8 @@ fn fixed_part(old: &Plan, new: &Plan) -> Option<&'static str> {
         Some("control_socket")
     } else if old.state_dir != new.state_dir {
         Some("state_dir")
+    } else if old.io != new.io {
+        Some("io")
     } else if old.workers != new.workers {
         Some("workers")
     } else if old.conntrack.limit != new.conntrack.limit {
