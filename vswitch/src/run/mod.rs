@@ -14,6 +14,7 @@
 mod build;
 mod clock;
 mod log_thread;
+mod method;
 mod replay;
 mod serve;
 mod shared;
@@ -29,13 +30,14 @@ pub use serve::{load, serve};
 pub use shared::Shared;
 pub use tail::Tail;
 
-use crate::config::{Io, Plan, Workers};
+use crate::config::{Plan, Workers};
 use crate::io::{ReadWrite, Uring};
 use crate::lab::{Lab, Made, RunLock};
 use crate::switch::{Prepared, Switch};
 use anyhow::{Context, Result, bail};
 use flowlog::{Collector, Delivery, Window};
 use log_thread::{LogQueue, Message};
+use method::Method;
 use parking_lot::{Mutex, RwLock};
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
@@ -358,31 +360,6 @@ impl Daemon {
             bail!("the log thread panicked; the last interval is lost");
         }
         ended.context("a worker ended early")
-    }
-}
-
-/// How frames are read and written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Method {
-    ReadWrite,
-    Uring,
-}
-
-impl Method {
-    /// What the configuration asks for, or else what is best here.
-    fn choose(asked: Io) -> Result<Self> {
-        match (asked, tap::Ring::probe()) {
-            (Io::ReadWrite, _) => Ok(Self::ReadWrite),
-            (_, Ok(())) => Ok(Self::Uring),
-            (Io::Auto, Err(error)) => {
-                tracing::info!(%error, "io_uring cannot be had; frames go by read and write");
-                Ok(Self::ReadWrite)
-            }
-            (Io::Uring, Err(error)) => Err(error).context(
-                "io_uring cannot be had here, and the configuration says `io: io_uring`; \
-                 it needs Linux 6.7, and containers and sysctl kernel.io_uring_disabled may forbid it",
-            ),
-        }
     }
 }
 

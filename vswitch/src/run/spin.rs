@@ -20,7 +20,7 @@ use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
 /// Longest spin: about what a wake-up costs, and time for a guest on another core to answer.
-const SPIN: Duration = Duration::from_micros(50);
+const SPIN: Duration = Duration::from_micros(100);
 
 /// A gap between two looks at the clock that says: somebody else had the core.
 const GAP: Duration = Duration::from_micros(10);
@@ -77,7 +77,7 @@ impl Spin {
     fn finds_by(&mut self, clock: impl Fn() -> Instant, mut stirs: impl FnMut() -> bool) -> bool {
         let start = clock();
         if self.closed_until.is_some_and(|until| start < until) {
-            return stirs();
+            return false;
         }
         let mut last = start;
         loop {

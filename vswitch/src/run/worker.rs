@@ -105,6 +105,8 @@ pub(super) struct Worker<P> {
     /// Leases whose frames are queued for writing.
     queued: Vec<Lease>,
     sent: Vec<(PortId, Sent)>,
+    /// When the last batch of this round was judged.
+    batch_at: Option<Now>,
 }
 
 impl<P: Ports> Worker<P> {
@@ -120,6 +122,7 @@ impl<P: Ports> Worker<P> {
             outbox: Vec::new(),
             queued: Vec::with_capacity(TURN),
             sent: Vec::new(),
+            batch_at: None,
         }
     }
 
@@ -127,14 +130,8 @@ impl<P: Ports> Worker<P> {
     pub(super) fn run(mut self) -> io::Result<()> {
         while !self.handle.stop.load(Ordering::Acquire) {
             self.obey();
-            let frames = self.round()?;
-            let sweeping = self.housekeeping();
-            let longest = match (frames, sweeping) {
-                // Busy: only look who else has frames, or a port that never runs dry would be the only one.
-                (1.., _) => Duration::ZERO,
-                (0, true) => SLEEP_SWEEPING,
-                (0, false) => SLEEP_MAX,
-            };
+            self.round()?;
+            let longest = self.housekeeping();
             self.wait(longest)?;
         }
         Ok(())
@@ -158,23 +155,22 @@ impl<P: Ports> Worker<P> {
         self.shared.switch.lock().set_up(number, attached.is_ok());
     }
 
-    /// One turn for every port that is ready; how many frames were read.
-    fn round(&mut self) -> io::Result<usize> {
+    /// One turn for every port that is ready.
+    fn round(&mut self) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let mut frames = 0;
         for _ in 0..self.ports.ready() {
             let Some(port) = self.ports.next_ready() else {
                 break;
             };
             let turn = {
                 let _turn = shared.gate.read();
-                self.turn(port, &mut frames)?
+                self.turn(port)?
             };
             if let Err(error) = turn {
                 self.port_is_gone(port, &error);
             }
         }
-        Ok(frames)
+        Ok(())
     }
 
     #[cold]
@@ -185,7 +181,7 @@ impl<P: Ports> Worker<P> {
     }
 
     /// Reads, judges and writes up to [`TURN`] frames of one port. The outer failure is the worker's.
-    fn turn(&mut self, port: PortId, frames: &mut usize) -> io::Result<Result<(), PortGone>> {
+    fn turn(&mut self, port: PortId) -> io::Result<Result<(), PortGone>> {
         let mut left = TURN;
         let result = loop {
             let read = self.ports.read(port, &mut self.leases, BATCH.min(left));
@@ -204,13 +200,13 @@ impl<P: Ports> Worker<P> {
                 Err(gone) => break Err(gone),
             }
         };
-        *frames += TURN - left;
         self.flush()?;
         Ok(result)
     }
 
     fn forward_batch(&mut self, rx: PortId) -> io::Result<()> {
         let now = self.shared.clock.now();
+        self.batch_at = Some(now);
         self.judge_batch(now, rx);
         self.send_batch();
         if P::FLUSH_EACH_BATCH {
@@ -274,39 +270,38 @@ impl<P: Ports> Worker<P> {
         Ok(())
     }
 
-    /// A slice of the sweep, and the log's chunks to their thread; `true` while a sweep is under way.
-    fn housekeeping(&mut self) -> bool {
-        let mut sweeping = false;
-        for _ in 0..SLICES {
-            let now = self.shared.clock.now();
+    /// A slice of the sweep, and the log's chunks to their thread; how long to sleep at most.
+    fn housekeeping(&mut self) -> Duration {
+        // The clock is read once for a batch and what follows it.
+        let now = self.batch_at.take();
+        let mut now = now.unwrap_or_else(|| self.shared.clock.now());
+        let mut slices = 1;
+        loop {
             let mut switch = self.shared.switch.lock();
-            sweeping = switch.sweep(now);
+            let sweeping = switch.sweep(now);
             if self.log.has_room() {
                 // Under the lock, so that no worker's chunks overtake another's.
                 self.log.push(switch.fetch_log());
             }
             let spare = switch.spare_memory();
+            let due = switch.until_window_end_us(now);
             drop(switch);
             // Given back to the system without the lock.
             drop(spare);
-            if !sweeping {
-                break;
+            if !sweeping || slices == SLICES {
+                let longest = if sweeping { SLEEP_SWEEPING } else { SLEEP_MAX };
+                return longest.min(Duration::from_micros(due));
             }
+            slices += 1;
+            now = self.shared.clock.now();
         }
-        sweeping
     }
 
-    /// Waits until a frame comes or something is due, at most `longest`.
+    /// Waits until a frame comes, at most `longest`.
     fn wait(&mut self, longest: Duration) -> io::Result<()> {
-        if longest.is_zero() || self.ports.ready() > 0 {
-            return self.ports.wait(Duration::ZERO);
-        }
         let ports = &mut self.ports;
-        if self.spin.finds(|| ports.stirs()) {
-            return self.ports.wait(Duration::ZERO);
-        }
-        let now = self.shared.clock.now();
-        let due = self.shared.switch.lock().until_window_end_us(now);
-        self.ports.wait(longest.min(Duration::from_micros(due)))
+        let is_busy = ports.ready() > 0 || self.spin.finds(|| ports.stirs());
+        // Busy: only look who else has frames, or a port that never runs dry would be the only one.
+        ports.wait(if is_busy { Duration::ZERO } else { longest })
     }
 }
