@@ -52,12 +52,18 @@ fn main() -> Result<()> {
         let packet: PacketSpec = text.parse()?;
         let bytes = packet.build(MACS[from], MACS[1 - from]);
         let frame = Frame::parse(&[0; VNET_HDR_LEN], &bytes)?;
-        let mut outbox = Outbox::new();
+        let mut outbox = Outbox::default();
         switch.enter(now);
         switch.forward(now, guests[from], &frame, &mut outbox);
-        println!("{:>5} s  {text:38} reaches {:?}", now.ms / 1000, outbox);
+        println!(
+            "{:>5} s  {text:38} reaches {:?}",
+            now.ms / 1000,
+            outbox.receivers
+        );
         // A device would have taken it: the books balance over what became of each copy.
-        outbox.iter().for_each(|port| switch.settle(*port, 1, 0));
+        for port in outbox.receivers {
+            switch.settle(port, 1, 0);
+        }
     }
 
     switch.audit_begin();

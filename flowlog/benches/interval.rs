@@ -1,5 +1,5 @@
-//! One interval of a million records, on one core: collecting, then sorting and writing them in every
-//! format. `cargo bench -p flowlog`, with a directory as argument to write elsewhere than to memory, and
+//! One interval of a million records, on one core: collecting, then sorting, encoding and spooling them in
+//! every format, as the log thread does it; a thread of its own carries the file away then. `cargo bench -p flowlog`, with a directory as argument to write elsewhere than to memory, and
 //! with a part of a format's name, such as `Parquet`, to measure that alone.
 
 use flowlog::{
@@ -72,9 +72,8 @@ fn formats() -> Vec<Format> {
 
 fn measure(lab: &Lab, format: Format, directory: &Path) -> Result<(), std::io::Error> {
     let spec = logger(directory.to_owned(), format.clone());
-    let delivery = Delivery::open(&directory.join("state"), 1 << 40)
-        .map_err(std::io::Error::other)?
-        .in_place();
+    let delivery =
+        Delivery::open(&directory.join("state"), 1 << 40).map_err(std::io::Error::other)?;
     let mut collector = Collector::new(vec![spec], delivery);
     collector.keep_records(true);
     for round in 0..ROUNDS {
@@ -85,6 +84,13 @@ fn measure(lab: &Lab, format: Format, directory: &Path) -> Result<(), std::io::E
         let collected = cpu_time() - start;
         let closed = collector.close(WINDOW, lab, &[]);
         let written = cpu_time() - start - collected;
+        while collector
+            .status()
+            .iter()
+            .any(|logger| logger.backlog.files > 0)
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let mut size = 0;
         for file in closed.iter().flat_map(|closed| &closed.files) {
             size += std::fs::metadata(file)?.len();
@@ -97,7 +103,7 @@ fn measure(lab: &Lab, format: Format, directory: &Path) -> Result<(), std::io::E
             .collect();
         if round + 1 == ROUNDS {
             println!(
-                "{format:?}: collected {:.2} M/s, sorted and written {:.2} M rows/s, encoded alone {:.2} M rows/s, {:.1} bytes/row, {}",
+                "{format:?}: collected {:.2} M/s, sorted, encoded and spooled {:.2} M rows/s, encoded alone {:.2} M rows/s, {:.1} bytes/row, {}",
                 f64::from(RECORDS) / collected.as_secs_f64() / 1e6,
                 rows as f64 / written.as_secs_f64() / 1e6,
                 encoded_alone(&format, &records)?,
@@ -106,6 +112,8 @@ fn measure(lab: &Lab, format: Format, directory: &Path) -> Result<(), std::io::E
             );
         }
     }
+    // What uses the spool has ended then: the next format has it.
+    collector.shut(Duration::from_secs(1));
     Ok(())
 }
 

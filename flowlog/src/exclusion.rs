@@ -76,6 +76,9 @@ pub fn not_recorded(headers: &Headers) -> Option<NotRecorded> {
     let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else {
         return Some(NotRecorded::Ipv6);
     };
+    if headers.ordinary {
+        return None;
+    }
     let to_group = headers.eth.dst.is_group() && !headers.eth.dst.is_broadcast();
     if to_group || dst.is_multicast() {
         return Some(NotRecorded::Multicast);
@@ -181,6 +184,38 @@ mod tests {
         assert_eq!(not_recorded(&ip("10.0.0.1", "169.254.170.1", 6)), None);
     }
 
+    /// The short cut says what would be said without it.
+    #[test]
+    fn no_frame_that_is_called_ordinary_is_excluded_for_its_addresses() {
+        let (a, b) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+        let addresses: [IpAddr; 6] = [
+            "10.0.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "169.254.169.254",
+            "fd00::1",
+            "ff02::1",
+        ]
+        .map(|text| text.parse().unwrap());
+        for to in [b, Mac::BROADCAST, Mac([1, 0, 0x5e, 0, 0, 1])] {
+            for (src, dst) in addresses
+                .iter()
+                .flat_map(|src| addresses.map(|dst| (*src, dst)))
+            {
+                if src.is_ipv4() != dst.is_ipv4() {
+                    continue;
+                }
+                let bytes = packet::build::frame(a, to).ip(src, dst).udp(1, 2).build();
+                let headers = Headers::parse(&bytes, packet::Offload::default()).unwrap();
+                let unsaid = Headers {
+                    ordinary: false,
+                    ..headers
+                };
+                assert_eq!(not_recorded(&headers), not_recorded(&unsaid), "{headers:?}");
+            }
+        }
+    }
+
     #[test]
     fn the_index_of_a_kind_is_its_place_in_the_list() {
         for (place, kind) in NotRecorded::ALL.iter().enumerate() {
@@ -200,6 +235,7 @@ mod tests {
             wire: Wire::default(),
             defect: None,
             bad_checksum: false,
+            ordinary: false,
         }
     }
 

@@ -1,8 +1,8 @@
 //! A kill at any moment: every interval that was closed is in the store once and whole, whatever the
 //! process was doing, and what was only in memory is named.
 //!
-//! The writer is this test program itself, started anew as another process and killed. Forty times by
-//! default; `FLOWLOG_KILLS=200` makes it more.
+//! The writer is this test program itself, started anew as another process and killed. Two hundred times
+//! by default; `FLOWLOG_KILLS` says otherwise.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
@@ -22,7 +22,7 @@ use support::s3::{ACCESS, BUCKET, Fault, REGION, SECRET, Server};
 use support::*;
 
 /// Kills unless the environment says otherwise.
-const KILLS: u32 = 40;
+const KILLS: u32 = 200;
 
 /// What the writer is told, in its environment.
 const DIRECTORY: &str = "FLOWLOG_CRASH_DIRECTORY";
@@ -261,6 +261,22 @@ fn the_next_start_names_what_was_only_in_memory_and_since_when() {
     let expected = [minute(last + 1), minute(last + 2)];
     assert!(expected.contains(&interrupted.window), "{interrupted:?}");
     assert_eq!(interrupted.since_s, interrupted.window.start_s);
+}
+
+#[test]
+fn a_life_that_ended_before_anything_reached_the_log_is_named_in_place_of_the_one_before() {
+    let dir = TempDir::new().unwrap();
+    for life in [T0 + 7, T0 + 130] {
+        let mut short = collector(dir.path(), "");
+        short.begin(life);
+        // Without its final flush.
+        assert_eq!(short.shut(Duration::from_secs(5)), 0);
+    }
+    let interrupted = collector(dir.path(), "").status()[0].interrupted.unwrap();
+    assert_eq!(
+        (interrupted.since_s, interrupted.window),
+        (T0 + 130, minute(2))
+    );
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn a_record_says_who_what_when_which_way_and_what_became_of_it() {
         (61, 1),
         (89, 64),
         (233, 5),
-        (10, 1),
+        (10, 2),
         (14, 0),
     ];
     for (element, value) in expected {
@@ -104,12 +104,12 @@ fn a_record_says_who_what_when_which_way_and_what_became_of_it() {
     assert_eq!(verdict(spoofed), (141, 3));
     assert_eq!(verdict(denied), (130, 3));
     let way = |record| (number(record, 61), number(record, 10), number(record, 14));
-    assert_eq!(way(denied), (0, 0, 2));
+    assert_eq!(way(denied), (0, 0, 3));
     assert_eq!(collected.domains, [0x5678_9abc]);
 }
 
 #[test]
-fn the_number_of_a_port_is_told_with_its_name_and_id() {
+fn the_number_of_a_port_counted_from_1_is_told_with_its_name_and_id() {
     let (receiver, dir) = (Receiver::start(), TempDir::new().unwrap());
     let mut collector = exporter(receiver.address(), dir.path());
     close(&mut collector, 0, &flows(3));
@@ -118,7 +118,7 @@ fn the_number_of_a_port_is_told_with_its_name_and_id() {
         panic!("{collected:?}");
     };
     let text = |element: u16| String::from_utf8(port[&element].clone()).unwrap();
-    assert_eq!(number(port, 10), 1);
+    assert_eq!(number(port, 10), 2);
     assert_eq!(text(82).trim_end_matches('\0'), "port1");
     assert_eq!(text(83), interface(1).to_string());
 }
@@ -319,11 +319,11 @@ fn nfdump_reads_what_was_exported() {
         "{denied}"
     );
     // nfcapd 1.7.1 leaves the forwarding status of IPFIX out, later ones keep it.
-    let ends = [";......S.;130;I;0;2", ";......S.;0;I;0;2"];
+    let ends = [";......S.;130;I;0;3", ";......S.;0;I;0;3"];
     assert!(ends.iter().any(|end| denied.ends_with(end)), "{denied}");
     let sent: u64 = rows
         .iter()
-        .filter(|row| row.starts_with("UDP") && row.ends_with(";E;1;0"))
+        .filter(|row| row.starts_with("UDP") && row.ends_with(";E;2;0"))
         .map(|row| row.split(';').nth(5).unwrap().parse::<u64>().unwrap())
         .sum();
     assert_eq!(sent, 50 * 51 / 2);

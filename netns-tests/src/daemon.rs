@@ -34,13 +34,26 @@ impl Daemon {
     /// Where it does not.
     #[must_use]
     pub fn start(dir: &Path, config: &Path, home: Option<&Netns>) -> Self {
+        Self::start_on(None, dir, config, home)
+    }
+
+    /// As [`Daemon::start`]; `state_disk`: with a small disk at `dir/state`, which it alone sees.
+    pub(crate) fn start_on(
+        state_disk: Option<&str>,
+        dir: &Path,
+        config: &Path,
+        home: Option<&Netns>,
+    ) -> Self {
         let log = dir.join("vswitch.log");
         let file = File::options()
             .create(true)
             .append(true)
             .open(&log)
             .expect("the folder is there");
-        let mut command = Command::new(vswitch());
+        let mut command = match state_disk {
+            Some(size) => behind_a_small_disk(&dir.join("state"), size),
+            None => Command::new(vswitch()),
+        };
         command
             .arg("run")
             .arg(config)
@@ -193,6 +206,21 @@ impl Drop for Daemon {
             eprintln!("--- log of vswitch run ---\n{}", self.log());
         }
     }
+}
+
+/// `vswitch` with a disk in memory mounted at `folder`. Every program on the way there gives its process
+/// to the next, so that the child is the daemon.
+fn behind_a_small_disk(folder: &Path, size: &str) -> Command {
+    std::fs::create_dir_all(folder).expect("the lab's folder is there");
+    let script = format!(
+        "mount -t tmpfs -o size={size} tmpfs '{}' && exec \"$0\" \"$@\"",
+        folder.display()
+    );
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", &script])
+        .arg(vswitch());
+    command
 }
 
 /// Sends a child a signal.

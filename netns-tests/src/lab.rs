@@ -131,6 +131,32 @@ impl Lab {
         self.dir.path()
     }
 
+    /// A path as the daemon sees it, which may have disks that we do not.
+    #[must_use]
+    pub fn inside(&self, path: &Path) -> PathBuf {
+        let daemon = self.daemon.as_ref().expect("the daemon was started");
+        let root = PathBuf::from(format!("/proc/{}/root", daemon.pid()));
+        root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// Has the guests' kernels send no IPv6, which they do of their own accord. To be called before the
+    /// daemon is started; for ports that are [`PortPlan::only_v4`].
+    ///
+    /// # Panics
+    /// Where a namespace has gone.
+    ///
+    /// [`PortPlan::only_v4`]: crate::PortPlan::only_v4
+    pub fn without_ipv6(&self) {
+        for guest in &self.guests {
+            for of in ["all", "default"] {
+                let file = format!("/proc/sys/net/ipv6/conf/{of}/disable_ipv6");
+                guest
+                    .here(|| std::fs::write(&file, "1"))
+                    .expect("root may change its namespace");
+            }
+        }
+    }
+
     /// The configuration file.
     #[must_use]
     pub fn config(&self) -> PathBuf {
@@ -153,7 +179,8 @@ impl Lab {
 
     /// Starts the daemon, again where it had ended.
     pub fn start_daemon(&mut self) {
-        self.daemon = Some(Daemon::start(
+        self.daemon = Some(Daemon::start_on(
+            self.plan.state_disk_size(),
             self.dir.path(),
             &self.config(),
             self.home.as_ref(),
@@ -313,10 +340,18 @@ impl Drop for Lab {
 ///
 /// # Panics
 /// Where it does not within ten seconds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    within(PATIENCE, what, holds);
+}
+
+/// Waits until `holds`.
+///
+/// # Panics
+/// Where it does not in that time.
+pub fn within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
     while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {patience:?}");
         thread::sleep(Duration::from_millis(20));
     }
 }

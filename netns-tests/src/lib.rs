@@ -29,6 +29,6 @@ pub use capture::{Seen, Tcpdump, Watch};
 pub use command::{Done, run};
 pub use daemon::Daemon;
 pub use guest::{Guest, carries};
-pub use lab::{Lab, eventually};
+pub use lab::{Lab, eventually, within};
 pub use plan::{Plan, PortPlan};
 pub use records::{Record, Records, Tuple};

@@ -15,6 +15,7 @@ pub struct Plan {
     ports: Vec<PortPlan>,
     loggers: Vec<String>,
     top: String,
+    state_disk: Option<String>,
 }
 
 /// One port of a [`Plan`].
@@ -34,6 +35,8 @@ pub struct PortPlan {
     pub uplink: bool,
     /// MTU of the TAP.
     pub mtu: u16,
+    /// Has no IPv6 address.
+    pub only_v4: bool,
     /// The TAP stays in the daemon's namespace, to be bridged to what is no namespace.
     pub at_home: bool,
     /// A namespace of somebody else's making, by path, instead of one of the lab's.
@@ -98,7 +101,11 @@ impl PortPlan {
                 true => String::new(),
                 false => format!(", security_groups: [{groups}]"),
             };
-            format!("fixed_ips: [{ip}, \"{ip6}\"]{groups}")
+            let ip6 = match self.only_v4 {
+                true => String::new(),
+                false => format!(", \"{ip6}\""),
+            };
+            format!("fixed_ips: [{ip}{ip6}]{groups}")
         };
         let (id, mac, tap) = (self.id(), self.mac(), self.tap());
         let keys = match keys.as_str() {
@@ -133,6 +140,7 @@ impl Plan {
             ports: vec![],
             loggers: vec![],
             top: String::new(),
+            state_disk: None,
         };
         plan.group("out", &[] as &[&str]).logger(
             "name: log, resource_type: VPC, resource: lab, aggregation_interval: 15m, empty_intervals: skip",
@@ -176,6 +184,7 @@ impl Plan {
             keys: String::new(),
             uplink: false,
             mtu: 1500,
+            only_v4: false,
             at_home: false,
             place: None,
         };
@@ -217,7 +226,8 @@ impl Plan {
         self
     }
 
-    /// Adds a logger, as a YAML flow mapping's inside; it writes into a folder of its own.
+    /// Adds a logger, as a YAML flow mapping's inside; unless it says where to, it writes into a
+    /// folder of its own.
     #[must_use]
     pub fn logger(mut self, keys: &str) -> Self {
         self.loggers.push(keys.to_owned());
@@ -230,6 +240,18 @@ impl Plan {
         self.top.push_str(yaml);
         self.top.push('\n');
         self
+    }
+
+    /// Has the state directory be a disk of its own, in memory and as small as `size` (`1m`). It is
+    /// seen under [`Lab::inside`](crate::Lab::inside).
+    #[must_use]
+    pub fn state_disk(mut self, size: &str) -> Self {
+        self.state_disk = Some(size.to_owned());
+        self
+    }
+
+    pub(crate) fn state_disk_size(&self) -> Option<&str> {
+        self.state_disk.as_deref()
     }
 
     /// The ports.
@@ -282,12 +304,14 @@ impl Plan {
             text.push_str("flowlog_loggers:\n");
         }
         for (number, logger) in self.loggers.iter().enumerate() {
-            let folder = dir.join(format!("flowlogs/{number}"));
-            let _ = writeln!(
-                text,
-                "  - {{ {logger}, storage_type: FILE, storage_url: {} }}",
-                folder.display()
-            );
+            let place = match logger.contains("storage_url") {
+                true => String::new(),
+                false => format!(
+                    ", storage_type: FILE, storage_url: {}/flowlogs/{number}",
+                    dir.display()
+                ),
+            };
+            let _ = writeln!(text, "  - {{ {logger}{place} }}");
         }
         text
     }

@@ -6,7 +6,7 @@
 )]
 
 use netns_tests::{
-    Plan, carries,
+    Guest, Plan, Seen, carries,
     rules::{any_in, any_in_v6, ping_in, tcp_in, tcp_out, udp_in},
 };
 use packet::build::fragments;
@@ -281,6 +281,68 @@ fn fragments_that_follow_their_first_pass_and_count_one_packet_each() {
     assert_eq!(records.packets("b egress icmp b>a ACCEPT"), 3);
     assert_eq!(records.packets("a ingress icmp b>a ACCEPT"), 3);
     assert_eq!(records.lines().len(), 4, "{:?}", records.lines());
+}
+
+/// Both kernels put them together: what the switch holds back goes on as it came.
+#[test]
+fn datagrams_whose_fragments_come_backwards_arrive_whole() {
+    const LEN: usize = 8000;
+    let plan = Plan::new().group("some", &[ping_in(), udp_in(1000)]);
+    let mut lab = plan.guest("a", &["out"]).guest("b", &["some"]).start();
+    let (a, b) = lab.pair("a", "b");
+    let backwards = |from: &Guest, datagram: &[u8], id| {
+        let pieces = fragments(datagram, 1480, id);
+        for piece in pieces.iter().rev() {
+            from.send_raw(piece);
+        }
+        pieces.len() as u64
+    };
+    let payload: Vec<u8> = (0..LEN).map(|i| (i * 31 % 251) as u8).collect();
+    let (client, server) = (a.udp(4000), b.udp(1000));
+    let mut got = [0; LEN + 1];
+
+    let asked = a.packet(b).udp(4000, 1000).payload(&payload).build();
+    let pieces = backwards(a, &asked, 1);
+    assert_eq!(server.recv(&mut got).unwrap(), LEN);
+    assert!(got[..LEN] == payload);
+    let answered = b.packet(a).udp(1000, 4000).payload(&payload).build();
+    assert_eq!(backwards(b, &answered, 2), pieces);
+    assert_eq!(client.recv(&mut got).unwrap(), LEN);
+    assert!(got[..LEN] == payload);
+
+    // The answer is the kernel's own, in order.
+    let ping = a
+        .packet(b)
+        .icmp(8, 0)
+        .id(77)
+        .seq(1)
+        .payload(&payload[..4000]);
+    let answer = |frame: &Seen| frame.bytes[12..14] == [8, 0] && frame.bytes[23] == 1;
+    let answers = a.watch();
+    let pings = backwards(a, &ping.build(), 3);
+    std::thread::sleep(SHORT);
+    let answers = answers.stop();
+    let answers = answers
+        .iter()
+        .filter(|frame| frame.is_from(b.port().mac()) && answer(frame));
+    assert_eq!(answers.count() as u64, pings);
+
+    let records = lab.finish();
+    for (line, count) in [
+        ("a egress udp a:4000>b:1000 ACCEPT", pieces),
+        ("b ingress udp a:4000>b:1000 ACCEPT", pieces),
+        ("b egress udp b:1000>a:4000 ACCEPT", pieces),
+        ("a ingress udp b:1000>a:4000 ACCEPT", pieces),
+        ("b ingress icmp a>b ACCEPT", pings),
+        ("a ingress icmp b>a ACCEPT", pings),
+    ] {
+        assert_eq!(
+            records.packets(line),
+            count,
+            "{line}: {:?}",
+            records.lines()
+        );
+    }
 }
 
 #[test]

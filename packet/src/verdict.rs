@@ -85,17 +85,29 @@ impl Verdict {
     #[inline]
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
-        let index = usize::from(code.checked_sub(1)?);
-        match Basis::ALL.get(index) {
-            Some(basis) => Some(Self::Accept(*basis)),
-            None => Reason::ALL
-                .get(index - Basis::ALL.len())
-                .map(|reason| Self::Drop(*reason)),
-        }
+        BY_CODE[code as usize]
     }
 }
 
 /// `ACCEPT(rule)`, `DROP(default_deny)`.
+/// The verdict of every byte: read for each packet of a known connection.
+static BY_CODE: [Option<Verdict>; 1 + u8::MAX as usize] = {
+    let mut verdicts = [None; 1 + u8::MAX as usize];
+    let mut number = 0;
+    while number < Basis::ALL.len() {
+        let verdict = Verdict::Accept(Basis::ALL[number]);
+        verdicts[verdict.code() as usize] = Some(verdict);
+        number += 1;
+    }
+    number = 0;
+    while number < Reason::ALL.len() {
+        let verdict = Verdict::Drop(Reason::ALL[number]);
+        verdicts[verdict.code() as usize] = Some(verdict);
+        number += 1;
+    }
+    verdicts
+};
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({})", self.as_str(), self.why())
@@ -195,11 +207,11 @@ closed_list! {
         FragTiny = "frag_tiny",
         /// Fragments that overlap.
         FragOverlap = "frag_overlap",
-        /// A fragment that came ahead of its first one.
+        /// A fragment out of turn: it repeats one, or is a copy whose receiver has not seen the first.
         FragOrder = "frag_order",
-        /// A datagram that was not completed in time.
+        /// A fragment whose first one did not come in time.
         FragTimeout = "frag_timeout",
-        /// More datagrams in fragments than the port may have.
+        /// More fragments ahead of their first than may wait, or a datagram in too many.
         FragLimit = "frag_limit",
     }
 }

@@ -14,6 +14,7 @@ impl RuleRef {
     pub const MAX: u32 = (1 << 24) - 1;
 
     /// `None` where the number does not fit 24 bits.
+    #[inline]
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {
         if number <= Self::MAX {

@@ -48,6 +48,31 @@ fn lab() -> tempfile::TempDir {
 }
 
 #[test]
+fn check_tells_which_secret_is_not_to_be_had_here_and_passes_all_the_same() {
+    let directory = lab();
+    fs::write(directory.path().join("access"), "key").unwrap();
+    let store = "object_storage: { endpoint: 'http://127.0.0.1:9', access_key_file: ./access, \
+                 secret_key_env: VSWITCH_TEST_NO_SUCH_KEY }\n";
+    let logger = "flowlog_loggers:\n  - { name: l, resource_type: VPC, resource: lab, storage_type: OBS, \
+                  storage_url: 's3://logs' }\n";
+    for (loggers, told) in [("", false), (logger, true)] {
+        fs::write(
+            directory.path().join("b.yaml"),
+            format!("{LAB}{store}{loggers}"),
+        )
+        .unwrap();
+        let (code, _, err) = run(directory.path(), &["check", "b.yaml"]);
+        assert_eq!(code, 0, "{err}");
+        assert_eq!(
+            err.contains("VSWITCH_TEST_NO_SUCH_KEY is not set"),
+            told,
+            "{err}"
+        );
+        assert!(!err.contains("./access"), "{err}");
+    }
+}
+
+#[test]
 fn every_command_has_help() {
     let directory = lab();
     for command in [
@@ -137,6 +162,20 @@ fn a_trace_of_a_file_needs_no_daemon_and_no_rights() {
     assert_eq!(
         (&trace["accepted"], &trace["sides"][1]["verdict"]),
         (&false.into(), &"DROP(default_deny)".into())
+    );
+}
+
+#[test]
+fn a_trace_of_a_fragment_ahead_of_its_first_says_that_it_is_held() {
+    let directory = lab();
+    let packet = "udp 10.77.1.1 > 10.77.1.2 frag=5:1480:520";
+    let question = ["trace", "--config", "lab.yaml", "--port", "vm1", packet];
+    let (code, out, err) = run(directory.path(), &question);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("kept until that comes"), "{out}");
+    assert!(
+        out.contains("HELD") && out.contains("frag_timeout"),
+        "{out}"
     );
 }
 

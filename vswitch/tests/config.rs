@@ -177,6 +177,20 @@ fn duplicate_rules_are_merged_also_in_another_spelling_and_a_notice_says_so() {
 }
 
 #[test]
+fn a_partition_without_a_variable_may_be_meant_and_is_told() {
+    let logger = "flowlog_loggers:\n  - { name: l, resource_type: VPC, resource: lab, storage_url: ./x, \
+                  partition_period: flows }\n";
+    let (lab, _) = NORMATIVE.split_once("flowlog_loggers:").unwrap();
+    let (_, notices) = Config::parse(&format!("{lab}{logger}"), "test.yaml").unwrap();
+    let notices: Vec<_> = notices.iter().map(ToString::to_string).collect();
+    let expected = "flowlog_loggers[0].partition_period: `flows` has no variable: all files go into one folder";
+    assert!(
+        notices.len() == 1 && notices[0].ends_with(expected),
+        "{notices:?}"
+    );
+}
+
+#[test]
 fn references_go_by_name_and_by_id() {
     let id = Kind::Subnet.derive("s");
     let plan = parse(&format!(

@@ -157,6 +157,28 @@ fn frames_of_no_port_are_told_apart_by_whether_they_are_recorded() {
     }
 }
 
+/// Of the second datagram no capture has the first fragment.
+#[test]
+fn fragments_out_of_order_pass_and_what_still_waits_at_the_end_is_told() {
+    let datagram = build::frame(mac(1), mac(2))
+        .ip([10, 77, 1, 1], [10, 77, 1, 2])
+        .udp(4000, 53)
+        .payload(&[7; 4000])
+        .build();
+    let mut frames = build::fragments(&datagram, 1480, 1);
+    frames.extend(build::fragments(&datagram, 1480, 2).split_off(1));
+    frames[..3].reverse();
+    let done = replay(
+        |directory| capture(&directory.join("a.pcap"), &frames),
+        &["--port", "a=a.pcap", "--json"],
+    );
+    let summary: serde_json::Value =
+        serde_json::from_str(done.out.lines().last().unwrap()).unwrap();
+    let told = ["frames", "delivered", "held"].map(|field| summary[field].as_u64());
+    assert_eq!(told, [Some(5), Some(3), Some(2)], "{}", done.out);
+    assert_eq!(summary["audit_holds"], true);
+}
+
 #[test]
 fn a_runt_of_a_port_is_counted_there_and_is_no_record() {
     let replayed = replay(

@@ -17,6 +17,7 @@ pub(crate) const FOR_TESTS: &[Wanted] = &[
     ("nft", "nftables"),
     ("ethtool", "ethtool"),
     ("busybox", "busybox-static"),
+    ("nmap", "nmap"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     // Foreign readers of the flow log: an IPFIX collector, and Python for the rest.
     ("nfcapd", "nfdump"),

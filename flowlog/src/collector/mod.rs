@@ -94,6 +94,12 @@ impl Collector {
         self.tail = keep;
     }
 
+    /// Says that from `now_s` (UNIX seconds) on something is observed. What a crash would cost begins
+    /// here, though the first observation arrives later: entries of the switch hold it until then.
+    pub fn begin(&mut self, now_s: u64) {
+        self.mark(now_s);
+    }
+
     /// Takes what left an entry in the base window `window`.
     pub fn observe(&mut self, window: Window, ports: &dyn Ports, o: &Observation) {
         if o.tally.is_empty() {

@@ -61,11 +61,12 @@ impl Courier {
             next = pace.next(now_ms, waiting);
             match next {
                 Next::Try(number) => Some(number),
-                Next::Wait(_) => None,
+                Next::Sound | Next::Wait(_) => None,
             }
         });
         match (chosen, next) {
             (Some(number), _) => self.carry(number, now_ms, random),
+            (None, Next::Sound) => self.sound(now_ms, random),
             (None, _) if !self.asked && !self.pace.is_paused(now_ms) => self.probe(now_ms, random),
             (None, Next::Wait(until_ms)) => return Some(until_ms),
             (None, Next::Try(_)) => {}
@@ -87,6 +88,18 @@ impl Courier {
                 }
                 self.report(&error);
             }
+        }
+    }
+
+    /// Finds out whether the store answers at all. A refusal is an answer, too: the key may write what
+    /// the log is made of and nothing else.
+    fn sound(&mut self, now_ms: u64, random: u64) {
+        match self.address.store.probe() {
+            Err(error) if !error.cause.is_refusal() => {
+                self.pace.failed(now_ms, random);
+                self.report(&error);
+            }
+            _ => self.pace.sounded(),
         }
     }
 
@@ -123,11 +136,21 @@ impl Courier {
             Ok(false) => self.kept.spool.put_back(self.logger),
             Err(error) => {
                 self.kept.spool.put_back(self.logger);
-                if error.cause.is_refusal() {
-                    self.pace.refused(number, now_ms);
-                } else {
-                    self.pace.failed(now_ms, random);
-                }
+                let error = match error.cause {
+                    // A disk that is full has room for what is small: that says nothing of the rest.
+                    Cause::Full => {
+                        self.pace.failed(now_ms, random);
+                        error
+                    }
+                    cause if cause.is_refusal() => {
+                        self.pace.refused(number, now_ms);
+                        error
+                    }
+                    _ if self.pace.object_failed(number, now_ms, random) => {
+                        passed_over(&name, &error)
+                    }
+                    _ => error,
+                };
                 self.report(&error);
             }
         }
@@ -157,9 +180,19 @@ impl Courier {
     }
 
     fn report(&self, error: &StoreError) {
-        let is_down = error.cause.is_refusal() || self.pace.failures() >= FAILURES_UNTIL_ERROR;
-        self.board.failed(error, is_down);
+        let is_trouble = error.cause.is_refusal()
+            || self.pace.has_refused()
+            || self.pace.failures() >= FAILURES_UNTIL_ERROR;
+        self.board.failed(error, is_trouble);
     }
+}
+
+/// The error of an object that the others do not wait for any longer.
+fn passed_over(name: &str, error: &StoreError) -> StoreError {
+    let text = format!(
+        "{name}: {error}; the store answers, so others go first, and this one is tried each minute"
+    );
+    StoreError::new(error.cause, text)
 }
 
 /// What a file name ends with; no template of a name has a full stop.

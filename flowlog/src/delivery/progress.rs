@@ -56,10 +56,10 @@ impl Board {
     }
 
     /// The store did not take an object, or did not answer.
-    pub(super) fn failed(&self, error: &StoreError, is_down: bool) {
+    pub(super) fn failed(&self, error: &StoreError, is_trouble: bool) {
         let mut progress = self.progress();
         progress.last_error = Some(error.to_string());
-        if is_down {
+        if is_trouble {
             progress.trouble = Some((error.cause, error.to_string()));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     courier::Courier,
-    pace::{ASK_AGAIN_MS, REFUSED_IN_A_ROW_MAX},
+    pace::{ASK_AGAIN_MS, FAILURES_OF_ONE_MAX, REFUSED_IN_A_ROW_MAX},
     *,
 };
 use crate::{
@@ -137,13 +137,112 @@ fn a_day_of_outage_costs_a_question_a_minute_and_loses_no_order() {
     scene.run_until(24 * 60 * MINUTE_MS);
     let asked = scene.diary();
     assert!((1440..3000).contains(&asked.len()), "{}", asked.len());
-    assert!(asked.iter().all(|line| line == "object000 unreachable"));
+    let sounded = asked.iter().filter(|line| *line == "probe unreachable");
+    let (sounded, oldest) = (sounded.count(), FAILURES_OF_ONE_MAX as usize);
+    assert_eq!(asked[..oldest], vec!["object000 unreachable"; oldest]);
+    assert_eq!(
+        sounded,
+        asked.len() - oldest,
+        "a probe is less than an object"
+    );
     let (cause, _) = scene.board.read().trouble.unwrap();
     assert_eq!(cause, Cause::Unreachable);
     *up.lock().unwrap() = true;
     scene.run_until(25 * 60 * MINUTE_MS);
-    assert_eq!(scene.diary(), names);
+    assert_eq!(scene.diary(), [vec!["probe".to_owned()], names].concat());
     assert!(scene.board.read().trouble.is_none());
+}
+
+#[test]
+fn an_object_that_always_fails_does_not_hold_up_the_others() {
+    let broken = Arc::new(Mutex::new(true));
+    let is_broken = Arc::clone(&broken);
+    let mut scene = Scene::new(move |name| match name {
+        "bad" if *is_broken.lock().unwrap() => Err(Cause::Busy),
+        _ => Ok(()),
+    });
+    ["bad", "second", "third"]
+        .iter()
+        .for_each(|name| scene.spool(name));
+    scene.run_until(2 * MINUTE_MS);
+    let diary = scene.diary();
+    let patience = FAILURES_OF_ONE_MAX as usize;
+    assert_eq!(diary[..patience], vec!["bad busy"; patience]);
+    assert_eq!(
+        diary[patience..patience + 4],
+        ["probe", "bad busy", "second", "third"]
+    );
+    let (cause, text) = scene.board.read().trouble.unwrap();
+    assert_eq!(cause, Cause::Busy);
+    assert!(
+        text.starts_with("bad: ") && text.contains("each minute"),
+        "{text}"
+    );
+    scene.spool("fourth");
+    scene.run_until(10 * MINUTE_MS);
+    let diary = scene.diary();
+    let asked = diary.iter().filter(|line| *line == "bad busy").count();
+    assert!((7..=9).contains(&asked), "asked each minute: {diary:?}");
+    assert!(diary.contains(&"fourth".to_owned()), "{diary:?}");
+    *broken.lock().unwrap() = false;
+    scene.run_until(12 * MINUTE_MS);
+    assert_eq!(scene.diary().last().unwrap(), "bad");
+    assert!(scene.board.read().trouble.is_none());
+    assert_eq!(scene.kept.spool.backlog(LOGGER).files, 0);
+}
+
+#[test]
+fn an_outage_with_an_object_aside_keeps_the_order_of_the_others() {
+    let up = Arc::new(Mutex::new(true));
+    let is_up = Arc::clone(&up);
+    let mut scene = Scene::new(move |name| match *is_up.lock().unwrap() {
+        true if name == "bad" => Err(Cause::Busy),
+        true => Ok(()),
+        false => Err(Cause::Unreachable),
+    });
+    ["bad", "a"].iter().for_each(|name| scene.spool(name));
+    scene.run_until(2 * MINUTE_MS);
+    *up.lock().unwrap() = false;
+    let names: Vec<String> = (0..20).map(|n| format!("object{n:03}")).collect();
+    names.iter().for_each(|name| scene.spool(name));
+    scene.run_until(60 * MINUTE_MS);
+    *up.lock().unwrap() = true;
+    scene.diary();
+    scene.run_until(70 * MINUTE_MS);
+    let delivered = scene
+        .diary()
+        .into_iter()
+        .filter(|line| line.starts_with("object"));
+    assert_eq!(delivered.collect::<Vec<_>>(), names);
+    assert_eq!(scene.kept.spool.backlog(LOGGER).files, 1);
+}
+
+#[test]
+fn a_full_disk_keeps_the_order_although_a_probe_finds_room() {
+    let room = Arc::new(Mutex::new(false));
+    let has_room = Arc::clone(&room);
+    let mut scene = Scene::new(move |name| match name {
+        "great" if !*has_room.lock().unwrap() => Err(Cause::Full),
+        _ => Ok(()),
+    });
+    ["great", "small"].iter().for_each(|name| scene.spool(name));
+    scene.run_until(60 * MINUTE_MS);
+    assert!(scene.diary().iter().all(|line| line == "great full"));
+    *room.lock().unwrap() = true;
+    scene.run_until(62 * MINUTE_MS);
+    assert_eq!(scene.diary(), ["great", "small"]);
+}
+
+#[test]
+fn a_key_that_may_not_write_the_probe_has_answered_all_the_same() {
+    let mut scene = Scene::new(move |name| match name {
+        "bad" => Err(Cause::Unreachable),
+        "probe" => Err(Cause::Permission),
+        _ => Ok(()),
+    });
+    ["bad", "good"].iter().for_each(|name| scene.spool(name));
+    scene.run_until(2 * MINUTE_MS);
+    assert!(scene.diary().contains(&"good".to_owned()));
 }
 
 #[test]

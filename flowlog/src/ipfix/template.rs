@@ -86,7 +86,7 @@ pub(super) fn write_flow(record: &Record, flow: &Flow, out: &mut Vec<u8>) -> Opt
         (IpAddr::V6(_), IpAddr::V6(_)) => V6,
         _ => return None,
     };
-    let port = u32::from(record.port.port);
+    let port = interface(record.port.port);
     let (enters, leaves) = match flow.direction {
         Direction::Egress => (port, 0),
         Direction::Ingress => (0, port),
@@ -111,9 +111,14 @@ pub(super) fn write_flow(record: &Record, flow: &Flow, out: &mut Vec<u8>) -> Opt
     Some(template)
 }
 
+/// The interface that a port is: from 1, as interfaces are everywhere (RFC 2863), so that 0 is none.
+fn interface(port: u16) -> u32 {
+    u32::from(port) + 1
+}
+
 /// Appends the record that tells what a port is called.
 pub(super) fn write_port(port: &PortInfo, out: &mut Vec<u8>) {
-    put32(out, port.port.into());
+    put32(out, interface(port.port));
     write_text(&port.name, NAME_LEN, out);
     write_text(&port.interface_id.to_string(), ID_LEN, out);
 }

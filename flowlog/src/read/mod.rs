@@ -15,7 +15,7 @@ mod open;
 mod parquet;
 mod text;
 
-pub use open::{Rows, from_bytes, is_flow_log, open};
+pub use open::{Rows, from_bytes, from_file, is_flow_log, open};
 pub use text::TextReader;
 
 use crate::{Field, Kind};

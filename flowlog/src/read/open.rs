@@ -66,21 +66,28 @@ pub fn is_flow_log(name: &str) -> bool {
 /// [`ReadError`] for a file that cannot be read, or whose beginning is no flow log's.
 pub fn open(path: &Path) -> Result<Rows, ReadError> {
     let name = path.to_string_lossy();
-    let system = |source| ReadError::System {
-        file: name.as_ref().into(),
-        line: 1,
-        source,
-    };
-    let mut file = File::open(path).map_err(system)?;
+    let file = File::open(path).map_err(|source| system(&name, source))?;
+    from_file(&name, file)
+}
+
+/// Reads a file that is open, from its beginning. `name` is what errors call it.
+///
+/// # Errors
+/// As [`open`].
+pub fn from_file(name: &str, mut file: File) -> Result<Rows, ReadError> {
     let mut magic = Vec::new();
-    let begun = (&mut file)
-        .take(PARQUET.len() as u64)
-        .read_to_end(&mut magic);
-    begun.and_then(|_| file.rewind()).map_err(system)?;
-    if is_parquet(&name, &magic) {
-        parquet_rows(&name, file)
+    let begun = file.rewind().and_then(|()| {
+        (&mut file)
+            .take(PARQUET.len() as u64)
+            .read_to_end(&mut magic)
+    });
+    begun
+        .and_then(|_| file.rewind())
+        .map_err(|source| system(name, source))?;
+    if is_parquet(name, &magic) {
+        parquet_rows(name, file)
     } else {
-        text_rows(&name, &magic, file)
+        text_rows(name, &magic, file)
     }
 }
 
@@ -95,6 +102,14 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Rows, ReadError> {
         parquet_rows(name, bytes)
     } else {
         text_rows(name, &magic, io::Cursor::new(bytes))
+    }
+}
+
+fn system(name: &str, source: io::Error) -> ReadError {
+    ReadError::System {
+        file: name.into(),
+        line: 1,
+        source,
     }
 }
 
@@ -129,9 +144,5 @@ fn zstd_decoder<R: BufRead>(name: &str, file: R) -> Result<zstd::Decoder<'static
         decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
         Ok(decoder)
     });
-    bounded.map_err(|source| ReadError::System {
-        file: name.into(),
-        line: 1,
-        source,
-    })
+    bounded.map_err(|source| system(name, source))
 }

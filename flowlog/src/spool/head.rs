@@ -117,6 +117,17 @@ impl Body {
         self.len
     }
 
+    /// Copies what is left into a file, inside the kernel where the file systems let it.
+    pub(crate) fn copy_to(&mut self, file: &mut File) -> io::Result<()> {
+        // Of a reader of ours, `io::copy` would move 8 KiB at a time.
+        let copied = io::copy(&mut (&mut self.file).take(self.left), file)?;
+        match copied == self.left {
+            true => self.left = 0,
+            false => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+        Ok(())
+    }
+
     /// Begins again.
     pub(crate) fn rewind(&mut self) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.start))?;

@@ -54,8 +54,8 @@ impl Directory {
             .create_new(true)
             .open(&self.aside);
         let mut file = file.map_err(|error| failed("create", &self.aside, &error))?;
-        io::copy(body, &mut file)
-            .and_then(|_| file.sync_all())
+        body.copy_to(&mut file)
+            .and_then(|()| file.sync_all())
             .map_err(|error| failed("write", &self.aside, &error))
     }
 

@@ -97,6 +97,14 @@ pub enum Secret {
 }
 
 impl Secret {
+    /// Whether it can be read here and now.
+    ///
+    /// # Errors
+    /// What is wrong, without the secret.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.read().map(drop)
+    }
+
     /// Reads it. What is wrong is told without the secret.
     pub(crate) fn read(&self) -> Result<String, StoreError> {
         let secret = match self {

@@ -14,6 +14,7 @@ mod ipv6;
 mod link;
 mod numbers;
 mod offload;
+mod ordinary;
 mod types;
 mod upper;
 
@@ -47,6 +48,7 @@ impl Headers {
         },
         defect: None,
         bad_checksum: false,
+        ordinary: false,
     };
 
     /// Parses a frame (without its virtio header). Never panics; at most [`Defect`].
@@ -76,6 +78,7 @@ impl Headers {
         };
         (self.eth, self.defect) = (eth, defect);
         self.network(frame, offload);
+        self.ordinary = ordinary::is_ordinary(self);
         Ok(())
     }
 

@@ -17,6 +17,10 @@ pub struct Headers {
     /// A complete layer 3 or layer 4 checksum that is wrong. Never set for a partial checksum
     /// ([`crate::Offload::needs_checksum`]) or a fragment.
     pub bad_checksum: bool,
+    /// A TCP segment or UDP datagram between two hosts, whole and sound: untagged, unicast in both layers,
+    /// no fragment, not DHCP, neither link-local nor from and to the same. What looks for anything else
+    /// has nothing to find here. `false` says nothing.
+    pub ordinary: bool,
 }
 
 /// The link-layer header.

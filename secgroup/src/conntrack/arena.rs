@@ -130,6 +130,18 @@ impl<A: Copy, T: Copy> Arena<A, T> {
     }
 
     #[inline]
+    pub(super) fn pair(&self, slot: u32) -> (&Entry<A, T>, &TcpWindow) {
+        let (group, lane) = self.group(slot);
+        (&group.entries[lane], &group.windows[lane])
+    }
+
+    #[inline]
+    pub(super) fn pair_mut(&mut self, slot: u32) -> (&mut Entry<A, T>, &mut TcpWindow) {
+        let (group, lane) = self.group_mut(slot);
+        (&mut group.entries[lane], &mut group.windows[lane])
+    }
+
+    #[inline]
     pub(super) fn window(&self, slot: u32) -> &TcpWindow {
         let (group, lane) = self.group(slot);
         &group.windows[lane]

@@ -2,6 +2,7 @@
 
 use crate::{PortId, RuleRef};
 use packet::Verdict;
+use std::hash::Hasher;
 
 /// Which way a packet goes within its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,9 +25,44 @@ impl Way {
     }
 }
 
+/// An address as keys hold it: `[u8; 4]` or `[u8; 16]`. Compared and hashed as a number, whole: byte by
+/// byte costs ten times as much.
+pub trait KeyAddress: Copy + Eq {
+    /// What orders the ends of a key.
+    fn number(self) -> u128;
+    /// Feeds both addresses of a key to its hash.
+    fn hash_both(both: [Self; 2], hasher: &mut impl Hasher);
+}
+
+impl KeyAddress for [u8; 4] {
+    #[inline]
+    fn number(self) -> u128 {
+        u32::from_be_bytes(self).into()
+    }
+
+    #[inline]
+    fn hash_both([low, high]: [Self; 2], hasher: &mut impl Hasher) {
+        let (low, high) = (u32::from_ne_bytes(low), u32::from_ne_bytes(high));
+        hasher.write_u64(u64::from(low) << 32 | u64::from(high));
+    }
+}
+
+impl KeyAddress for [u8; 16] {
+    #[inline]
+    fn number(self) -> u128 {
+        u128::from_be_bytes(self)
+    }
+
+    #[inline]
+    fn hash_both([low, high]: [Self; 2], hasher: &mut impl Hasher) {
+        hasher.write_u128(u128::from_ne_bytes(low));
+        hasher.write_u128(u128::from_ne_bytes(high));
+    }
+}
+
 /// The two ends of a connection in canonical order, so that both directions have one key.
 /// `A` is `[u8; 4]` or `[u8; 16]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Key<A> {
     /// Addresses, the lower end first.
@@ -37,13 +73,14 @@ pub struct Key<A> {
     pub port: [PortId; 2],
 }
 
-impl<A: Copy + Ord> Key<A> {
+impl<A: KeyAddress> Key<A> {
     /// The key of a packet from `src` to `dst` (address, layer 4 port, switch port), and whether the
     /// source is the **second** end of the key.
     #[inline]
     #[must_use]
     pub fn new(src: (A, u16, PortId), dst: (A, u16, PortId)) -> (Self, bool) {
-        let swapped = src > dst;
+        let rest = |(_, l4, port): (A, u16, PortId)| u32::from(l4) << 16 | u32::from(port.0);
+        let swapped = (src.0.number(), rest(src)) > (dst.0.number(), rest(dst));
         let (low, high) = if swapped { (dst, src) } else { (src, dst) };
         let key = Self {
             addr: [low.0, high.0],
@@ -51,6 +88,14 @@ impl<A: Copy + Ord> Key<A> {
             port: [low.2, high.2],
         };
         (key, swapped)
+    }
+
+    /// The parts that are no addresses, as one number.
+    #[inline]
+    pub(super) fn rest(&self) -> u64 {
+        let [low, high] = self.l4;
+        let [from, to] = self.port;
+        u64::from(low) << 48 | u64::from(high) << 32 | u64::from(from.0) << 16 | u64::from(to.0)
     }
 }
 
@@ -178,6 +223,16 @@ pub struct Conn<A> {
 }
 
 const STATE_MASK: u8 = 0x0f;
+/// Of every number that the mask leaves; what is no state's is never written.
+static STATES: [State; STATE_MASK as usize + 1] = {
+    let mut states = [State::Counted; STATE_MASK as usize + 1];
+    let mut number = 0;
+    while number < State::ALL.len() {
+        states[number] = State::ALL[number];
+        number += 1;
+    }
+    states
+};
 const WINDOW_SHIFT: u8 = 4;
 const WINDOW_MASK: u8 = 0x70;
 const SWAPPED: u8 = 0x80;
@@ -202,10 +257,7 @@ impl<A: Copy> Conn<A> {
     #[inline]
     #[must_use]
     pub fn state(&self) -> State {
-        State::ALL
-            .get(usize::from(self.bits & STATE_MASK))
-            .copied()
-            .unwrap_or(State::Counted)
+        STATES[usize::from(self.bits & STATE_MASK)]
     }
 
     /// Changes the state.

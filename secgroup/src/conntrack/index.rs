@@ -58,13 +58,11 @@ impl Index {
         let mut at = self.home(hash);
         for _ in 0..self.buckets {
             let bucket = self.bucket(at);
-            let mut hits = lanes(bucket, |word| word & !self.slot_mask == tag);
-            while hits != 0 {
-                let slot = bucket[hits.trailing_zeros() as usize % WORDS] & self.slot_mask;
-                if is_it(slot) {
-                    return Some(slot);
+            // Word by word, for the lower ones are filled first: a hit is nearly always among them.
+            for word in &bucket[..LANES] {
+                if word & !self.slot_mask == tag && is_it(word & self.slot_mask) {
+                    return Some(word & self.slot_mask);
                 }
-                hits &= hits - 1;
             }
             if bucket[LANES] == 0 {
                 return None;
@@ -80,9 +78,8 @@ impl Index {
         let mut at = self.home(hash);
         loop {
             let bucket = self.bucket_mut(at);
-            let free = lanes(bucket, |word| word == 0);
-            if free != 0 {
-                bucket[free.trailing_zeros() as usize % WORDS] = word;
+            if let Some(free) = bucket[..LANES].iter_mut().find(|word| **word == 0) {
+                *free = word;
                 return;
             }
             bucket[LANES] += 1;
@@ -96,9 +93,8 @@ impl Index {
         let mut at = self.home(hash);
         for _ in 0..self.buckets {
             let bucket = self.bucket_mut(at);
-            let found = lanes(bucket, |other| other == word);
-            if found != 0 {
-                bucket[found.trailing_zeros() as usize % WORDS] = 0;
+            if let Some(found) = bucket[..LANES].iter_mut().find(|other| **other == word) {
+                *found = 0;
                 return;
             }
             bucket[LANES] -= 1;
@@ -134,16 +130,6 @@ impl Index {
     fn bucket_mut(&mut self, at: usize) -> &mut Bucket {
         &mut self.words[self.skip..].as_chunks_mut().0[at]
     }
-}
-
-/// The lanes whose word `is` so, one bit each. Without branches, so that it becomes vector code.
-#[inline]
-fn lanes(bucket: &Bucket, is: impl Fn(u32) -> bool) -> u32 {
-    let mut hits = 0;
-    for (lane, word) in bucket.iter().enumerate() {
-        hits |= u32::from(is(*word)) << lane;
-    }
-    hits & ((1 << LANES) - 1)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod timeouts;
 mod track;
 
 pub use arena::Spare;
-pub use conn::{Conn, Key, Side, State, Way};
+pub use conn::{Conn, Key, KeyAddress, Side, State, Way};
 pub use hash::Seed;
 pub use key::{Query, asked, ends, query};
 pub use table::{Entry, Slot, Table};

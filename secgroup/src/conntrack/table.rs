@@ -1,12 +1,12 @@
 //! The table: an index over an arena.
 
 use super::{
-    Conn, Key, TcpWindow,
+    Conn, Key, KeyAddress, TcpWindow,
     arena::{Arena, Spare},
     hash::Seed,
     index::{Index, MAX_CAPACITY},
 };
-use std::{fmt, hash::Hash, ops::Range};
+use std::{fmt, hint::black_box, ops::Range};
 
 /// A place in the table; valid until that entry is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ pub struct Table<A, T> {
     hand: u32,
 }
 
-impl<A: Copy + Eq + Hash, T: Copy> Table<A, T> {
+impl<A: KeyAddress, T: Copy> Table<A, T> {
     /// An empty table for up to `capacity` entries, at most 67,108,864; `seed` keys the hash.
     #[must_use]
     pub fn new(capacity: u32, seed: u64) -> Self {
@@ -64,10 +64,19 @@ impl<A: Copy + Eq + Hash, T: Copy> Table<A, T> {
         self.seed.hash(key, protocol)
     }
 
-    /// Touches the memory that [`Self::find`] of this hash will read.
+    /// Touches the bucket that [`Self::find`] of this hash will read.
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
+    pub fn touch_index(&self, hash: u64) {
         self.index.touch(hash);
+    }
+
+    /// Touches the entry that [`Self::find`] of this hash will likely yield, and the 24 bytes beside it.
+    #[inline]
+    pub fn touch_entry(&self, hash: u64) {
+        if let Some(slot) = self.index.find(hash, |_| true) {
+            let (entry, window) = self.arena.pair(slot);
+            black_box((entry.conn.protocol, window.peers[0].end));
+        }
     }
 
     /// The entry of a key.
@@ -76,7 +85,7 @@ impl<A: Copy + Eq + Hash, T: Copy> Table<A, T> {
     pub fn find(&self, hash: u64, key: &Key<A>, protocol: u8) -> Option<Slot> {
         let is_it = |slot| {
             let conn = &self.arena.entry(slot).conn;
-            conn.key == *key && conn.protocol == protocol
+            conn.key.addr == key.addr && conn.key.rest() == key.rest() && conn.protocol == protocol
         };
         self.index.find(hash, is_it).map(Slot)
     }
@@ -92,6 +101,19 @@ impl<A: Copy + Eq + Hash, T: Copy> Table<A, T> {
     #[inline]
     pub fn entry_mut(&mut self, slot: Slot) -> &mut Entry<A, T> {
         self.arena.entry_mut(slot.0)
+    }
+
+    /// The entry in a slot and the 24 bytes beside it.
+    #[inline]
+    #[must_use]
+    pub fn pair(&self, slot: Slot) -> (&Entry<A, T>, &TcpWindow) {
+        self.arena.pair(slot.0)
+    }
+
+    /// As [`Self::pair`], to be changed as [`Self::entry_mut`] says.
+    #[inline]
+    pub fn pair_mut(&mut self, slot: Slot) -> (&mut Entry<A, T>, &mut TcpWindow) {
+        self.arena.pair_mut(slot.0)
     }
 
     /// The 24 bytes beside the entry.

@@ -12,7 +12,7 @@ mod window;
 use super::{Advance, Invalid, Settings, State, Way};
 use packet::{Tcp, tcp_flags};
 use states::{Segment, Step};
-use window::{ACKED, CHALLENGED, Place, SEEN, SYN_AGAIN, is_after, place};
+use window::{ACKED, CHALLENGED, Place, SEEN, SYN_AGAIN, end_of, is_after, place};
 
 /// What is known of one sender, 12 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,7 +70,9 @@ pub(super) fn advance(
         }),
         Step::To(_) if segment == Segment::Rst => reset(state, window, way, tcp, settings),
         Step::To(next) => match (state, segment) {
-            (State::SynSent | State::SynSent2, Segment::Syn) => Ok(syn(next, window, way, tcp)),
+            (State::SynSent | State::SynSent2, Segment::Syn) => {
+                Ok(syn(state, next, window, way, tcp))
+            }
             (State::SynSent, Segment::SynAck) => answer(window, tcp),
             _ => exchange(state, next, window, way, segment, tcp, settings),
         },
@@ -78,14 +80,18 @@ pub(super) fn advance(
 }
 
 /// A SYN before any answer: the latest one counts, so that a new attempt on the same ports is
-/// followed at once.
-fn syn(next: State, window: &TcpWindow, way: Way, tcp: &Tcp) -> Advance {
+/// followed at once. It does not start the timeout again: whoever asks on and on in vain would hold
+/// the entry for good (Linux since 6.3).
+fn syn(state: State, next: State, window: &TcpWindow, way: Way, tcp: &Tcp) -> Advance {
     let mut after = *window;
     *after.sides_mut(way).0 = Peer::by_syn(tcp);
     if next == State::SynSent2 {
         after.agree_on_scales();
     }
-    to(next, after)
+    Advance {
+        refreshes: state != State::SynSent,
+        ..to(next, after)
+    }
 }
 
 /// The SYN|ACK. One that acknowledges something else belongs to an older connection on these ports;
@@ -126,8 +132,10 @@ fn exchange(
     };
     match place(window, way, tcp) {
         Ok(Place::Inside(after)) => Ok(to(next, after)),
+        Ok(Place::Beyond(after)) if settings.tcp_be_liberal => Ok(to(next, after)),
+        Ok(Place::Beyond(after)) => Ok(pass(state, after)),
+        Ok(Place::Behind) | Err(_) if settings.tcp_be_liberal => Ok(to(next, *window)),
         Ok(Place::Behind) => Ok(pass(state, *window)),
-        Err(_) if settings.tcp_be_liberal => Ok(to(next, *window)),
         Err(outside) => Err(outside),
     }
 }
@@ -179,11 +187,16 @@ fn reset(
             let withdraws = me.is(SEEN) && tcp.seq == me.end;
             let resets_old = other.is(CHALLENGED) && tcp.seq == other.acked;
             let is_good = refuses || withdraws || resets_old;
-            if is_good {
-                Ok(to(State::Close, *window))
-            } else {
-                Err(Invalid("rst"))
+            if !is_good {
+                return Err(Invalid("rst"));
             }
+            // What comes after it is held against the numbers of its sender.
+            let mut after = *window;
+            let (me, _) = after.sides_mut(way);
+            if !me.is(SEEN) {
+                me.start_in_the_middle(tcp, end_of(tcp));
+            }
+            Ok(to(State::Close, after))
         }
         // The answer to a SYN that was let pass: its sequence number is of no connection.
         State::SynRecv | State::Established if has_ack && other.is(SYN_AGAIN) => {
@@ -193,11 +206,15 @@ fn reset(
             if other.is(ACKED) && is_after(other.acked, tcp.seq) {
                 return Err(Invalid("rst"));
             }
-            let is_exact = !other.is(ACKED) || tcp.seq == other.acked || tcp.seq == me.end;
+            // Before anything is acknowledged, only the sender's own place can be exact.
+            let (is_exact, is_opening) = if other.is(ACKED) {
+                let is_exact = tcp.seq == other.acked || tcp.seq == me.end;
+                (is_exact, state == State::SynRecv)
+            } else {
+                (tcp.seq == me.end || !me.is(SEEN), false)
+            };
             match place(window, way, tcp) {
-                Ok(Place::Inside(after)) if is_exact || state == State::SynRecv => {
-                    Ok(to(State::Close, after))
-                }
+                Ok(Place::Inside(after)) if is_exact || is_opening => Ok(to(State::Close, after)),
                 // In the window but not exact: the receiver answers by a challenge, and only the exact
                 // one that follows is believed. Nothing may be learned from this one.
                 Ok(_) => Ok(pass(state, *window)),

@@ -65,7 +65,9 @@ pub fn open(ip: &Ip, now_ms: u32, settings: &Settings) -> Result<(State, TcpWind
     match (ip.protocol, ip.l4) {
         (_, L4::Tcp(tcp)) => {
             check_ports(tcp.src_port, tcp.dst_port)?;
-            tcp::open(&tcp, settings)
+            let (state, mut window) = tcp::open(&tcp, settings)?;
+            window.reckon_with_parts(Way::Original, ip);
+            Ok((state, window))
         }
         (_, L4::Udp { src_port, dst_port } | L4::Ports { src_port, dst_port }) => {
             check_ports(src_port, dst_port).map(|()| born)
@@ -103,7 +105,11 @@ pub fn advance(
         });
     }
     let state = match ip.l4 {
-        L4::Tcp(tcp) => return tcp::advance(state, window, way, &tcp, settings),
+        L4::Tcp(tcp) => {
+            let mut advance = tcp::advance(state, window, way, &tcp, settings)?;
+            advance.window.reckon_with_parts(way, ip);
+            return Ok(advance);
+        }
         L4::Icmp(icmp) => match (query(ip.protocol, icmp.kind), way) {
             (Some(Query::Request), Way::Original) | (Some(Query::Reply(_)), Way::Reply) => {
                 answered(state, way)

@@ -236,3 +236,60 @@ fn an_entry_that_only_counts_is_no_connection_and_can_become_one() {
     let opened = advance(State::Counted, &window, Way::Reply, &udp, 5, &settings).unwrap();
     assert!(opened.reopens && opened.state == State::New && opened.window.birth_ms() == 5);
 }
+
+fn tcp(flags: u8, seq: u32, ack: u32, payload_len: u32) -> L4 {
+    let (src_port, dst_port, window) = (4000, 80, 5000);
+    L4::Tcp(packet::Tcp {
+        src_port,
+        dst_port,
+        seq,
+        ack,
+        flags,
+        window,
+        payload_len,
+        window_scale: None,
+        sack: None,
+    })
+}
+
+/// The first fragment of a longer segment.
+fn first_part(l4: L4) -> Ip {
+    let (id, offset, len, more) = (1, 0, 600, true);
+    let fragment = packet::Fragment {
+        id,
+        offset,
+        len,
+        more,
+    };
+    Ip {
+        fragment: Some(fragment),
+        ..ip(protocol::TCP, l4)
+    }
+}
+
+#[test]
+fn what_is_acknowledged_of_a_segment_in_fragments_is_more_than_its_first_holds() {
+    use packet::tcp_flags::{ACK, RST, SYN};
+    let settings = Settings::default();
+    let whole = |l4| ip(protocol::TCP, l4);
+    let step =
+        |state, window: &TcpWindow, way, ip: &Ip| advance(state, window, way, ip, 0, &settings);
+    // 100 bytes of data follow the SYN in a further fragment, and nobody listens.
+    let syn = first_part(tcp(SYN, 1000, 0, 0));
+    let (state, window) = open(&syn, 0, &settings).unwrap();
+    let refusal = whole(tcp(RST | ACK, 0, 1101, 0));
+    assert!(step(state, &window, Way::Reply, &refusal).is_ok());
+    let (state, window) = open(&whole(tcp(SYN, 1000, 0, 0)), 0, &settings).unwrap();
+    assert!(step(state, &window, Way::Reply, &refusal).is_err());
+
+    let answer = whole(tcp(SYN | ACK, 9000, 1001, 0));
+    let answered = step(state, &window, Way::Reply, &answer).unwrap();
+    // 580 bytes of 4000 lie in the first fragment.
+    let data = tcp(ACK, 1001, 9001, 580);
+    let acknowledged = whole(tcp(ACK, 9001, 5001, 0));
+    for (data, is_ok) in [(first_part(data), true), (whole(data), false)] {
+        let sent = step(answered.state, &answered.window, Way::Original, &data).unwrap();
+        let reply = step(sent.state, &sent.window, Way::Reply, &acknowledged);
+        assert_eq!(reply.is_ok(), is_ok, "{reply:?}");
+    }
+}

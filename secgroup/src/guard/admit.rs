@@ -19,6 +19,11 @@ impl Guard {
         if self.unfiltered {
             return Ok(());
         }
+        if h.ordinary
+            && let Net::Ip(ip) = &h.net
+        {
+            return self.admit_ordinary(h.eth.src, ip);
+        }
         if !self.couples.owns_mac(h.eth.src) {
             return Err(Reason::SpoofMac);
         }
@@ -41,7 +46,18 @@ impl Guard {
     }
 
     /// A couple, or one of the ways to speak before having an address.
+    /// Of [`Headers::ordinary`] frames, only whose they are remains to be asked.
     #[inline]
+    fn admit_ordinary(&self, mac: Mac, ip: &Ip) -> Result<(), Reason> {
+        if self.couples.owns(mac, ip.src) {
+            self.addresses(ip)
+        } else if self.couples.owns_mac(mac) {
+            Err(Reason::SpoofIp)
+        } else {
+            Err(Reason::SpoofMac)
+        }
+    }
+
     fn admit_source(&self, mac: Mac, frame: &[u8], ip: &Ip) -> Result<(), Reason> {
         match ip.src {
             _ if nd::is_neighbour_or_listener(ip) => nd::admit(&self.couples, mac, frame, ip),

@@ -50,7 +50,9 @@ impl Couples {
     #[inline]
     pub(super) fn owns(&self, mac: Mac, address: impl Into<IpAddr>) -> bool {
         let address = address.into();
-        self.exact.binary_search(&(mac, address)).is_ok()
+        // Nearly always the first: its own MAC and fixed address.
+        self.exact.first() == Some(&(mac, address))
+            || self.exact.binary_search(&(mac, address)).is_ok()
             || self
                 .prefixes
                 .iter()

@@ -31,7 +31,7 @@ impl Guard {
     #[inline]
     #[must_use]
     pub fn essential(&self, direction: Direction, h: &Headers, sender: Sender) -> Essential {
-        if self.unfiltered {
+        if self.unfiltered || h.ordinary {
             return Essential::No;
         }
         match (&h.net, direction) {

@@ -20,7 +20,7 @@ pub use essential::{Essential, Sender};
 
 use crate::PortSpec;
 use couples::Couples;
-use packet::{Headers, Ip, L4, Mac, Net, protocol};
+use packet::{Headers, Ip, L4, Mac, Net, Reason, protocol};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The anti-spoofing state of one port; built anew when the port's configuration changes.
@@ -66,6 +66,21 @@ impl Guard {
     }
 
     /// Whether DHCP answers may come from this address.
+    /// What remains of [`shape::addresses`] for an ordinary packet: the broadcast address of its subnet,
+    /// which the packet alone does not show.
+    #[inline]
+    fn addresses(&self, ip: &Ip) -> Result<(), Reason> {
+        let is_broadcast = |address| match (address, self.broadcast) {
+            (IpAddr::V4(address), Some(broadcast)) => address == broadcast,
+            _ => false,
+        };
+        if is_broadcast(ip.src) || is_broadcast(ip.dst) && ip.protocol == protocol::TCP {
+            Err(Reason::Malformed)
+        } else {
+            Ok(())
+        }
+    }
+
     #[inline]
     fn is_known_server(&self, address: IpAddr) -> bool {
         self.dhcp_servers.contains(&address)
@@ -81,6 +96,9 @@ impl Guard {
 #[inline]
 #[must_use]
 pub fn untracked(h: &Headers) -> bool {
+    if h.ordinary {
+        return false;
+    }
     let Net::Ip(ip) = &h.net else { return true };
     h.eth.dst.is_group()
         || is_group_address(ip.dst, None)

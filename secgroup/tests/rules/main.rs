@@ -14,6 +14,7 @@ mod matching;
 mod models;
 mod neighbour_discovery;
 mod oracle;
+mod ordinary;
 mod remotes;
 mod sources;
 mod strategies;

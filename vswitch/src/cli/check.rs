@@ -4,6 +4,7 @@ use super::failure::USAGE;
 use super::output::Output;
 use crate::config::{Config, ConfigError, Mistake, Notice, Plan};
 use anyhow::Result;
+use flowlog::{LoggerSpec, Secret, Storage};
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
@@ -48,6 +49,7 @@ pub(super) fn check(config: Option<&Path>, json: bool, schema: bool) -> Result<E
             notices
                 .iter()
                 .for_each(|notice| eprintln!("note: {}: {notice}", path.display()));
+            missing_secrets(&plan).for_each(|note| eprintln!("note: {}: {note}", path.display()));
             ExitCode::SUCCESS
         }
         Err(error) if json => {
@@ -69,4 +71,19 @@ pub(super) fn check(config: Option<&Path>, json: bool, schema: bool) -> Result<E
     };
     out.flush()?;
     Ok(code)
+}
+
+/// Secrets that cannot be read here and now. No mistake: the daemon may run elsewhere, or as somebody else.
+fn missing_secrets(plan: &Plan) -> impl Iterator<Item = String> {
+    let uses_store = |logger: &LoggerSpec| matches!(logger.storage, Storage::Bucket(_));
+    let store = plan.object_storage.as_ref();
+    let store = store.filter(|_| plan.loggers.iter().any(uses_store));
+    let keys = store.map(|store| [("access", &store.access_key), ("secret", &store.secret_key)]);
+    let told = |(key, secret): (&str, &Secret)| {
+        let error = secret.check().err()?;
+        Some(format!(
+            "object_storage: the {key} key is not to be had here: {error}"
+        ))
+    };
+    keys.into_iter().flatten().filter_map(told)
 }

@@ -106,6 +106,8 @@ struct Replayed<'a> {
     unknown_unrecorded: u64,
     runts: u64,
     delivered: u64,
+    /// Fragments whose first one no capture has.
+    held: u64,
     rows: u64,
     files: &'a [PathBuf],
     audit_holds: bool,
@@ -122,12 +124,18 @@ impl<'a> From<&'a Summary> for Replayed<'a> {
             unknown_unrecorded: summary.unknown_unrecorded,
             runts: summary.runts,
             delivered: summary.delivered,
+            held: held(summary),
             rows: summary.rows,
             files: &summary.files,
             audit_holds: summary.audit.holds(),
             damaged: summary.damaged.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// Fragments that still wait for their first one at the end.
+fn held(summary: &Summary) -> u64 {
+    summary.audit.ports.iter().map(|port| port.held).sum()
 }
 
 fn print(out: &mut Output, json: bool, summary: &Summary) -> Result<(), Error> {
@@ -156,6 +164,10 @@ fn print(out: &mut Output, json: bool, summary: &Summary) -> Result<(), Error> {
         (
             "not replayed, for they are too short for an Ethernet header",
             summary.runts,
+        ),
+        (
+            "fragments that still waited for their first one at the end, hence not recorded",
+            held(summary),
         ),
     ];
     for (what, frames) in notes.into_iter().filter(|&(_, frames)| frames > 0) {

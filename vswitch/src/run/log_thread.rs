@@ -16,12 +16,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Chunks on their way: 64 MiB.
 const QUEUE: usize = 64;
 
-/// How often it looks after the deliveries while there is nothing to do.
+/// How often it looks after the deliveries, also while chunks keep coming.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long stores get to take what waits when the switch stops. What they do not take stays in the
@@ -138,13 +138,15 @@ impl flowlog::Ports for Names {
 pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver) {
     let mut names = Names::new(Arc::clone(&shared.rules));
     let mut watch = Watch::default();
+    let mut looked = Instant::now();
     loop {
+        if looked.elapsed() >= LOOK {
+            look(shared, &collector, &mut watch);
+            looked = Instant::now();
+        }
         let message = match queue.receiver.recv_timeout(LOOK) {
             Ok(message) => message,
-            Err(RecvTimeoutError::Timeout) => {
-                look(shared, &collector, &mut watch);
-                continue;
-            }
+            Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         match message {
@@ -237,5 +239,59 @@ fn publish(shared: &Shared, closed: Vec<Closed>) {
             tracing::error!(logger = %closed.logger, %error, "the flow log of an interval could not be written");
         }
         shared.tail.publish(closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::run::{Clock, Tail};
+    use crate::switch::Switch;
+    use flowlog::Delivery;
+    use parking_lot::Mutex;
+
+    const LAB: &str = "region: KR1\nvpcs: [{ name: lab }]\nsubnets: [{ name: app, vpc: lab, cidr: 10.77.1.0/24 }]\n\
+        ports: [{ name: vm1, subnet: app, fixed_ips: [10.77.1.11], tap: { name: t1 } }]\n\
+        flowlog_loggers: [{ name: log, resource_type: VPC, resource: lab, storage_url: logs }]\n";
+
+    #[test]
+    fn loggers_are_looked_after_while_messages_keep_coming() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut plan, _) = Config::parse(LAB, "lab.yaml").unwrap();
+        for logger in &mut plan.loggers {
+            logger.storage = flowlog::Storage::Directory(directory.path().join("logs"));
+        }
+        let clock = Clock::start();
+        let shared = Shared {
+            switch: Mutex::new(Switch::new(clock.now(), 1, 16, 60)),
+            gate: RwLock::default(),
+            rules: Arc::default(),
+            plan: RwLock::new(Arc::new(plan.clone())),
+            names: RwLock::default(),
+            loggers: Mutex::default(),
+            tail: Tail::default(),
+            clock,
+            auditing: Mutex::default(),
+        };
+        let delivery = Delivery::open(&directory.path().join("state"), 1 << 20).unwrap();
+        let collector = Collector::new(plan.loggers, delivery);
+        let (queue, receiver) = LogQueue::new();
+        std::thread::scope(|scope| {
+            let shared = &shared;
+            scope.spawn(move || run(shared, collector, &receiver));
+            // Never idle for as long as it takes to look without being asked.
+            let messages = (0..1000).take_while(|_| shared.loggers.lock().is_empty());
+            for _ in messages {
+                queue.tell(Message::Names(Vec::new()));
+                std::thread::sleep(LOOK / 100);
+            }
+            let looked = shared.loggers.lock().len();
+            queue.tell(Message::Stop(Window {
+                start_s: 0,
+                length_s: 60,
+            }));
+            assert_eq!(looked, 1, "nobody looked");
+        });
     }
 }

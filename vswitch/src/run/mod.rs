@@ -48,6 +48,9 @@ use std::thread::JoinHandle;
 use uuid::Uuid;
 use worker::{Command, Handle, Worker};
 
+/// Microseconds of a second.
+const US_PER_S: u64 = 1_000_000;
+
 /// A running switch.
 #[derive(Debug)]
 pub struct Daemon {
@@ -113,6 +116,7 @@ impl Daemon {
         let (log, receiver) = LogQueue::new();
         let mut collector = Collector::new(plan.loggers.clone(), delivery);
         collector.keep_records(true);
+        collector.begin(clock.now().wall_us / US_PER_S);
         *shared.loggers.lock() = collector.status();
         let log_shared = Arc::clone(&shared);
         let log_thread = std::thread::Builder::new()
@@ -201,8 +205,9 @@ impl Daemon {
         let plan = Arc::new(plan);
         if plan.loggers != old.loggers {
             self.hand_over();
-            self.log.tell(Message::Loggers(plan.loggers.clone()));
         }
+        // The same ones, too: a reload has stores that refused asked again at once.
+        self.log.tell(Message::Loggers(plan.loggers.clone()));
         let changes = self.swap_in(&plan, prepared, taps)?;
         self.take_down(&plan, &gone)?;
         Ok(changes)

@@ -11,7 +11,7 @@ use super::build::{port_info, switch_config};
 use super::log_thread::{Names, take};
 use crate::config::{Plan, Role};
 use crate::io::pcap::{Captured, PcapError, PcapReader, merge};
-use crate::switch::{Audit, Frame, Now, Prepared, Switch};
+use crate::switch::{Audit, Frame, Now, Outbox, Prepared, Switch};
 use flowlog::{Closed, Collector, Delivery, Observation, Recording, Tally, Tick, Window};
 use packet::{Basis, Direction, Mac, Offload, Runt, Verdict, build, captured_offload, tcp_flags};
 use parking_lot::RwLock;
@@ -148,7 +148,7 @@ struct Replay<'a> {
     last_sweep_us: u64,
     now: Now,
     summary: Summary,
-    outbox: Vec<PortId>,
+    outbox: Outbox,
 }
 
 impl<'a> Replay<'a> {
@@ -195,7 +195,7 @@ impl<'a> Replay<'a> {
             audit: Audit { ports: Vec::new() },
             damaged: Vec::new(),
         };
-        let outbox = Vec::new();
+        let outbox = Outbox::default();
         Ok(Self {
             plan,
             switch,
@@ -256,10 +256,13 @@ impl<'a> Replay<'a> {
         self.summary.frames += 1;
         self.outbox.clear();
         self.switch.forward(self.now, rx, frame, &mut self.outbox);
-        for &to in &self.outbox {
+        let packets = frame.headers.wire.packets;
+        let sent = self.outbox.receivers.iter().map(|&to| (to, packets));
+        let released = self.outbox.released.iter();
+        let released = released.flat_map(|held| held.to.iter().map(|&to| (to, held.packets)));
+        for (to, packets) in sent.chain(released) {
             self.summary.delivered += 1;
-            self.switch
-                .settle(to, u64::from(frame.headers.wire.packets), 0);
+            self.switch.settle(to, u64::from(packets), 0);
         }
     }
 

@@ -12,7 +12,7 @@
 use super::log_thread::LogQueue;
 use super::shared::Shared;
 use super::spin::Spin;
-use crate::io::{Lease, PortGone, Ports, Sent};
+use crate::io::{Frame as Outgoing, Lease, PortGone, Ports, Sent};
 use crate::switch::{Frame, Now, Outbox};
 use mio::{Poll, Token};
 use parking_lot::Mutex;
@@ -119,7 +119,7 @@ impl<P: Ports> Worker<P> {
             spin: Spin::default(),
             leases: Vec::with_capacity(BATCH),
             judged: Vec::with_capacity(BATCH),
-            outbox: Vec::new(),
+            outbox: Outbox::default(),
             queued: Vec::with_capacity(TURN),
             sent: Vec::new(),
             batch_at: None,
@@ -227,8 +227,9 @@ impl<P: Ports> Worker<P> {
         self.outbox.clear();
         let mut switch = self.shared.switch.lock();
         switch.enter(now);
+        switch.touch_ahead(rx, parsed.iter().map(Option::as_ref));
         for (frame, &lease) in parsed.iter().zip(&self.leases) {
-            let from = self.outbox.len();
+            let from = self.outbox.receivers.len();
             match frame {
                 Some(frame) => switch.forward(now, rx, frame, &mut self.outbox),
                 None => switch.count_runt(rx),
@@ -237,15 +238,23 @@ impl<P: Ports> Worker<P> {
             self.judged.push(Judged {
                 lease,
                 packets,
-                to: from..self.outbox.len(),
+                to: from..self.outbox.receivers.len(),
             });
         }
     }
 
     fn send_batch(&mut self) {
         for judged in &self.judged {
-            for &to in &self.outbox[judged.to.clone()] {
+            for &to in &self.outbox.receivers[judged.to.clone()] {
                 self.ports.send(to, judged.lease, judged.packets);
+            }
+        }
+        // Behind the batch that set them free: whoever puts them together again does not mind.
+        for held in self.outbox.released.drain(..) {
+            let frame = Outgoing::new(&held.whole, held.packets)
+                .expect("what waited came with a virtio header");
+            for &to in &held.to {
+                self.ports.send_bytes(to, frame);
             }
         }
         self.queued.append(&mut self.leases);

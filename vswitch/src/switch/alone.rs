@@ -136,6 +136,9 @@ impl Port {
 /// 0.0.0.0 to broadcast makes no sane entry.
 #[inline]
 pub(super) fn is_dhcp(headers: &Headers) -> bool {
+    if headers.ordinary {
+        return false;
+    }
     let Some(ip) = headers.ip() else { return false };
     let L4::Udp { src_port, dst_port } = ip.l4 else {
         return false;

@@ -192,7 +192,7 @@ impl Switch {
             connections_max,
             added: [0; 2],
             learned: 0,
-            fragments: 0,
+            reassembly: Box::default(),
             skipped: [Skipped::default(); 2],
             counters: PortCounters::default(),
             config,
@@ -219,7 +219,11 @@ impl Switch {
             return;
         };
         let old = std::mem::replace(&mut port.config, config);
-        let changed = old.spec != port.config.spec || port.policy.is_none() != policy.is_none();
+        let filters_otherwise = port.policy.is_none() != policy.is_none();
+        let changed = old.spec != port.config.spec || filters_otherwise;
+        if filters_otherwise {
+            port.reassembly.forget_verdicts();
+        }
         port.policy = policy;
         port.stateful = stateful;
         port.connections_max = connections_max;
@@ -281,15 +285,11 @@ impl Switch {
         let (segment, spec) = (port.config.segment, port.config.spec.clone());
         self.members.leave(&spec);
         self.fdb.detach(segment, number);
-        let mut senders = Vec::new();
         self.replace_shared_macs(segment);
-        self.fragments
-            .forget_port(number, |sender| senders.push(sender));
-        for sender in senders {
-            self.change_fragments(sender, -1);
-        }
-        if let Some(place) = self.ports.get_mut(usize::from(number.0)) {
-            *place = None;
+        // What waits goes with its sender. What waits for its way to this port finds its time over.
+        let gone = self.ports.get_mut(usize::from(number.0));
+        if let Some(gone) = gone.and_then(Option::take) {
+            self.held.sub(gone.reassembly.held);
         }
     }
 

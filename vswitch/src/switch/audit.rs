@@ -72,7 +72,12 @@ impl Switch {
         let none = ByVerdict::default();
         let ports = self.ports().map(|port| {
             let in_table = sums.get(usize::from(port.number().0)).unwrap_or(&none);
-            PortAudit::new(&port.config.name, &port.counters, in_table, 0)
+            PortAudit::new(
+                &port.config.name,
+                &port.counters,
+                in_table,
+                u64::from(port.held()),
+            )
         });
         Audit {
             ports: ports.collect(),

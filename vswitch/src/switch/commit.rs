@@ -2,11 +2,11 @@
 
 use super::entry::Address;
 use super::fdb::Learned;
-use super::step::{Fate, FragmentStep, Judged, Room, Step, Tracked};
+use super::step::{Fate, Judged, Room, Step, Tracked};
 use super::{Attached, Frame, Now, Outbox, Switch, connection};
 use packet::Ip;
 use secgroup::PortId;
-use secgroup::conntrack::{self, Advance, Conn, Key, Side, Slot, TcpWindow, Way, idle_ms};
+use secgroup::conntrack::{self, Conn, Key, Side, Slot, TcpWindow, Way, idle_ms};
 use std::net::IpAddr;
 
 impl Switch {
@@ -37,17 +37,12 @@ impl Switch {
             }
             _ => self.record(now, rx, receiver, frame, step, conn),
         }
-        if step.fragment != FragmentStep::None
-            && let Some(ip) = frame.headers.ip()
-        {
-            self.commit_fragment(now, rx, receiver, ip, step);
-        }
         if let Some(to) = receiver.filter(|_| step.ingress.is_some() && step.is_accept())
             && let Some(port) = self.port_mut(to)
         {
             if port.up {
                 port.counters.tx_bytes += u64::from(wire.bytes);
-                out.push(to);
+                out.receivers.push(to);
             } else {
                 port.counters.tx_lost += u64::from(wire.packets);
             }
@@ -126,38 +121,20 @@ impl Switch {
         ip: &Ip,
         step: &Step,
     ) -> Option<(Slot, Way)> {
-        match (step.tracked, ip.src, ip.dst) {
+        match (&step.tracked, ip.src, ip.dst) {
             (Tracked::No, ..) => None,
+            (Tracked::Known { slot, way, .. }, src, _) => {
+                if src.is_ipv4() {
+                    self.touch::<[u8; 4]>(now, step);
+                } else {
+                    self.touch::<[u8; 16]>(now, step);
+                }
+                Some((*slot, *way))
+            }
             (Tracked::NoRoom, ..) => {
                 self.tables.v4.move_hand(connection::EVICTION_BUDGET);
                 self.tables.v6.move_hand(connection::EVICTION_BUDGET);
                 None
-            }
-            (
-                Tracked::Known {
-                    slot,
-                    way,
-                    sides,
-                    advance,
-                },
-                IpAddr::V4(_),
-                _,
-            ) => {
-                self.touch::<[u8; 4]>(now, slot, sides, step.is_accept().then_some(advance));
-                Some((slot, way))
-            }
-            (
-                Tracked::Known {
-                    slot,
-                    way,
-                    sides,
-                    advance,
-                },
-                IpAddr::V6(_),
-                _,
-            ) => {
-                self.touch::<[u8; 16]>(now, slot, sides, step.is_accept().then_some(advance));
-                Some((slot, way))
             }
             (Tracked::Opens { .. }, IpAddr::V4(src), IpAddr::V4(dst)) => {
                 self.open_connection(now, (rx, receiver?), ip, (src.octets(), dst.octets()), step)
@@ -171,30 +148,32 @@ impl Switch {
 
     /// A packet of a known connection: its judgement if that is new, its state if the packet passed.
     #[inline]
-    fn touch<A: Address>(
-        &mut self,
-        now: Now,
-        slot: Slot,
-        sides: [Side; 2],
-        advance: Option<Advance>,
-    ) {
-        if A::table(&self.tables).entry(slot).conn.policy_epoch != self.policy_epoch {
-            self.judged_again::<A>(slot, sides);
+    fn touch<A: Address>(&mut self, now: Now, step: &Step) {
+        let Tracked::Known {
+            slot,
+            ref sides,
+            ref advance,
+            ..
+        } = step.tracked
+        else {
+            return;
+        };
+        let (mut entry, mut window) = A::table_mut(&mut self.tables).pair_mut(slot);
+        if entry.conn.policy_epoch != self.policy_epoch {
+            self.judged_again::<A>(slot, *sides);
+            (entry, window) = A::table_mut(&mut self.tables).pair_mut(slot);
         }
-        let Some(advance) = advance else { return };
-        let timeouts = self.settings.timeouts;
-        let table = A::table_mut(&mut self.tables);
-        let conn = &mut table.entry_mut(slot).conn;
+        if !step.is_accept() {
+            return;
+        }
+        let conn = &mut entry.conn;
         conn.set_state(advance.state);
         if advance.refreshes {
-            conn.deadline_ms = now.ms.wrapping_add(idle_ms(
-                advance.state,
-                conn.protocol,
-                &advance.window,
-                &timeouts,
-            ));
+            let timeouts = &self.settings.timeouts;
+            let idle = idle_ms(advance.state, conn.protocol, &advance.window, timeouts);
+            conn.deadline_ms = now.ms.wrapping_add(idle);
         }
-        *table.window_mut(slot) = advance.window;
+        *window = advance.window;
     }
 
     /// A judgement under a newer policy: what was counted under the old one leaves first, if it differs or

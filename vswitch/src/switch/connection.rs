@@ -37,21 +37,10 @@ impl Switch {
         (src, dst): (A, A),
         watch: &mut impl Observer,
     ) -> Step {
-        if frame.headers.defect.is_some() {
-            // From a sender that filters it would not have been admitted.
-            let reason = receiver.accepts_frame(frame).err();
-            return Step::refused(sender, Some(receiver), reason.unwrap_or(Reason::Malformed));
-        }
-        if frame.headers.bad_checksum {
-            return Self::invalid(
-                sender,
-                receiver,
-                conntrack::Invalid("checksum is wrong"),
-                watch,
-            );
-        }
-        if packet::is_error(ip) {
-            return self.related(now, sender, receiver, frame, ip, watch);
+        if !frame.headers.ordinary
+            && let Some(step) = self.no_connection(now, (sender, receiver), frame, ip, watch)
+        {
+            return step;
         }
         let Some(ends) = conntrack::ends(ip) else {
             return Step::refused(sender, Some(receiver), Reason::Malformed);
@@ -64,11 +53,40 @@ impl Switch {
         let hash = table.hash(&key, ip.protocol);
         let found = table.find(hash, &key, ip.protocol);
         match found {
-            Some(slot) if !table.entry(slot).conn.is_expired(now.ms) => {
-                let way = table.entry(slot).conn.way(swapped);
-                self.follow::<A>(now, (sender, receiver), frame, ip, (hash, slot, way), watch)
-            }
+            Some(slot) if !table.entry(slot).conn.is_expired(now.ms) => self.follow::<A>(
+                now,
+                (sender, receiver),
+                frame,
+                ip,
+                (hash, slot, swapped),
+                watch,
+            ),
             expired => self.open::<A>(now, (sender, receiver), frame, ip, (hash, expired), watch),
+        }
+    }
+
+    /// What is refused before any connection is looked for, and errors, which are about another one.
+    #[cold]
+    fn no_connection(
+        &self,
+        now: Now,
+        (sender, receiver): (&Port, &Port),
+        frame: &Frame<'_>,
+        ip: &Ip,
+        watch: &mut impl Observer,
+    ) -> Option<Step> {
+        if frame.headers.defect.is_some() {
+            // From a sender that filters it would not have been admitted.
+            let reason = receiver.accepts_frame(frame).err();
+            let reason = reason.unwrap_or(Reason::Malformed);
+            Some(Step::refused(sender, Some(receiver), reason))
+        } else if frame.headers.bad_checksum {
+            let invalid = conntrack::Invalid("checksum is wrong");
+            Some(Self::invalid(sender, receiver, invalid, watch))
+        } else if packet::is_error(ip) {
+            Some(self.related(now, sender, receiver, frame, ip, watch))
+        } else {
+            None
         }
     }
 
@@ -80,38 +98,33 @@ impl Switch {
         (sender, receiver): (&Port, &Port),
         frame: &Frame<'_>,
         ip: &Ip,
-        (hash, slot, way): (u64, Slot, Way),
+        (hash, slot, swapped): (u64, Slot, bool),
         watch: &mut impl Observer,
     ) -> Step {
-        let table = A::table(&self.tables);
-        let conn = &table.entry(slot).conn;
+        let (entry, window) = A::table(&self.tables).pair(slot);
+        let conn = &entry.conn;
+        let way = conn.way(swapped);
         let stale = conn.policy_epoch != self.policy_epoch;
         watch.see(|| Stage::Connection {
             state: conn.state(),
             way,
             judged_again: stale,
         });
-        let advance = match conntrack::advance(
-            conn.state(),
-            table.window(slot),
-            way,
-            ip,
-            now.ms,
-            &self.settings,
-        ) {
-            Ok(advance) if advance.reopens => {
-                return self.open::<A>(
-                    now,
-                    (sender, receiver),
-                    frame,
-                    ip,
-                    (hash, Some(slot)),
-                    watch,
-                );
-            }
-            Ok(advance) => advance,
-            Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
-        };
+        let advance =
+            match conntrack::advance(conn.state(), window, way, ip, now.ms, &self.settings) {
+                Ok(advance) if advance.reopens => {
+                    return self.open::<A>(
+                        now,
+                        (sender, receiver),
+                        frame,
+                        ip,
+                        (hash, Some(slot)),
+                        watch,
+                    );
+                }
+                Ok(advance) => advance,
+                Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
+            };
         let sides = if stale {
             self.judge_again(conn, way, &frame.headers.eth)
         } else {
@@ -121,23 +134,33 @@ impl Switch {
         let mut step = Step {
             egress,
             ingress,
+            tracked: Tracked::Known {
+                slot,
+                way,
+                sides,
+                advance,
+                as_judged: true,
+            },
             ..Step::new(Fate::Nowhere)
-        };
-        step.tracked = Tracked::Known {
-            slot,
-            way,
-            sides,
-            advance,
         };
         if way == Way::Reply && !(sender.is_stateful_or_open() && receiver.is_stateful_or_open()) {
             self.judge_stateless(&mut step, sender, receiver, frame);
         }
-        if sender.filters() {
-            // Its form was looked at when it was admitted; its size and address are the receiver's.
-            step.fits(receiver, frame)
-        } else {
-            step.taken_by(Some(receiver), frame)
+        if step.is_accept() {
+            let taken = if sender.filters() {
+                // Its form was looked at when it was admitted; its size and address are the receiver's.
+                receiver.accepts_admitted(frame)
+            } else {
+                receiver.accepts_frame(frame)
+            };
+            if let Err(reason) = taken {
+                step.ingress = Some(Judged::refused(reason));
+            }
         }
+        if let Tracked::Known { as_judged, .. } = &mut step.tracked {
+            *as_judged = (step.egress, step.ingress) == (egress, ingress);
+        }
+        step
     }
 
     /// A packet without a connection: rules decide on both sides, the sender's first.

@@ -52,7 +52,8 @@ impl Switch {
         };
         let mut step = match (headers.ip(), receiver) {
             (Some(ip), _) if self.is_later_fragment(sender, receiver, ip) => {
-                self.follow_first(now, sender, receiver, frame, ip, watch)
+                let fate = (fate, copy.is_some());
+                return self.follow_first(now, (sender, receiver), frame, ip, fate, watch);
             }
             (Some(ip), Some(receiver)) if self.is_tracked(sender, receiver, headers) => {
                 match (ip.src, ip.dst) {

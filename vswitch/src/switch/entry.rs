@@ -10,8 +10,7 @@ use super::step::{Judged, verdicts};
 use super::{Attached, ByVerdict};
 use packet::{Direction, FiveTuple, Icmp, Verdict, protocol};
 use secgroup::PortId;
-use secgroup::conntrack::{self, Conn, Entry, State, Table, Way};
-use std::hash::Hash;
+use secgroup::conntrack::{self, Conn, Entry, KeyAddress, State, Table, Way};
 use std::net::IpAddr;
 
 /// The connection tables of both families.
@@ -37,7 +36,7 @@ impl Tables {
 const COUNTED_MIN: u32 = 65_536;
 
 /// An address family, as the connection code is generic over it.
-pub(super) trait Address: Copy + Ord + Hash + Eq + Into<IpAddr> + std::fmt::Debug {
+pub(super) trait Address: KeyAddress + Into<IpAddr> + std::fmt::Debug {
     /// Its place where there is one of each: IPv4 0, IPv6 1.
     const INDEX: usize;
     /// Its table.

@@ -29,6 +29,7 @@ mod macs;
 mod port;
 mod record;
 mod show;
+mod stage;
 mod step;
 mod sweep;
 mod watch;
@@ -41,13 +42,12 @@ pub use fdb::{AGEING_S, Destination, Place, Segment};
 pub use log::{Chunk, Left, Share};
 pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
 pub use show::{ConnectionView, FlowView};
-pub use step::{Fate, FragmentStep, Judged, Room, Step, Tracked};
+pub use step::{Fate, FragmentStep, Judged, Room, Step, Tracked, Upper};
 pub use watch::{Observer, Silent, Stage};
 
 use entry::Tables;
 use fdb::Fdb;
 use flowlog::{Recording, Tally, Tick, Window};
-use fragments::Fragments;
 use log::Log;
 use macs::Macs;
 use packet::{Headers, L4, Offload, Runt, VNET_HDR_LEN};
@@ -95,6 +95,7 @@ impl<'a> Frame<'a> {
         let mut headers = Headers::parse(bytes, offload)?;
         if !known {
             headers.defect.get_or_insert(packet::Defect::Offload);
+            headers.ordinary = false;
         }
         Ok(Self {
             vnet,
@@ -123,8 +124,33 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// What a frame is to be sent to: the receiving ports, in order.
-pub type Outbox = Vec<PortId>;
+/// What is to be sent.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// What the frames are to be sent to: the receiving ports, in order.
+    pub receivers: Vec<PortId>,
+    /// Frames of before that are to be sent too, behind the one that set them free.
+    pub released: Vec<Released>,
+}
+
+impl Outbox {
+    /// Empties it; its memory stays.
+    pub fn clear(&mut self) {
+        self.receivers.clear();
+        self.released.clear();
+    }
+}
+
+/// A fragment whose wait for its datagram's first is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// The virtio-net header, and the frame right behind it.
+    pub whole: Box<[u8]>,
+    /// Wire packets that it stands for.
+    pub packets: u32,
+    /// The receiving ports; at least one.
+    pub to: Vec<PortId>,
+}
 
 /// The state of the whole switch. One lock stands around it.
 #[derive(Debug)]
@@ -136,7 +162,8 @@ pub struct Switch {
     fdb: Fdb,
     members: Members,
     tables: Tables,
-    fragments: Fragments,
+    /// Fragments that wait, of all ports.
+    held: fragments::Held,
     log: Log,
     /// Number of the open window; entries remember it modulo 8.
     window_number: u64,
@@ -175,7 +202,7 @@ impl Switch {
             members: Members::default(),
             counters_max: tables.v4.capacity().saturating_sub(connections_max),
             tables,
-            fragments: Fragments::default(),
+            held: fragments::Held::default(),
             log: Log::new(window),
             window_number: 0,
             window_length_s,
@@ -195,13 +222,17 @@ impl Switch {
 
     /// Forwards one frame: decides, commits, and tells the outbox where it goes.
     ///
-    /// A flood is one step for the sender and one for each receiver.
+    /// A flood is one step for the sender and one for each receiver. A first fragment sets those free that
+    /// came ahead of it, each one step more.
     #[inline]
     pub fn forward(&mut self, now: Now, rx: PortId, frame: &Frame<'_>, out: &mut Outbox) {
         let step = self.decide(now, rx, frame, None, &mut Silent);
         self.commit(now, rx, frame, &step, out);
         if step.fate == Fate::Flood && step.is_accept() {
             self.flood(now, rx, frame, out);
+        }
+        if step.fragment != FragmentStep::None {
+            self.commit_fragment(now, rx, frame, None, &step, out);
         }
     }
 
@@ -216,6 +247,9 @@ impl Switch {
         for &to in &copies {
             let step = self.decide(now, rx, frame, Some(to), &mut Silent);
             self.commit(now, rx, frame, &step, out);
+            if step.fragment != FragmentStep::None {
+                self.commit_fragment(now, rx, frame, Some(to), &step, out);
+            }
         }
         if copies.is_empty()
             && let Some(sender) = self.port_mut(rx)

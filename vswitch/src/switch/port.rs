@@ -2,6 +2,7 @@
 
 use super::counters::PortCounters;
 use super::fdb::Segment;
+use super::fragments::Reassembly;
 use flowlog::Skipped;
 use packet::{Mac, Wire};
 use secgroup::{Guard, Policy, PortId, PortSpec};
@@ -65,8 +66,8 @@ pub struct Port {
     pub added: [u32; 2],
     /// MACs learned behind it now.
     pub learned: usize,
-    /// Datagrams in fragments it has under way.
-    pub fragments: u32,
+    /// Datagrams in fragments that it has under way.
+    pub(super) reassembly: Box<Reassembly>,
     /// Lack of capacity in the open window, and in the one that is closing.
     pub skipped: [Skipped; 2],
     /// What was counted.
@@ -86,6 +87,12 @@ impl Port {
     #[must_use]
     pub const fn filters(&self) -> bool {
         self.policy.is_some()
+    }
+
+    /// Fragments of its guest that wait for their datagram.
+    #[must_use]
+    pub fn held(&self) -> u32 {
+        self.reassembly.held.fragments
     }
 
     /// Its MAC.

@@ -6,7 +6,7 @@
 use super::entry::{Address, icmp_ends, pseudo, tallied};
 use super::log::Left;
 use super::macs::MacPairs;
-use super::step::{FragmentStep, Judged, Step, verdicts};
+use super::step::{Judged, Step, Tracked, Upper, verdicts};
 use super::{Attached, Frame, Now, Switch};
 use flowlog::NotRecorded;
 use packet::{Direction, Headers, Ip, L4, Mac, Tcp, Wire};
@@ -80,28 +80,37 @@ impl Switch {
         step: &Step,
         conn: Option<(Slot, Way)>,
     ) {
-        if let Some((slot, way)) = conn {
-            let conn = &A::table(&self.tables).entry(slot).conn;
-            if verdicts(conn.sides, way) == (step.egress, step.ingress)
-                && !self.is_apart_from(conn, ip)
-            {
-                self.tally::<A>(now, slot, way, headers);
-                return;
-            }
+        if let Some((slot, way)) = conn
+            && self.is_as_judged::<A>(slot, way, step)
+            && !self.is_apart_from::<A>(slot, ip)
+        {
+            self.tally::<A>(now, slot, way, headers);
+            return;
         }
         for side in sides_of(rx, receiver, step) {
-            self.count_one_side(now, rx, side, (headers, ip), ends, step.fragment);
+            self.count_one_side(now, rx, side, (headers, ip), ends, step.fragment.upper());
         }
+    }
+
+    /// Whether a packet met the fate of its connection.
+    #[inline]
+    fn is_as_judged<A: Address>(&self, slot: Slot, way: Way, step: &Step) -> bool {
+        if let Tracked::Known { as_judged, .. } = step.tracked {
+            return as_judged;
+        }
+        let sides = A::table(&self.tables).entry(slot).conn.sides;
+        verdicts(sides, way) == (step.egress, step.ingress)
     }
 
     /// Whether a packet is to be told apart from its connection: the connection is a query with code 0,
     /// and it has one policy epoch, which the copies of a flood do not settle.
     #[inline]
-    fn is_apart_from<A: Copy>(&self, conn: &Conn<A>, ip: &Ip) -> bool {
+    fn is_apart_from<A: Address>(&self, slot: Slot, ip: &Ip) -> bool {
         let recording = self.recording;
         let other_code = || matches!(ip.l4, L4::Icmp(icmp) if icmp.code != 0);
-        (recording.icmp_apart && other_code())
-            || (recording.epochs_apart && conn.policy_epoch != self.policy_epoch)
+        let other_epoch =
+            || A::table(&self.tables).entry(slot).conn.policy_epoch != self.policy_epoch;
+        (recording.icmp_apart && other_code()) || (recording.epochs_apart && other_epoch())
     }
 
     /// Adds to an entry's tally; what it holds of an older window, cannot hold more of, or is to be told
@@ -147,13 +156,12 @@ impl Switch {
         (port, direction, judged): (PortId, Direction, Judged),
         (headers, ip): (&Headers, &Ip),
         (src, dst): (A, A),
-        fragment: FragmentStep,
+        datagram: Option<Upper>,
     ) {
-        let tuple = ip.tuple();
-        let (src_port, dst_port) = match (fragment, ip.l4) {
-            (FragmentStep::Follows { ports } | FragmentStep::Overlaps { ports }, _) => ports,
-            (_, L4::Icmp(icmp)) if self.recording.icmp_apart => icmp_ends(icmp),
-            _ => (tuple.src_port, tuple.dst_port),
+        let Upper { protocol, ports } = datagram.unwrap_or(Upper::of(ip));
+        let (src_port, dst_port) = match ip.l4 {
+            L4::Icmp(icmp) if self.recording.icmp_apart && datagram.is_none() => icmp_ends(icmp),
+            _ => ports,
         };
         let nobody = pseudo(judged.verdict);
         let (from, to) = if direction == Direction::Egress {
@@ -163,8 +171,8 @@ impl Switch {
         };
         let (key, swapped) = Key::new((src, src_port, from), (dst, dst_port, to));
         let table = A::table(&self.tables);
-        let hash = table.hash(&key, ip.protocol);
-        let found = table.find(hash, &key, ip.protocol);
+        let hash = table.hash(&key, protocol);
+        let found = table.find(hash, &key, protocol);
         let slot = match found {
             Some(slot) => {
                 let way = A::table(&self.tables).entry(slot).conn.way(swapped);
@@ -172,7 +180,7 @@ impl Switch {
                 let leaves = !judged_so || self.must_leave::<A>(slot, way, headers);
                 Some(slot).filter(|_| !leaves || self.charge(rx))
             }
-            None => self.open_counter(rx, hash, key, ip.protocol, swapped),
+            None => self.open_counter(rx, hash, key, protocol, swapped),
         };
         let Some(slot) = slot else {
             if let Some(port) = self.port_mut(port) {

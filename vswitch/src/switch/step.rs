@@ -1,7 +1,7 @@
 //! What is decided about one frame and one receiver, as a value.
 
 use super::{Frame, Port};
-use packet::{Basis, Reason, Verdict};
+use packet::{Basis, Ip, Reason, Verdict};
 use secgroup::conntrack::{Advance, Side, Slot, State, TcpWindow, Way};
 use secgroup::{PortId, RuleRef};
 
@@ -50,6 +50,21 @@ impl Judged {
     }
 }
 
+impl Judged {
+    /// As [`Self::of`], for a reply: it needs no rule of its own while the connection has one.
+    #[inline]
+    fn of_reply(side: Side) -> Option<Self> {
+        let mut judged = Self::of(side)?;
+        if !matches!(
+            judged.verdict,
+            Verdict::Accept(Basis::Unfiltered) | Verdict::Drop(_)
+        ) {
+            judged.verdict = Verdict::Accept(Basis::Reply);
+        }
+        Some(judged)
+    }
+}
+
 /// Where a frame goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -59,8 +74,7 @@ pub enum Fate {
     Flood,
     /// Nowhere: refused, or accepted but taken by no port.
     Nowhere,
-    /// Kept until its datagram can be judged. Virtual reassembly releases it into this same path;
-    /// today a fragment ahead of its first is refused `frag_order`, so that nothing is ever held.
+    /// Kept until its datagram can be judged, or its time is over: then it enters this same path again.
     Held,
 }
 
@@ -79,6 +93,8 @@ pub enum Tracked {
         sides: [Side; 2],
         /// What the packet does to it, where both sides accepted.
         advance: Advance,
+        /// The packet's verdicts are its connection's: it is counted there.
+        as_judged: bool,
     },
     /// Finds no room; the next search is to look elsewhere.
     NoRoom,
@@ -131,16 +147,50 @@ pub enum FragmentStep {
     None,
     /// The first of its datagram: the others will take its verdict.
     First,
-    /// A later one: recorded under these ports of its datagram.
-    Follows {
-        /// Layer 4 ports of the datagram.
-        ports: (u16, u16),
+    /// One that came ahead of the first: it is kept.
+    Waits {
+        /// Where it would go; `None` where that is everybody or nobody.
+        receiver: Option<PortId>,
     },
+    /// A later one.
+    Follows(Upper),
     /// It overlaps what came before: nothing more of the datagram passes.
-    Overlaps {
-        /// Layer 4 ports of the datagram.
-        ports: (u16, u16),
-    },
+    Overlaps(Upper),
+    /// Refused by itself; its datagram goes on, if it does.
+    Refused(Upper),
+}
+
+impl FragmentStep {
+    /// Protocol and ports of the datagram under which a fragment is recorded, where they are not its own.
+    #[inline]
+    #[must_use]
+    pub const fn upper(self) -> Option<Upper> {
+        match self {
+            Self::Follows(upper) | Self::Overlaps(upper) | Self::Refused(upper) => Some(upper),
+            Self::None | Self::First | Self::Waits { .. } => None,
+        }
+    }
+}
+
+/// What only the first fragment of a datagram is sure to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upper {
+    /// Upper-layer protocol.
+    pub protocol: u8,
+    /// Source and destination port; 0 and 0 where there are none.
+    pub ports: (u16, u16),
+}
+
+impl Upper {
+    /// Of a first fragment.
+    #[must_use]
+    pub(super) const fn of(ip: &Ip) -> Self {
+        let tuple = ip.tuple();
+        Self {
+            protocol: tuple.protocol,
+            ports: (tuple.src_port, tuple.dst_port),
+        }
+    }
 }
 
 impl Step {
@@ -182,21 +232,13 @@ impl Step {
         self
     }
 
-    /// As [`Self::taken_by`], for a packet whose form was looked at when its sender was admitted.
-    #[inline]
-    pub(super) fn fits(mut self, receiver: &Port, frame: &Frame<'_>) -> Self {
-        if self.is_accept()
-            && let Err(reason) = receiver.accepts_admitted(frame)
-        {
-            self.ingress = Some(Judged::refused(reason));
-        }
-        self
-    }
-
     /// As a copy of a flood, whose sender's side has been told once: what refuses this copy there is told
     /// at its receiver.
     #[cold]
     pub(super) fn as_copy(mut self) -> Self {
+        if let Tracked::Known { as_judged, .. } = &mut self.tracked {
+            *as_judged &= self.egress.is_none();
+        }
         if let Some(judged) = self.egress.take()
             && !judged.verdict.is_accept()
         {
@@ -220,17 +262,9 @@ impl Step {
 #[inline]
 #[must_use]
 pub(super) fn verdicts(sides: [Side; 2], way: Way) -> (Option<Judged>, Option<Judged>) {
-    let [sender, receiver] = match way {
-        Way::Original => [sides[0], sides[1]].map(Judged::of),
-        Way::Reply => [sides[1], sides[0]].map(|side| {
-            Judged::of(side).map(|judged| match judged.verdict {
-                Verdict::Accept(Basis::Unfiltered) | Verdict::Drop(_) => judged,
-                Verdict::Accept(_) => Judged {
-                    verdict: Verdict::Accept(Basis::Reply),
-                    rule: judged.rule,
-                },
-            })
-        }),
+    let (sender, receiver) = match way {
+        Way::Original => (Judged::of(sides[0]), Judged::of(sides[1])),
+        Way::Reply => (Judged::of_reply(sides[1]), Judged::of_reply(sides[0])),
     };
     match sender {
         Some(judged) if !judged.verdict.is_accept() => (sender, None),

@@ -23,7 +23,9 @@ const EARLY_S: u64 = 2;
 /// Where the sweep stands.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    family: Family,
+    part: Part,
+    /// Whose fragments are next.
+    port: u16,
     hand: u32,
     running: bool,
     last_round_ms: u32,
@@ -31,8 +33,9 @@ pub(super) struct Sweep {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Family {
+enum Part {
     #[default]
+    Fragments,
     V4,
     V6,
 }
@@ -109,7 +112,8 @@ impl Switch {
     }
 
     fn begin_round(&mut self, now: Now) {
-        self.sweep.family = Family::V4;
+        self.sweep.part = Part::Fragments;
+        self.sweep.port = 0;
         self.sweep.hand = 0;
         self.sweep.running = true;
         self.sweep.last_round_ms = now.ms;
@@ -117,11 +121,6 @@ impl Switch {
         self.fdb.age(now.ms, |port| aged.push(port));
         for port in aged {
             self.change_learned(port, -1);
-        }
-        let mut expired: Vec<PortId> = Vec::new();
-        self.fragments.expire(now.ms, |port| expired.push(port));
-        for port in expired {
-            self.change_fragments(port, -1);
         }
     }
 
@@ -139,23 +138,25 @@ impl Switch {
     }
 
     fn slice(&mut self, now: Now) {
-        let arena_len = match self.sweep.family {
-            Family::V4 => self.tables.v4.arena_len(),
-            Family::V6 => self.tables.v6.arena_len(),
+        let arena_len = match self.sweep.part {
+            Part::Fragments => return self.slice_of_fragments(now),
+            Part::V4 => self.tables.v4.arena_len(),
+            Part::V6 => self.tables.v6.arena_len(),
         };
         let end = self.sweep.hand.saturating_add(SLICE).min(arena_len);
         let range = self.sweep.hand..end;
         self.sweep.hand = end;
         let mut slots = std::mem::take(&mut self.sweep.slots);
         slots.clear();
-        match self.sweep.family {
-            Family::V4 => {
+        match self.sweep.part {
+            Part::Fragments => {}
+            Part::V4 => {
                 slots.extend(self.tables.v4.slots_in(range));
                 slots
                     .iter()
                     .for_each(|&slot| self.visit::<[u8; 4]>(now, slot));
             }
-            Family::V6 => {
+            Part::V6 => {
                 slots.extend(self.tables.v6.slots_in(range));
                 slots
                     .iter()
@@ -164,15 +165,37 @@ impl Switch {
         }
         self.sweep.slots = slots;
         if end == arena_len {
-            self.end_of_arena();
+            self.end_of_part();
         }
     }
 
-    fn end_of_arena(&mut self) {
+    /// Looks at the datagrams in fragments of some ports; a port without any costs a visit too.
+    fn slice_of_fragments(&mut self, now: Now) {
+        let mut budget = SLICE;
+        while budget > 0 {
+            let rx = PortId(self.sweep.port);
+            if usize::from(rx.0) >= self.ports.len() {
+                return self.end_of_part();
+            }
+            let slots = self.port(rx).map_or(0, |port| port.reassembly.slots());
+            let cost = if self.sweep.hand < slots {
+                self.sweep.hand += 1;
+                self.expire_datagram(now, rx, self.sweep.hand - 1)
+            } else {
+                self.sweep.port += 1;
+                self.sweep.hand = 0;
+                1
+            };
+            budget = budget.saturating_sub(cost);
+        }
+    }
+
+    fn end_of_part(&mut self) {
         self.sweep.hand = 0;
-        match self.sweep.family {
-            Family::V4 => self.sweep.family = Family::V6,
-            Family::V6 => {
+        match self.sweep.part {
+            Part::Fragments => self.sweep.part = Part::V4,
+            Part::V4 => self.sweep.part = Part::V6,
+            Part::V6 => {
                 self.sweep.running = false;
                 if self.log.is_closing() {
                     let skipped = self.skipped_in_closing();

@@ -28,6 +28,8 @@ pub enum Stage<'a> {
     Related,
     /// A fragment takes the verdict of its datagram's first.
     FollowsFirst,
+    /// A fragment came ahead of its datagram's first, and is kept until that comes.
+    WaitsForFirst,
     /// A connection was found.
     Connection {
         /// Its state before this packet.

@@ -85,15 +85,15 @@ pub const fn meaning(reason: Reason) -> Meaning {
             "nothing: no real stack sends such fragments (RFC 5722)",
         ),
         Reason::FragOrder => (
-            "a fragment that came ahead of its first one",
-            "send datagrams that need no fragments, or keep their order",
+            "a fragment out of turn: it repeats one, or is a copy whose receiver has not seen the first",
+            "nothing: its datagram goes on without it",
         ),
         Reason::FragTimeout => (
-            "a datagram that was not completed in time",
+            "a fragment whose first one did not come in time",
             "look for losses on the way here",
         ),
         Reason::FragLimit => (
-            "more datagrams in fragments than the port may have",
+            "more fragments ahead of their first than may wait, or a datagram in too many",
             "send datagrams that need no fragments",
         ),
     };

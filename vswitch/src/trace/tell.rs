@@ -1,7 +1,7 @@
 //! Stages and the verdict in words.
 
 use super::{Step, Switch};
-use crate::switch::{Destination, Stage};
+use crate::switch::{Destination, Fate, Stage};
 use packet::Verdict;
 use secgroup::PortId;
 use secgroup::conntrack::{State, Way};
@@ -34,6 +34,10 @@ pub(super) fn stage(switch: &Switch, stage: &Stage<'_>) -> Option<(&'static str,
         Stage::FollowsFirst => (
             "fragment",
             "takes the verdict of its datagram's first fragment".to_owned(),
+        ),
+        Stage::WaitsForFirst => (
+            "fragment",
+            "came ahead of its datagram's first fragment: kept until that comes".to_owned(),
         ),
         Stage::Connection {
             state,
@@ -112,6 +116,14 @@ pub(super) fn verdict(steps: &[(Step, Option<String>)], sender: &str) -> (bool, 
     let Some(((first, receiver), copies)) = steps.split_first() else {
         return (false, "DROP: the port is not attached".to_owned());
     };
+    if first.fate == Fate::Held {
+        let held =
+            "HELD: what becomes of it is decided when the first fragment of its datagram comes";
+        return (
+            false,
+            format!("{held}; too late, and it is DROP(frag_timeout)"),
+        );
+    }
     if let Some(verdict) = first
         .egress
         .map(|judged| judged.verdict)

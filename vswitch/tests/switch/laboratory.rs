@@ -7,13 +7,14 @@
 
 use crate::ledger::{Ledger, left_out};
 use crate::setup::Setup;
+use crate::waiting::{Freed, Waiting};
 use crate::words;
 use flowlog::{NotRecorded, Window};
 use packet::{Direction, Headers, Offload, VNET_HDR_LEN, Verdict, build};
 use secgroup::{PortId, RuleTable};
 use std::collections::BTreeMap;
 use vswitch::switch::{
-    ConnectionView, Fate, Frame, Now, Observer, PortCounters, Prepared, Stage, Step, Switch,
+    ConnectionView, Fate, Frame, Now, Observer, Outbox, PortCounters, Prepared, Stage, Step, Switch,
 };
 
 /// 2026-01-01T00:00:00Z, the start of an interval of any length.
@@ -35,6 +36,10 @@ pub(crate) struct Lab {
     pub(crate) skipped_before: BTreeMap<(PortId, bool, bool), u64>,
     /// Guests whose queues take nothing.
     pub(crate) full: Vec<&'static str>,
+    /// Fragments that wait for their first.
+    pub(crate) waiting: Vec<Waiting>,
+    /// The window that was open when the switch last was looked at.
+    pub(crate) last_window: Window,
 }
 
 /// What became of a packet.
@@ -44,6 +49,8 @@ pub(crate) struct Sent {
     pub(crate) fate: String,
     /// Who got it.
     pub(crate) got: Vec<String>,
+    /// The frames that had waited for this one, and who got them.
+    pub(crate) freed: Vec<(Vec<u8>, Vec<String>)>,
     pub(crate) steps: Vec<Step>,
     /// The stages that `trace` showed.
     pub(crate) stages: Vec<String>,
@@ -88,6 +95,8 @@ impl Lab {
             told_skipped: BTreeMap::new(),
             skipped_before: BTreeMap::new(),
             full: Vec::new(),
+            waiting: Vec::new(),
+            last_window: Window::of(now.wall_us / 1_000_000, length_s),
         };
         lab.reload(|_| setup);
         lab
@@ -98,6 +107,7 @@ impl Lab {
         self.setup = change(self.setup.clone());
         let prepared = Prepared::new(self.setup.config.clone(), &mut self.rules).unwrap();
         self.switch.apply(self.now, prepared);
+        self.note_timeouts();
         for port in self.switch.ports() {
             self.names.insert(port.number(), port.config.name.clone());
         }
@@ -118,9 +128,17 @@ impl Lab {
     /// Time passes, and the sweep goes its rounds.
     pub(crate) fn tick(&mut self, ms: u64) {
         self.wait(ms);
-        while self.switch.sweep(self.now) {}
+        self.sweep();
         self.fetch();
         self.check_audit();
+    }
+
+    /// The sweep goes the rounds that are due.
+    pub(crate) fn sweep(&mut self) {
+        self.switch.enter(self.now);
+        self.look();
+        while self.switch.sweep(self.now) {}
+        self.look();
     }
 
     /// Sends the packet that `text` describes.
@@ -162,6 +180,7 @@ impl Lab {
     pub(crate) fn send_raw(&mut self, from: &str, vnet: &[u8; VNET_HDR_LEN], bytes: &[u8]) -> Sent {
         let rx = self.number(from);
         self.switch.enter(self.now);
+        self.look();
         let mut counters = self.counters();
         let Ok(frame) = Frame::parse(vnet, bytes) else {
             self.switch.count_runt(rx);
@@ -169,6 +188,7 @@ impl Lab {
             return Sent {
                 fate: format!("{from}> runt"),
                 got: Vec::new(),
+                freed: Vec::new(),
                 steps: Vec::new(),
                 stages: Vec::new(),
             };
@@ -176,7 +196,7 @@ impl Lab {
         let mut notes = Notes(Vec::new());
         let steps = self.switch.trace(self.now, rx, &frame, &mut notes);
         let window = self.window();
-        let mut outbox = Vec::new();
+        let mut outbox = Outbox::default();
         self.switch.forward(self.now, rx, &frame, &mut outbox);
 
         let mut foretold = Vec::new();
@@ -203,11 +223,20 @@ impl Lab {
             counters.entry(rx).or_default().no_port += u64::from(frame.headers.wire.packets);
         }
         assert_eq!(
-            outbox, foretold,
+            outbox.receivers, foretold,
             "trace and forward agree on who gets it: {steps:#?}"
         );
+        let whole = [vnet.as_slice(), bytes].concat();
+        let freed = self.foretell_waiting(&mut counters, rx, &whole, &steps);
+        let released = outbox.released.iter();
+        let released: Vec<Freed> = released
+            .map(|held| (held.whole.to_vec(), held.to.clone()))
+            .collect();
+        assert_eq!(released, freed, "who gets what has waited: {steps:#?}");
         let packets = u64::from(frame.headers.wire.packets);
-        for &to in &outbox {
+        let now = outbox.receivers.iter().map(|&to| (to, packets));
+        let after = released.iter().flat_map(|(_, to)| to).map(|&to| (to, 1));
+        for (to, packets) in now.chain(after) {
             let lost = self.full.contains(&self.name(to));
             let (delivered, lost) = if lost { (0, packets) } else { (packets, 0) };
             self.switch.settle(to, delivered, lost);
@@ -217,17 +246,21 @@ impl Lab {
         }
         self.check_counters(&counters);
         self.check_audit();
-        let got = outbox.iter().map(|to| self.name(*to).to_owned()).collect();
+        let names = |ports: &[PortId]| ports.iter().map(|to| self.name(*to).to_owned()).collect();
         Sent {
             fate: self.fate(rx, &steps),
-            got,
+            got: names(&outbox.receivers),
+            freed: released
+                .into_iter()
+                .map(|(whole, to)| (whole[VNET_HDR_LEN..].to_vec(), names(&to)))
+                .collect(),
             steps,
             stages: notes.0,
         }
     }
 
     /// What a step does to the ports' counters; returns who gets the packet.
-    fn foretell(
+    pub(crate) fn foretell(
         &self,
         counters: &mut BTreeMap<PortId, PortCounters>,
         rx: PortId,
@@ -275,7 +308,7 @@ impl Lab {
         Some(to)
     }
 
-    fn counters(&self) -> BTreeMap<PortId, PortCounters> {
+    pub(crate) fn counters(&self) -> BTreeMap<PortId, PortCounters> {
         self.switch
             .ports()
             .map(|port| (port.number(), port.counters))
@@ -358,6 +391,9 @@ impl Lab {
             if let (Some(judged), Some(to)) = (step.ingress, receiver(step)) {
                 parts.push(format!(">{} {}", self.name(to), judged.verdict.why()));
             }
+            if step.fate == Fate::Held {
+                parts.push("held".to_owned());
+            }
             if step.fate == Fate::Nowhere && step.is_accept() {
                 parts.push("nobody".to_owned());
             }
@@ -366,7 +402,7 @@ impl Lab {
     }
 }
 
-fn receiver(step: &Step) -> Option<PortId> {
+pub(crate) fn receiver(step: &Step) -> Option<PortId> {
     match step.fate {
         Fate::To(to) => Some(to),
         Fate::Flood | Fate::Nowhere | Fate::Held => None,

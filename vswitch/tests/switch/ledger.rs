@@ -6,9 +6,7 @@ use secgroup::{PortId, RuleRef};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use vswitch::switch::{
-    Chunk, FlowView, FragmentStep, Judged, Share, Step, Tracked, tallied, tuple_of,
-};
+use vswitch::switch::{Chunk, FlowView, Judged, Share, Step, Tracked, Upper, tallied, tuple_of};
 
 /// One record, by what makes it one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +56,8 @@ impl Ledger {
         let (None, Some(mut tuple)) = (left_out(headers, everything), headers.tuple()) else {
             return;
         };
-        if let FragmentStep::Follows { ports } | FragmentStep::Overlaps { ports } = step.fragment {
+        if let Some(Upper { protocol, ports }) = step.fragment.upper() {
+            tuple.protocol = protocol;
             (tuple.src_port, tuple.dst_port) = ports;
         }
         let Wire { packets, bytes } = headers.wire;

@@ -252,7 +252,7 @@ fn the_clock_of_timeouts_may_wrap() {
         lab.sees("A", "udp A > B frag=5:24:8:+", "A> rule, >B rule");
         lab.wait(after_ms - 12_000);
         lab.sees("B", "udp B:9 > A:1", fate);
-        lab.sees("A", "udp A > B frag=5:32:8", "A> frag_order");
+        lab.sees("A", "udp A > B frag=5:32:8", "held");
         let learned = lab
             .switch
             .fdb()

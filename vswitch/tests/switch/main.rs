@@ -1,7 +1,8 @@
 //! The switch in a laboratory: no TAPs, no threads, a clock turned by hand.
 //!
 //! `laboratory` sends packets and, at every step, holds what the switch did against what `trace` had
-//! foretold and against the conservation identity; `ledger` and `notebook` hold the log against it too.
+//! foretold and against the conservation identity; `ledger` and `notebook` hold the log against it too, and
+//! `waiting` knows which fragments the switch holds.
 //! `setup` writes configurations in a few words, `words` packets with guests by name, `talk` TCP.
 //! The cases of `docs/behaviour-cases.md` follow, a module for each of its sections.
 #![allow(
@@ -14,8 +15,10 @@ mod ledger;
 mod notebook;
 mod setup;
 mod talk;
+mod waiting;
 mod words;
 
+mod assembler;
 mod change;
 mod dhcp;
 mod floods;
@@ -30,6 +33,7 @@ mod naive;
 mod neighbours;
 mod random;
 mod reasons;
+mod reassembly;
 mod recording;
 mod rules;
 mod spoofing;

@@ -137,7 +137,7 @@ fn routers_speak_from_trusted_ports_and_guests_ask_them() {
             "icmpv6 A.ll > B6 router-advertisement frag=3:0:8:+",
             "A> ra_guard",
         ),
-        ("A", "icmpv6 A6 > B6 frag=1:16:8", "A> frag_order"),
+        ("A", "icmpv6 A6 > B6 frag=1:16:8", "held"),
     ]);
     assert_eq!(lab.refused("A", Reason::RaGuard), 2);
 }

@@ -20,13 +20,15 @@ impl Lab {
     /// more and none less: first by what stands in the table, then by what left it at the window's end.
     #[track_caller]
     pub(crate) fn rows(&mut self) -> Vec<Row> {
-        while self.switch.sweep(self.now) {}
+        self.sweep();
         self.fetch();
         let skipped = self.take_skipped();
         if skipped.is_empty() {
             self.check_live();
         }
         self.switch.flush(self.now);
+        self.last_window = self.window();
+        self.look();
         self.fetch();
         self.check_audit();
         let (foretold, logged) = (

@@ -3,7 +3,7 @@
 use crate::laboratory::{Lab, NEW_YEAR_S};
 use crate::ledger::Row;
 use crate::setup::{NONE, Setup};
-use vswitch::switch::Now;
+use vswitch::switch::{Now, Outbox};
 
 /// Packets at A's port by window, as seconds since the first.
 fn by_window(rows: &[Row], place: &str) -> Vec<(u64, u64)> {
@@ -129,10 +129,12 @@ fn an_audit_in_slices_balances_whatever_happens_meanwhile() {
     let packet = |lab: &mut Lab, from: &str, text: &str| {
         let bytes = lab.frame(from, text);
         let frame = vswitch::switch::Frame::parse(&[0; 12], &bytes).unwrap();
-        let (rx, mut out) = (lab.number(from), Vec::new());
+        let (rx, mut out) = (lab.number(from), Outbox::default());
         lab.switch.enter(lab.now);
         lab.switch.forward(lab.now, rx, &frame, &mut out);
-        out.into_iter().for_each(|to| lab.switch.settle(to, 1, 0));
+        out.receivers
+            .into_iter()
+            .for_each(|to| lab.switch.settle(to, 1, 0));
     };
     for port in 1..=900 {
         packet(&mut lab, "A", &format!("udp A:{port} > B:9"));

@@ -20,6 +20,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Slowest transfer that is waited for, bytes per second.
 const BYTES_PER_S_MIN: u64 = 64 * 1024;
 
+/// Bytes of a body that are handed on at a time.
+const PIECE: usize = 64 * 1024;
+
+/// How great a body may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// What is awaited: the more, the longer it may take.
+    pub(super) awaited: u64,
+    /// What is taken at most.
+    pub(super) limit: u64,
+}
+
 /// A connection's worth of requests to one bucket.
 pub(super) struct Client {
     bucket: Bucket,
@@ -63,33 +75,55 @@ impl Client {
         }
     }
 
-    /// Sends a command whose answer has a body of some size, and gives the body whole.
+    /// Sends a command whose answer has a body of some size, and writes the body to `to`.
     ///
     /// # Errors
-    /// Also for a body greater than `limit` bytes.
+    /// Also for a body greater than `sizes.limit`, and for one that `to` does not take.
     pub(super) fn fetch(
         &self,
         key: &str,
         command: Command<'_>,
-        limit: u64,
-    ) -> Result<Vec<u8>, StoreError> {
-        let response = self.exchange(key, command, limit)?;
+        sizes: Sizes,
+        to: &mut dyn io::Write,
+    ) -> Result<(), StoreError> {
+        let response = self.exchange(key, command, sizes.awaited)?;
         if !response.status().is_success() {
             let answer = Answer::read(response).map_err(|error| self.unreachable(&error))?;
             return Err(self.failure(&answer));
         }
-        let mut bytes = Vec::new();
-        let body = response.into_body().into_reader();
-        // One byte more, to tell a body that has ended from one that goes on.
-        body.take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|error| self.unreachable(&ureq::Error::Io(error)))?;
-        if bytes.len() as u64 > limit {
-            let (endpoint, bucket) = (&self.bucket.endpoint, &self.bucket.name);
-            let text = format!("{endpoint}/{bucket}: the answer is greater than {limit} bytes");
-            return Err(StoreError::new(Cause::Refused, text));
+        let mut body = response.into_body().into_reader();
+        let mut piece = vec![0; PIECE];
+        let mut left = sizes.limit;
+        loop {
+            let read = match body.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.unreachable(&ureq::Error::Io(error))),
+            };
+            let Some(rest) = left.checked_sub(read as u64) else {
+                return Err(self.too_great(sizes.limit));
+            };
+            left = rest;
+            to.write_all(piece.get(..read).unwrap_or_default())
+                .map_err(|error| self.not_held(&error))?;
         }
-        Ok(bytes)
+    }
+
+    fn too_great(&self, limit: u64) -> StoreError {
+        let (endpoint, bucket) = (&self.bucket.endpoint, &self.bucket.name);
+        let text = format!("{endpoint}/{bucket}: the answer is greater than {limit} bytes");
+        StoreError::new(Cause::Refused, text)
+    }
+
+    fn not_held(&self, error: &io::Error) -> StoreError {
+        let folder = std::env::temp_dir();
+        let text = format!(
+            "cannot hold an object of {} in {}: {error}; name a folder with room by TMPDIR",
+            self.bucket.name,
+            folder.display()
+        );
+        StoreError::new(Cause::Refused, text)
     }
 
     /// One request. The more bytes go either way, the longer it may take.

@@ -1,17 +1,22 @@
 //! A bucket, read back.
 //!
+//! An object is fetched whole before it is read: Parquet begins at its end, and a reader that pauses (a
+//! pager) must not let the store's answer run into its time limit. Behind [`HELD_BYTES`] it goes to a
+//! file of the system's folder for temporary ones (`TMPDIR`), which has no name and is gone with it.
+//!
 //! **Limits**: an answer to a listing has [`LISTING_BYTES_MAX`], a listing [`PAGES_MAX`] pages and as many
-//! objects as its caller wants, an object [`OBJECT_BYTES_MAX`]. **Failure**: as told by [`StoreError`];
+//! objects as its caller wants, an object [`OBJECT_BYTES_MAX`], of which memory has [`HELD_BYTES`]. **Failure**: as told by [`StoreError`];
 //! what the store cannot give at the moment is asked for again [`ATTEMPTS`] times in all.
 
 use super::{
     Access, Bucket, Cause, StoreError,
-    client::Client,
+    client::{Client, Sizes},
     listing::{Next, Page},
 };
 use crate::read::{self, is_flow_log};
 use s3::command::Command;
 use std::{thread, time::Duration};
+use tempfile::{SpooledData, SpooledTempFile};
 
 /// Objects per page: S3's own limit.
 const PAGE_OBJECTS: usize = 1000;
@@ -22,8 +27,11 @@ const LISTING_BYTES_MAX: u64 = 16 << 20;
 /// Pages of a listing; a store may send pages with few objects.
 const PAGES_MAX: usize = 10_000;
 
-/// Greatest object that is read: it is held in memory.
-const OBJECT_BYTES_MAX: u64 = 512 << 20;
+/// Greatest object that is read: the greatest that is written.
+const OBJECT_BYTES_MAX: u64 = super::PARTS_MAX as u64 * super::PART_BYTES;
+
+/// Bytes of an object that are held in memory.
+const HELD_BYTES: usize = 4 << 20;
 
 /// How often an object is asked for.
 const ATTEMPTS: u32 = 3;
@@ -100,8 +108,11 @@ impl Objects {
     /// # Errors
     /// What the store says, or the reader.
     pub fn open(&self, object: &Object) -> Result<read::Rows, ObjectError> {
-        let bytes = self.get(object)?;
-        Ok(read::from_bytes(&self.address(object), bytes)?)
+        let address = self.address(object);
+        Ok(match self.get(object)?.into_inner() {
+            SpooledData::InMemory(bytes) => read::from_bytes(&address, bytes.into_inner()),
+            SpooledData::OnDisk(file) => read::from_file(&address, file),
+        }?)
     }
 
     /// Where the object is found, for messages: a key may hold what a terminal takes for commands.
@@ -110,7 +121,7 @@ impl Objects {
         format!("s3://{}/{key}", self.bucket.name)
     }
 
-    fn get(&self, object: &Object) -> Result<Vec<u8>, StoreError> {
+    fn get(&self, object: &Object) -> Result<SpooledTempFile, StoreError> {
         if object.bytes > OBJECT_BYTES_MAX {
             let address = self.address(object);
             let text = format!(
@@ -119,10 +130,16 @@ impl Objects {
             );
             return Err(StoreError::new(Cause::Refused, text));
         }
-        self.again(|| {
+        let sizes = Sizes {
+            awaited: object.bytes,
             // Not the size that was listed: it may have been replaced since.
-            let limit = OBJECT_BYTES_MAX;
-            self.client.fetch(&object.key, Command::GetObject, limit)
+            limit: OBJECT_BYTES_MAX,
+        };
+        self.again(|| {
+            let mut held = tempfile::spooled_tempfile(HELD_BYTES);
+            self.client
+                .fetch(&object.key, Command::GetObject, sizes, &mut held)?;
+            Ok(held)
         })
     }
 
@@ -159,7 +176,15 @@ impl Objects {
     }
 
     fn ask(&self, command: impl Fn() -> Command<'static>) -> Result<String, StoreError> {
-        let bytes = self.again(|| self.client.fetch("/", command(), LISTING_BYTES_MAX))?;
+        let sizes = Sizes {
+            awaited: LISTING_BYTES_MAX,
+            limit: LISTING_BYTES_MAX,
+        };
+        let bytes = self.again(|| {
+            let mut bytes = Vec::new();
+            self.client.fetch("/", command(), sizes, &mut bytes)?;
+            Ok(bytes)
+        })?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 

@@ -7,7 +7,7 @@ mod signature;
 use http::{Request, respond};
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     thread,
     time::Duration,
@@ -63,12 +63,14 @@ pub struct State {
     /// Bytes it holds at most.
     pub room: Option<usize>,
     uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
+    is_closed: bool,
 }
 
 /// A running store.
 #[derive(Clone)]
 pub struct Server {
     pub endpoint: String,
+    address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
@@ -76,17 +78,42 @@ impl Server {
     /// Starts on a free port of the loopback. Its thread ends with the process.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State::default()));
-        let server = Self { endpoint, state };
-        let serving = server.clone();
+        let address = listener.local_addr().unwrap();
+        let server = Self {
+            endpoint: format!("http://{address}"),
+            address,
+            state: Arc::default(),
+        };
+        server.listen(listener);
+        server
+    }
+
+    fn listen(&self, listener: TcpListener) {
+        let serving = self.clone();
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
+                if serving.state().is_closed {
+                    return;
+                }
                 let server = serving.clone();
                 thread::spawn(move || server.serve(connection));
             }
         });
-        server
+    }
+
+    /// Is down: connections are refused until [`Self::open`].
+    pub fn close(&self) {
+        self.state().is_closed = true;
+        // A connection wakes the thread that listens, which then ends.
+        while TcpStream::connect(self.address).is_ok() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Is there again, under the same address and with what it held.
+    pub fn open(&self) {
+        self.state().is_closed = false;
+        self.listen(TcpListener::bind(self.address).unwrap());
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {

@@ -12,24 +12,30 @@
 //! Linux keeps the greatest right edge ever granted (`td_maxend`) for I. Here it is the sum of the
 //! greatest acknowledgement and the greatest window: never less than any single edge, so at most more
 //! liberal, and four bytes shorter. A segment that fails II or IV passes without effect, as in Linux:
-//! the ends discard or answer it, and refusing it would call reordering invalid.
+//! the ends discard or answer it, and refusing it would call reordering invalid. So does one that
+//! fails I alone and by less than a window: some ends send more than they were granted, and were its
+//! end forgotten, the acknowledgement of it would fail III, and with it all that follows.
 
 use super::{
     super::{Invalid, Way},
     Peer, TcpWindow,
 };
-use packet::{Tcp, tcp_flags};
+use packet::{Ip, Tcp, tcp_flags};
 
 /// Greatest window scale (RFC 7323, section 2.3).
 const SCALE_MAX: u8 = 14;
 /// How far an acknowledgement may lag whatever the window: Linux's `MAXACKWINCONST`.
 const ACK_LAG: u32 = 66_000;
 
+/// Most that a segment can hold beyond its first fragment, bytes.
+const PART_MAX: u32 = u16::MAX as u32;
+
 /// Has sent something: `end` and `max_win` hold.
 pub(super) const SEEN: u8 = 0x01;
 /// Has acknowledged something: `acked` holds. Before that it is the initial sequence number.
 pub(super) const ACKED: u8 = 0x02;
-/// Of a connection picked up in the middle: more than `end` may have been sent before.
+/// More than `end` may have been sent: of a connection picked up in the middle, before; of a segment
+/// in fragments, behind the first.
 pub(super) const LOOSE: u8 = 0x04;
 /// The last packet was its SYN, let pass without effect on a connection that stands.
 pub(super) const SYN_AGAIN: u8 = 0x08;
@@ -45,6 +51,8 @@ pub(super) enum Place {
     Inside(TcpWindow),
     /// Behind the window: an old duplicate.
     Behind,
+    /// Beyond it, by less than a window; its end is remembered.
+    Beyond(TcpWindow),
 }
 
 /// Judges a segment of an established exchange.
@@ -59,8 +67,16 @@ pub(super) fn place(window: &TcpWindow, way: Way, tcp: &Tcp) -> Result<Place, In
     let sack = ack.map_or(other.end, |ack| furthest(ack, tcp.sack));
     let granted = me.granted(tcp, sack.wrapping_sub(ack.unwrap_or(sack)));
 
-    if other.is(SEEN) && is_after(tcp.seq, other.grant_ends_at(me.end)) {
-        return Err(Invalid("seq"));
+    let too_old = other.is(SEEN) && is_after(me.end.wrapping_sub(other.window()), end);
+    let too_late = is_after(other.end.wrapping_sub(me.window().max(ACK_LAG)), sack);
+    let grant_end = other.grant_ends_at(me.end);
+    if other.is(SEEN) && is_after(tcp.seq, grant_end) {
+        let excess = end.wrapping_sub(grant_end).wrapping_add(1);
+        if excess > other.window() || too_old || too_late || is_after(sack, other.end) {
+            return Err(Invalid("seq"));
+        }
+        me.end = furthest(me.end, Some(end));
+        return Ok(Place::Beyond(after));
     }
     // Before a flow was picked up, its sender may have sent what this one had granted.
     let unseen = if other.is(LOOSE) {
@@ -71,8 +87,6 @@ pub(super) fn place(window: &TcpWindow, way: Way, tcp: &Tcp) -> Result<Place, In
     if is_after(sack, other.end.wrapping_add(unseen)) {
         return Err(Invalid("ack"));
     }
-    let too_old = other.is(SEEN) && is_after(me.end.wrapping_sub(other.window()), end);
-    let too_late = is_after(other.end.wrapping_sub(me.window().max(ACK_LAG)), sack);
     if too_old || too_late {
         return Ok(Place::Behind);
     }
@@ -148,6 +162,15 @@ impl TcpWindow {
         }
     }
 
+    /// The first fragment of a segment does not say how long the segment is: its sender may be
+    /// acknowledged more than is known of it.
+    #[inline]
+    pub(in super::super) fn reckon_with_parts(&mut self, way: Way, ip: &Ip) {
+        if ip.fragment.is_some() {
+            self.sides_mut(way).0.flags |= LOOSE;
+        }
+    }
+
     /// Whether one side has sent something that the other has not acknowledged, or not answered at all.
     pub(in super::super) fn is_unacknowledged(&self) -> bool {
         let waits =
@@ -188,7 +211,8 @@ impl Peer {
 
     /// Whether `ack` acknowledges the SYN of a side that has sent no more than that and its data.
     pub(super) const fn is_syn_acknowledged_by(&self, ack: u32) -> bool {
-        self.is(SEEN) && is_after(ack, self.acked) && !is_after(ack, self.end)
+        let unseen = if self.is(LOOSE) { PART_MAX } else { 0 };
+        self.is(SEEN) && is_after(ack, self.acked) && !is_after(ack, self.end.wrapping_add(unseen))
     }
 
     /// Greatest window offered, bytes.
@@ -207,10 +231,10 @@ impl Peer {
     /// window passes.
     #[inline]
     pub(super) fn widen(&mut self, bytes: u32) {
-        let units = bytes
-            .div_ceil(1 << (self.scale & 0x0f))
-            .clamp(1, u16::MAX.into());
-        self.max_win = self.max_win.max(units as u16);
+        let scale = self.scale & 0x0f;
+        let floor = bytes >> scale;
+        let units = floor + u32::from(floor << scale != bytes);
+        self.max_win = self.max_win.max(units.clamp(1, u16::MAX.into()) as u16);
     }
 
     fn set_scale(&mut self, scale: u8) {
@@ -224,7 +248,8 @@ impl Peer {
         (self.scale >> 4).checked_sub(1)
     }
 
-    fn start_in_the_middle(&mut self, tcp: &Tcp, end: u32) {
+    /// The first that is seen of a sender is not its SYN.
+    pub(super) fn start_in_the_middle(&mut self, tcp: &Tcp, end: u32) {
         self.end = end;
         self.flags |= SEEN;
         self.widen(self.granted(tcp, 0));

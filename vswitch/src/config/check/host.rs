@@ -1,6 +1,6 @@
 //! The daemon's own settings: paths, workers, connection tracking, spool, object storage.
 
-use super::values::{parsed, ranged, worded};
+use super::values::{check_word, is_host, is_port, parsed, ranged, worded};
 use crate::config::file::{self, File};
 use crate::config::limits::{MAX_CONNECTIONS, MAX_SPOOL_BYTES, MAX_WORKERS, MIN_SPOOL_BYTES};
 use crate::config::mistake::{Findings, quoted};
@@ -152,6 +152,10 @@ pub(super) fn object_storage(file: &File, findings: &mut Findings) -> Option<Obj
     let at = Place::root().key("object_storage");
     let typed = file.object_storage.as_ref()?;
     check_endpoint(&typed.endpoint, &at.key("endpoint"), findings);
+    check_ca_file(typed, &at, findings);
+    if let Some(region) = &typed.region {
+        check_word(region, "a region", &at.key("region"), findings);
+    }
     let access_key = secret(
         typed.access_key_env.as_ref(),
         typed.access_key_file.as_ref(),
@@ -204,7 +208,7 @@ fn check_endpoint(endpoint: &str, at: &Place, findings: &mut Findings) {
                 "secrets do not stand in this file: use `access_key_env` and `secret_key_env`";
             findings.mistake(at, "the address holds credentials", remedy);
         }
-        Some(host) if !host.contains(['/', '?', '#', ' ']) => {}
+        Some(host) if is_authority(host) => {}
         _ => {
             let problem = format!("{} is not the address of a store", quoted(endpoint));
             findings.mistake(
@@ -213,6 +217,26 @@ fn check_endpoint(endpoint: &str, at: &Place, findings: &mut Findings) {
                 "write scheme, host and port, as http://127.0.0.1:9000",
             );
         }
+    }
+}
+
+/// A host, and a port where it is not the scheme's.
+fn is_authority(text: &str) -> bool {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => is_host(host) && is_port(port),
+        _ => is_host(text),
+    }
+}
+
+fn check_ca_file(typed: &file::ObjectStorage, at: &Place, findings: &mut Findings) {
+    let Some(path) = &typed.ca_file else { return };
+    let at = at.key("ca_file");
+    if path.is_empty() || path.contains('\0') {
+        let remedy = "name a file with certificates (PEM), or leave it out";
+        findings.mistake(&at, format!("{} is not a file", quoted(path)), remedy);
+    } else if typed.endpoint.starts_with("http://") {
+        let remedy = "write `endpoint` with https://, or leave it out";
+        findings.mistake(&at, "`ca_file` has no effect on http://", remedy);
     }
 }
 

@@ -13,8 +13,8 @@ use crate::config::places::Place;
 use crate::config::plan::{ObjectStorage, Port};
 use crate::config::units::Seconds;
 use flowlog::{
-    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Resource, Scope, Zone,
-    base_window_s,
+    EmptyIntervals, Filter, INTERVAL_S_MAX, INTERVAL_S_MIN, LoggerSpec, Resource, Scope, Storage,
+    Zone, base_window_s,
 };
 use std::fmt::Display;
 use uuid::Uuid;
@@ -70,7 +70,11 @@ fn resolve_logger(
         no_data_rows,
         layout,
         format,
-    } = output::resolve(typed, context, at, findings);
+    } = match storage {
+        // What shapes files is a mistake beside it, whatever it says.
+        Storage::Ipfix(_) => output::resolve(typed, context, at, &mut Findings::default()),
+        _ => output::resolve(typed, context, at, findings),
+    };
     LoggerSpec {
         id,
         name: typed.name.clone(),

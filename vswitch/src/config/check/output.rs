@@ -91,6 +91,7 @@ fn layout(
     };
     if let Some(text) = &typed.partition_period {
         let at = at.key("partition_period");
+        check_partition(text, &at, findings);
         if let Some(partition) = accept(Partition::parse(text), &at, findings) {
             layout.partition = partition;
         }
@@ -107,6 +108,28 @@ fn layout(
         layout.zone = zone;
     }
     layout
+}
+
+/// A template without a variable is one folder for everything: meant by few, and by nobody who writes
+/// `hour`.
+fn check_partition(text: &str, at: &Place, findings: &mut Findings) {
+    let words = ["HOUR", "DAY"];
+    if text.is_empty() || text.contains("#{") || words.contains(&text) {
+        return;
+    }
+    match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+        Some(word) => {
+            let problem = format!("{} is not known here", quoted(text));
+            findings.mistake(at, problem, format!("did you mean `{word}`?"));
+        }
+        None => {
+            let text = quoted(text);
+            findings.notice(
+                at,
+                format!("{text} has no variable: all files go into one folder"),
+            );
+        }
+    }
 }
 
 fn rows_per_file(typed: &FlowlogLogger, at: &Place, findings: &mut Findings) -> NonZeroU32 {

@@ -1,6 +1,6 @@
 //! Where a logger's records go: `storage_type` and `storage_url`.
 
-use super::values::one_of;
+use super::values::{is_host, is_port, one_of};
 use crate::config::file::{self, File};
 use crate::config::mistake::{Findings, quoted};
 use crate::config::places::Place;
@@ -121,10 +121,7 @@ fn collector(url: &str, at: &Place, findings: &mut Findings) -> Option<Storage> 
         let Some((host, port)) = rest.rsplit_once(':') else {
             return false;
         };
-        let is_v6 = host.starts_with('[') && host.ends_with(']');
-        let is_of_host = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let is_host = !host.is_empty() && host.chars().all(is_of_host);
-        (is_host || is_v6) && port.parse::<u16>().is_ok_and(|port| port != 0)
+        is_host(host) && is_port(port)
     });
     if found.is_none() {
         let problem = format!("{} is not a collector", quoted(url));
@@ -138,6 +135,7 @@ fn collector(url: &str, at: &Place, findings: &mut Findings) -> Option<Storage> 
 fn check_no_files(typed: &file::FlowlogLogger, at: &Place, findings: &mut Findings) {
     let of_files = [
         ("fields", typed.fields.is_some()),
+        ("account_id", typed.account_id.is_some()),
         ("log_format", typed.log_format.is_some()),
         ("compression_type", typed.compression_type.is_some()),
         ("partition_period", typed.partition_period.is_some()),

@@ -5,6 +5,8 @@ use crate::config::names::{choice, has_name_characters, nearest};
 use crate::config::places::Place;
 use secgroup::Limit;
 use std::fmt::Display;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -81,6 +83,29 @@ pub(super) fn one_of<T: Copy>(
         findings.mistake(at, format!("{} is not known here", quoted(text)), remedy);
     }
     found
+}
+
+/// Whether a text is a host as an address has it: a name, an IPv4 address, or an IPv6 one in brackets.
+/// What ends in a number is an IPv4 address or nothing, as in a URL.
+pub(super) fn is_host(text: &str) -> bool {
+    if let Some(inside) = text.strip_prefix('[') {
+        let v6 = inside.strip_suffix(']').map(str::parse::<Ipv6Addr>);
+        return v6.is_some_and(|v6| v6.is_ok());
+    }
+    let is_label = |label: &str| {
+        let is_of_label = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+        !label.is_empty() && label.chars().all(is_of_label)
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    match last.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => text.parse::<Ipv4Addr>().is_ok(),
+        false => text.split('.').all(is_label),
+    }
+}
+
+/// Whether a text is the number of a port that something can listen on.
+pub(super) fn is_port(text: &str) -> bool {
+    text.parse::<NonZeroU16>().is_ok()
 }
 
 /// A value read from text; what does not read is a mistake in the words of its reader's error.

@@ -1,6 +1,6 @@
 //! Loggers and where their files go, as typed.
 
-use super::shape::{OneOrMany, TextOrNumber};
+use super::shape::{self, OneOrMany, TextOrNumber};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -38,8 +38,12 @@ pub struct FlowlogLogger {
     /// FILE: a directory; OBS: `s3://bucket/prefix`; IPFIX: `udp://host:port`.
     pub storage_url: String,
     /// `HOUR` (default), `DAY` or a template of `#{year} #{month} #{day} #{hour}`.
+    #[serde(default, deserialize_with = "shape::template")]
+    #[schemars(with = "Option<String>")]
     pub partition_period: Option<String>,
     /// File name with each of its seven variables once.
+    #[serde(default, deserialize_with = "shape::template")]
+    #[schemars(with = "Option<String>")]
     pub customized_file_name: Option<String>,
     /// Time zone of file names and partitions; the file's own `time_zone` when absent.
     pub time_zone: Option<String>,

@@ -53,6 +53,14 @@ impl<'de> Visitor<'de> for OneOrManyVisitor {
     }
 }
 
+/// A template that stands there. Without quotes `#{year}` is a comment, and the key would be taken as one
+/// that was left out.
+pub(super) fn template<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    let missing = "no template stands here; put it in quotes: outside them `#` begins a comment";
+    text.map(Some).ok_or_else(|| D::Error::custom(missing))
+}
+
 /// A text or a whole number, read as text: for the schema only, since YAML scalars read as text anyway.
 #[derive(JsonSchema)]
 #[schemars(untagged)]

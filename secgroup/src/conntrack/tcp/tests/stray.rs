@@ -163,3 +163,24 @@ fn a_rst_behind_data_under_way_is_exact() {
     flow.original(seg(RST, I + 501, 0)).unwrap();
     assert_eq!(flow.state, State::Close);
 }
+
+#[test]
+fn before_the_handshake_is_over_a_rst_from_its_answerer_is_exact_or_closes_nothing() {
+    let mut flow = Flow::open(seg(SYN, I, 0));
+    flow.reply(seg(SYNACK, R, I + 1)).unwrap();
+    let advance = flow.reply(seg(RST, R + 77, 0)).unwrap();
+    assert_eq!((advance.state, advance.refreshes), (State::SynRecv, false));
+    flow.reply(seg(RST, R + 1, 0)).unwrap();
+    assert_eq!(flow.state, State::Close);
+}
+
+#[test]
+fn what_follows_a_refusal_is_held_against_the_numbers_of_the_refuser() {
+    for seq in [0, 1 << 31, u32::MAX - 1] {
+        let mut flow = Flow::open(seg(SYN, I, 0));
+        flow.reply(seg(RST | ACK, seq, I + 1)).unwrap();
+        flow.original(seg(ACK, I + 1, seq)).unwrap();
+        let unsent = seg(ACK, I + 1, seq.wrapping_add(100_000));
+        assert_eq!(flow.original(unsent), Err(Invalid("ack")), "{seq}");
+    }
+}

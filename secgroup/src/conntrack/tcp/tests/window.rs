@@ -34,11 +34,42 @@ fn a_segment_far_past_the_window_is_invalid_unless_tracking_is_liberal() {
 fn a_segment_may_start_at_the_end_of_the_window_but_not_behind_it() {
     let mut flow = Flow::established();
     flow.original(data(I + 1, R + 1, 1000)).unwrap();
+    let past = flow.clone().original(data(I + 1002, R + 1, 1));
+    assert!(!past.unwrap().refreshes, "passes, without effect");
+    assert!(flow.original(data(I + 1001, R + 1, 1)).unwrap().refreshes);
+}
+
+#[test]
+fn a_segment_less_than_a_window_past_the_window_passes_and_may_be_acknowledged() {
+    let mut flow = Flow::established();
+    // 1000 bytes are granted: past I + 1001 it is too much, from I + 2001 on far too much.
+    for (seq, len, passes) in [
+        (I + 1002, 998, true),
+        (I + 1002, 999, false),
+        (I + 2001, 1, false),
+    ] {
+        let answer = flow.clone().original(data(seq, R + 1, len));
+        assert_eq!(answer.is_ok(), passes, "{seq} + {len}: {answer:?}");
+    }
+    let too_much = flow.original(data(I + 1002, R + 1, 100)).unwrap();
     assert_eq!(
-        flow.clone().original(data(I + 1002, R + 1, 1)),
-        Err(Invalid("seq"))
+        (too_much.state, too_much.refreshes),
+        (State::Established, false)
     );
-    flow.original(data(I + 1001, R + 1, 1)).unwrap();
+    let acknowledged = flow.reply(seg(ACK, R + 1, I + 1102)).unwrap();
+    assert!(acknowledged.refreshes, "its end was remembered");
+    let unsent = data(I + 1102, R + 2, 1);
+    assert_eq!(flow.original(unsent), Err(Invalid("ack")));
+}
+
+#[test]
+fn a_liberal_table_follows_a_close_wherever_its_segments_lie() {
+    for seq in [I.wrapping_sub(500_000), I + 1500, I + 500_000] {
+        let mut flow = Flow::established();
+        flow.settings.tcp_be_liberal = true;
+        flow.original(seg(FINACK, seq, R + 1)).unwrap();
+        assert_eq!(flow.state, State::FinWait, "{seq}");
+    }
 }
 
 #[test]
@@ -171,13 +202,13 @@ fn what_was_received_selectively_widens_the_window() {
     let mut flow = Flow::established();
     flow.original(data(I + 1, R + 1, 1000)).unwrap();
     let far = data(I + 1 + 1500, R + 1, 1);
-    assert_eq!(flow.original(far), Err(Invalid("seq")));
+    assert!(!flow.clone().original(far).unwrap().refreshes);
     flow.reply(Tcp {
         sack: Some(I + 1001),
         ..seg(ACK, R + 1, I + 1)
     })
     .unwrap();
-    flow.original(far).unwrap();
+    assert!(flow.original(far).unwrap().refreshes);
 }
 
 #[test]
@@ -205,11 +236,10 @@ fn a_window_that_is_no_multiple_of_its_scale_is_rounded_up() {
     })
     .unwrap();
     flow.original(seg(ACK, I + 1, R + 1)).unwrap();
-    assert_eq!(
-        flow.clone().original(data(I + 1 + 2049, R + 1, 1)),
-        Err(Invalid("seq"))
-    );
-    flow.original(data(I + 1 + 1500, R + 1, 1)).unwrap();
+    for (offset, is_inside) in [(2049, false), (1500, true)] {
+        let data = data(I + 1 + offset, R + 1, 1);
+        assert_eq!(flow.clone().original(data).unwrap().refreshes, is_inside);
+    }
 }
 
 #[test]
