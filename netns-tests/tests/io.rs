@@ -10,6 +10,7 @@ use netns_tests::{
     Guest, Plan, carries, eventually,
     rules::{any_in, tcp_in, udp_in},
 };
+use packet::build::fragments;
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
@@ -41,6 +42,7 @@ macro_rules! each_way {
 
 each_way!(
     packets_arrive_whole_and_are_counted,
+    fragments_that_waited_are_sent_behind_their_first,
     large_streams_arrive_whole_in_both_directions_at_once,
     a_flood_leaves_the_others_their_turn,
     a_tap_that_vanished_is_served_again_after_a_reload,
@@ -77,6 +79,24 @@ fn packets_arrive_whole_and_are_counted(plan: Plan) {
     let records = lab.finish();
     assert_eq!(records.packets("b ingress udp a:4000>b:5000 ACCEPT"), 100);
     assert_eq!(records.packets("a egress udp a:4000>b:5000 ACCEPT"), 100);
+}
+
+fn fragments_that_waited_are_sent_behind_their_first(plan: Plan) {
+    let mut lab = plan.guest("a", &["open"]).guest("b", &["open"]).start();
+    let (a, b) = lab.pair("a", "b");
+    b.knows(&[a]);
+    let payload: Vec<u8> = (0..8000).map(|byte| (byte * 31 % 251) as u8).collect();
+    let server = b.udp(5000);
+    let datagram = a.packet(b).udp(4000, 5000).payload(&payload).build();
+    for id in 1..20 {
+        for piece in fragments(&datagram, 1480, id).iter().rev() {
+            a.send_raw(piece);
+        }
+        let mut got = [0; 8192];
+        assert_eq!(server.recv(&mut got).unwrap(), payload.len());
+        assert!(got[..payload.len()] == payload);
+    }
+    let _ = lab.finish();
 }
 
 fn large_streams_arrive_whole_in_both_directions_at_once(plan: Plan) {
