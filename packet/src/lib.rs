@@ -30,8 +30,9 @@ mod verdict;
 pub use capture::captured_offload;
 pub(crate) use headers::IP_PACKET_MAX;
 pub use headers::{
-    Arp, Defect, EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX, Ethernet, Fragment, Headers, Icmp, Ip,
-    L4, Net, Runt, Tcp, Vlan, Wire, ethertype, protocol, tcp_flags,
+    Arp, Dccp, Defect, EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX, Ethernet, Fragment, Headers,
+    Icmp, Ip, L4, Net, Runt, Sctp, Tcp, Vlan, Wire, dccp_type, ethertype, protocol, sctp_chunk,
+    tcp_flags,
 };
 pub use mac::{Mac, MacSyntax};
 pub use neighbour::{ND_OPTIONS_MAX, Neighbour, is_neighbour, neighbour};

@@ -658,3 +658,33 @@ mod offload {
         }
     }
 }
+
+/// The chunk that moves an SCTP association stands behind others; a length that lies ends the search.
+#[test]
+fn of_several_sctp_chunks_the_one_that_opens_or_closes_counts() {
+    let chunk = |bytes: &[u8]| {
+        let mut upper = vec![0, 1, 0, 2, 0, 0, 0, 9, 0, 0, 0, 0];
+        upper.extend(bytes);
+        let frame = v4().upper(protocol::SCTP, &upper);
+        match parse(&frame).ip().unwrap().l4 {
+            L4::Sctp(sctp) => (sctp.chunk, sctp.reflected, sctp.tag),
+            other => panic!("{other:?}"),
+        }
+    };
+    const SACK: [u8; 8] = [3, 0, 0, 6, 1, 2, 0, 0];
+    const SHUTDOWN: [u8; 8] = [7, 1, 0, 8, 0, 0, 0, 1];
+    const ABORT: [u8; 4] = [6, 1, 0, 4];
+    const DATA: [u8; 4] = [0, 3, 0, 4];
+    assert_eq!(chunk(&[SACK, SHUTDOWN].concat()), (Some(7), false, 9));
+    assert_eq!(chunk(&[&SACK[..], &ABORT[..]].concat()), (Some(6), true, 9));
+    assert_eq!(
+        chunk(&[&DATA[..], &ABORT[..]].concat()),
+        (Some(0), false, 9)
+    );
+    assert_eq!(chunk(&SACK), (Some(3), false, 9));
+    assert_eq!(chunk(&[]), (None, false, 9));
+    assert_eq!(chunk(&[6, 0, 0, 3]), (None, false, 9));
+    assert_eq!(chunk(&[6, 0, 0]), (None, false, 9));
+    assert_eq!(chunk(&[3, 0, 0xff, 0xff]), (Some(3), false, 9));
+    assert_eq!(chunk(&[SACK; 40].concat()), (Some(3), false, 9));
+}

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use packet::{
-    Fragment, Headers, Icmp, IpSpec, L4, Mac, Offload, PacketSpec, SpecBody, Tcp, ethertype,
-    protocol,
+    Dccp, Fragment, Headers, Icmp, IpSpec, L4, Mac, Offload, PacketSpec, Sctp, SpecBody, Tcp,
+    ethertype, protocol, sctp_chunk,
 };
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv6Addr};
@@ -40,7 +40,15 @@ fn the_usual_packets_come_back_as_they_were_written() {
         "icmpv6 fd00::1 > fd00::2 echo-reply id=7",
         "icmpv6 fe80::1 > ff02::2 router-solicitation",
         "icmpv6 fe80::1 > ff02::1 router-advertisement ttl=64",
-        "sctp 10.0.0.1:5000 > 10.0.0.2:5001 len=4",
+        "sctp 10.0.0.1:5000 > 10.0.0.2:5001 init init-tag=7 len=4",
+        "sctp [fd00::1]:5000 > [fd00::2]:5001 cookie-echo tag=9 len=64",
+        "sctp 10.0.0.1:5000 > 10.0.0.2:5001 abort reflected tag=9",
+        "sctp 10.0.0.1:5000 > 10.0.0.2:5001 chunk=192",
+        "sctp 10.0.0.1:5000 > 10.0.0.2:5001 init-ack tag=1",
+        "sctp 10.0.0.1:5000 > 10.0.0.2:5001 init init-tag=0",
+        "sctp 10.0.0.1:5000 > 10.0.0.2:5001 none",
+        "dccp 10.0.0.1:5000 > 10.0.0.2:5001 response len=4",
+        "dccp [fd00::1]:5000 > [fd00::2]:5001 type=15",
         "udplite [fd00::1]:5 > [fd00::2]:6",
         "vrrp 10.0.0.1 > 224.0.0.18 len=20 ttl=255",
         "gre fd00::1 > fd00::2",
@@ -94,6 +102,14 @@ fn other_spellings_mean_the_same() {
         (
             "icmpv6 fe80::1 > fe80::2 neighbor-solicitation",
             "icmpv6 fe80::1 > fe80::2 neighbour-solicitation",
+        ),
+        (
+            "sctp 10.0.0.1:1 > 10.0.0.2:2",
+            "sctp 10.0.0.1:1 > 10.0.0.2:2 init",
+        ),
+        (
+            "dccp 10.0.0.1:1 > 10.0.0.2:2 type=0",
+            "dccp 10.0.0.1:1 > 10.0.0.2:2 request",
         ),
         (
             "vlan=5 udp 10.0.0.1:1 > 10.0.0.2:2",
@@ -256,10 +272,36 @@ fn tcps() -> impl Strategy<Value = L4> {
     )
 }
 
+/// SCTP with at most one chunk.
+fn sctps() -> impl Strategy<Value = L4> {
+    let numbers = (
+        any::<[u16; 2]>(),
+        any::<[u32; 2]>(),
+        any::<Option<u8>>(),
+        any::<bool>(),
+    );
+    numbers.prop_map(
+        |([src_port, dst_port], [tag, init_tag], chunk, reflected)| {
+            let has_tag = matches!(chunk, Some(sctp_chunk::INIT | sctp_chunk::INIT_ACK));
+            let is_end = matches!(
+                chunk,
+                Some(sctp_chunk::ABORT | sctp_chunk::SHUTDOWN_COMPLETE)
+            );
+            L4::Sctp(Sctp {
+                src_port,
+                dst_port,
+                tag,
+                chunk,
+                reflected: reflected && is_end,
+                init_tag: if has_tag { init_tag } else { 0 },
+            })
+        },
+    )
+}
+
 /// An upper layer with its protocol in IPv4; ICMP is put right for IPv6.
 fn uppers() -> impl Strategy<Value = (u8, L4)> {
     let ports = any::<[u16; 2]>();
-    let with_ports = [protocol::SCTP, protocol::DCCP, protocol::UDPLITE];
     let opaque = (0..=255u8).prop_filter("has a header or is an IPv6 extension", |number| {
         !matches!(
             number,
@@ -275,15 +317,22 @@ fn uppers() -> impl Strategy<Value = (u8, L4)> {
                 dst_port: b
             }
         )),
-        (prop::sample::select(with_ports.to_vec()), any::<[u16; 2]>()).prop_map(
-            |(number, [a, b])| (
-                number,
-                L4::Ports {
-                    src_port: a,
-                    dst_port: b
-                }
-            )
-        ),
+        ports.prop_map(|[a, b]| (
+            protocol::UDPLITE,
+            L4::Ports {
+                src_port: a,
+                dst_port: b
+            }
+        )),
+        (ports, 0..16u8).prop_map(|([a, b], kind)| (
+            protocol::DCCP,
+            L4::Dccp(Dccp {
+                src_port: a,
+                dst_port: b,
+                kind
+            })
+        )),
+        sctps().prop_map(|l4| (protocol::SCTP, l4)),
         any::<(u8, u8, u16)>()
             .prop_map(|(kind, code, id)| { (protocol::ICMP, L4::Icmp(Icmp { kind, code, id })) }),
         opaque.prop_map(|number| (number, L4::Opaque)),

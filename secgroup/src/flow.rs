@@ -44,20 +44,13 @@ impl FlowService {
     #[inline]
     #[must_use]
     pub const fn of(l4: &L4) -> Self {
-        match l4 {
-            L4::Tcp(tcp) => Self::Ports {
-                src: tcp.src_port,
-                dst: tcp.dst_port,
-            },
-            L4::Udp { src_port, dst_port } | L4::Ports { src_port, dst_port } => Self::Ports {
-                src: *src_port,
-                dst: *dst_port,
-            },
-            L4::Icmp(icmp) => Self::Icmp {
+        match (l4, l4.ports()) {
+            (_, Some((src, dst))) => Self::Ports { src, dst },
+            (L4::Icmp(icmp), _) => Self::Icmp {
                 kind: icmp.kind,
                 code: icmp.code,
             },
-            L4::Opaque => Self::None,
+            _ => Self::None,
         }
     }
 }

@@ -10,7 +10,6 @@ mod remedy;
 mod tell;
 
 pub use reasons::{Meaning, meaning};
-pub(crate) use tell::state_words;
 
 use crate::config::Plan;
 use crate::control::RuleBook;
@@ -18,6 +17,7 @@ use crate::switch::{Fate, Frame, Now, Observer, Port, Stage, Step, Switch};
 use packet::{Headers, PacketSpec, VNET_HDR_LEN};
 use secgroup::{RuleRef, RuleTable};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Receivers of one flood that a trace tells of.
 const RECEIVERS_MAX: usize = 64;
@@ -59,6 +59,13 @@ pub struct SideTold {
     pub port: String,
     /// `ACCEPT(rule)`, `DROP(default_deny)`.
     pub verdict: String,
+    /// Where on its way it was decided: `admission`, `fragments`, `connection`, `table`, `rules`,
+    /// `essentials`, `unfiltered`.
+    pub stage: String,
+    /// The id of the rule that allows it, or that allows what it answers.
+    pub rule_id: Option<Uuid>,
+    /// The id of that rule's group.
+    pub security_group_id: Option<Uuid>,
     /// The rule, or what the reason means.
     pub why: String,
     /// What would have to be otherwise; only of refusals.

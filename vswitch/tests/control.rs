@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use vswitch::config::Config;
 use vswitch::control::{
-    CLIENTS_MAX, FOLLOWERS_MAX, Listing, Reply, Request, Select, Server, Session, SessionError,
-    SocketError, ask,
+    CLIENTS_MAX, ConnectionSelect, FOLLOWERS_MAX, Listing, Reply, Request, Select, Server, Session,
+    SessionError, SocketError, ask,
 };
 use vswitch::run::Daemon;
 
@@ -67,7 +67,7 @@ fn every_request_is_answered_in_kind() {
         Reply::Fdb(Listing::all(Vec::new()))
     );
     assert_eq!(
-        answer(Request::Connections(Select::default())),
+        answer(Request::Connections(ConnectionSelect::default())),
         Reply::Connections(Listing::all(Vec::new()))
     );
     assert_eq!(
@@ -213,5 +213,61 @@ fn a_worker_that_waits_has_the_switch_before_the_next_slice() {
         });
         shared.slice(|_| assert!(worked.load(Ordering::Acquire)));
     });
+    running.daemon.stop().unwrap();
+}
+
+#[test]
+fn connections_are_chosen_by_words_and_what_is_no_word_is_told() {
+    let running = running();
+    let flush = |connections, all| ask(&running.socket, &Request::Flush { connections, all });
+    assert_eq!(
+        flush(ConnectionSelect::default(), true).unwrap(),
+        Reply::Flushed(0)
+    );
+    let everything = flush(ConnectionSelect::default(), false).unwrap_err();
+    assert!(everything.to_string().contains("`all`"), "{everything}");
+    let of_lab = ConnectionSelect {
+        network: Some("lab".into()),
+        protocol: Some("TCP".into()),
+        state: Some("cookie_wait".into()),
+        address: Some("10.0.0.0/24".parse().unwrap()),
+        tuple: Some("tcp 10.0.0.1:1 > 10.0.0.2:2".into()),
+        ..ConnectionSelect::default()
+    };
+    assert_eq!(flush(of_lab.clone(), false).unwrap(), Reply::Flushed(0));
+    assert!(flush(of_lab.clone(), true).is_err());
+    assert_eq!(
+        ask(&running.socket, &Request::Connections(of_lab)).unwrap(),
+        Reply::Connections(Listing::all(Vec::new()))
+    );
+    let wrong = [
+        (
+            r#"{"connections":{"port":"vm9"}}"#,
+            "there is no port `vm9`",
+        ),
+        (
+            r#"{"connections":{"network":"net9"}}"#,
+            "there is no VPC and no subnet `net9`",
+        ),
+        (
+            r#"{"connections":{"protocol":"any"}}"#,
+            "`any` is no protocol",
+        ),
+        (
+            r#"{"connections":{"state":"open_wide"}}"#,
+            "`open_wide` is no state; write one of ",
+        ),
+        (r#"{"connections":{"tuple":"tcp 1 > 2"}}"#, "is no packet"),
+        (
+            r#"{"connections":{"tuple":"eth 0x88cc"}}"#,
+            "belongs to no connection",
+        ),
+        (r#"{"flush":{}}"#, "say which connections are meant"),
+    ];
+    for (line, words) in wrong {
+        let answer = raw(&running.socket, &format!("{line}\n"));
+        assert!(answer.contains(words), "{line}: {answer}");
+    }
+    drop(running.server);
     running.daemon.stop().unwrap();
 }

@@ -100,7 +100,8 @@ impl Ours {
         let frame = Frame::parse(&[0; VNET_HDR_LEN], frame).unwrap();
         let mut notes = Notes::default();
         let steps = self.switch.trace(now, rx, &frame, &mut notes);
-        self.switch.forward(now, rx, &frame, &mut Vec::new());
+        self.switch
+            .forward(now, rx, &frame, &mut vswitch::switch::Outbox::default());
         let [step] = steps[..] else {
             panic!("the other guest is one receiver: {steps:?}");
         };

@@ -20,9 +20,9 @@ mod upper;
 
 pub use ipv6::{EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX};
 pub(crate) use ipv6::{addresses, walk};
-pub use numbers::{ethertype, protocol, tcp_flags};
+pub use numbers::{dccp_type, ethertype, protocol, sctp_chunk, tcp_flags};
 pub use types::{
-    Arp, Defect, Ethernet, Fragment, Headers, Icmp, Ip, L4, Net, Runt, Tcp, Vlan, Wire,
+    Arp, Dccp, Defect, Ethernet, Fragment, Headers, Icmp, Ip, L4, Net, Runt, Sctp, Tcp, Vlan, Wire,
 };
 pub(crate) use upper::icmp_has_id;
 

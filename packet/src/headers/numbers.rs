@@ -53,3 +53,36 @@ pub mod tcp_flags {
     pub const ECE: u8 = 0x40;
     pub const CWR: u8 = 0x80;
 }
+
+/// SCTP chunk types (RFC 9260, section 3.2).
+pub mod sctp_chunk {
+    #![expect(missing_docs, reason = "the names are the RFC's")]
+    pub const DATA: u8 = 0;
+    pub const INIT: u8 = 1;
+    pub const INIT_ACK: u8 = 2;
+    pub const SACK: u8 = 3;
+    pub const HEARTBEAT: u8 = 4;
+    pub const HEARTBEAT_ACK: u8 = 5;
+    pub const ABORT: u8 = 6;
+    pub const SHUTDOWN: u8 = 7;
+    pub const SHUTDOWN_ACK: u8 = 8;
+    pub const ERROR: u8 = 9;
+    pub const COOKIE_ECHO: u8 = 10;
+    pub const COOKIE_ACK: u8 = 11;
+    pub const SHUTDOWN_COMPLETE: u8 = 14;
+}
+
+/// DCCP packet types (RFC 4340, section 5.1).
+pub mod dccp_type {
+    #![expect(missing_docs, reason = "the names are the RFC's")]
+    pub const REQUEST: u8 = 0;
+    pub const RESPONSE: u8 = 1;
+    pub const DATA: u8 = 2;
+    pub const ACK: u8 = 3;
+    pub const DATA_ACK: u8 = 4;
+    pub const CLOSE_REQ: u8 = 5;
+    pub const CLOSE: u8 = 6;
+    pub const RESET: u8 = 7;
+    pub const SYNC: u8 = 8;
+    pub const SYNC_ACK: u8 = 9;
+}

@@ -40,7 +40,7 @@ fn between_ports(l4: &L4) -> bool {
     match l4 {
         L4::Tcp(_) => true,
         L4::Udp { src_port, dst_port } => !DHCP.contains(src_port) && !DHCP.contains(dst_port),
-        L4::Ports { .. } | L4::Icmp(_) | L4::Opaque => false,
+        L4::Ports { .. } | L4::Sctp(_) | L4::Dccp(_) | L4::Icmp(_) | L4::Opaque => false,
     }
 }
 

@@ -120,8 +120,11 @@ pub enum L4 {
         /// Destination port.
         dst_port: u16,
     },
-    /// A protocol of which only the ports matter (SCTP, DCCP, UDP-Lite), or a header cut short
-    /// behind its ports.
+    /// SCTP.
+    Sctp(Sctp),
+    /// DCCP.
+    Dccp(Dccp),
+    /// A protocol of which only the ports matter (UDP-Lite), or a header cut short behind its ports.
     Ports {
         /// Source port.
         src_port: u16,
@@ -155,6 +158,58 @@ pub struct Tcp {
     pub window_scale: Option<u8>,
     /// Greatest right edge of the SACK blocks (RFC 2018), where there are any.
     pub sack: Option<u32>,
+}
+
+/// What connection tracking needs of SCTP (RFC 9260): its common header, and of its chunks the one
+/// that moves the association.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sctp {
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// Verification tag: what the receiver chose; 0 in an INIT.
+    pub tag: u32,
+    /// Type of the first chunk that opens or closes, see [`crate::sctp_chunk`]; else of the first
+    /// chunk. `None` where there is none, or its length contradicts the packet.
+    pub chunk: Option<u8>,
+    /// Of an ABORT or SHUTDOWN COMPLETE: the T bit, the tag is the sender's own.
+    pub reflected: bool,
+    /// Of an INIT or INIT ACK: the tag that its sender wants to see; else 0.
+    pub init_tag: u32,
+}
+
+/// What connection tracking needs of DCCP (RFC 4340).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dccp {
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// Packet type, 0 to 15, see [`crate::dccp_type`].
+    pub kind: u8,
+}
+
+impl L4 {
+    /// Source and destination port, of protocols that have them.
+    #[inline]
+    #[must_use]
+    pub const fn ports(&self) -> Option<(u16, u16)> {
+        match *self {
+            Self::Tcp(Tcp {
+                src_port, dst_port, ..
+            })
+            | Self::Udp { src_port, dst_port }
+            | Self::Ports { src_port, dst_port }
+            | Self::Sctp(Sctp {
+                src_port, dst_port, ..
+            })
+            | Self::Dccp(Dccp {
+                src_port, dst_port, ..
+            }) => Some((src_port, dst_port)),
+            Self::Icmp(_) | Self::Opaque => None,
+        }
+    }
 }
 
 /// ICMP and ICMPv6.
@@ -260,13 +315,9 @@ impl Ip {
     #[inline]
     #[must_use]
     pub const fn tuple(&self) -> FiveTuple {
-        let (src_port, dst_port) = match self.l4 {
-            L4::Tcp(Tcp {
-                src_port, dst_port, ..
-            })
-            | L4::Udp { src_port, dst_port }
-            | L4::Ports { src_port, dst_port } => (src_port, dst_port),
-            L4::Icmp(_) | L4::Opaque => (0, 0),
+        let (src_port, dst_port) = match self.l4.ports() {
+            Some(ports) => ports,
+            None => (0, 0),
         };
         FiveTuple {
             protocol: self.protocol,

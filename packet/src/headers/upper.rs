@@ -1,6 +1,6 @@
 //! The upper layer: TCP, UDP, protocols with ports, ICMP.
 
-use super::{Defect, Headers, Icmp, L4, Net, Tcp, offload, protocol};
+use super::{Dccp, Defect, Headers, Icmp, L4, Net, Sctp, Tcp, offload, protocol, sctp_chunk};
 use crate::Offload;
 
 /// What an upper-layer header takes up.
@@ -18,6 +18,9 @@ const UDP_FIXED: usize = 8;
 const ICMP_FIXED: usize = 8;
 const SCTP_FIXED: usize = 12;
 const DCCP_FIXED: usize = 12;
+
+/// Chunks of a packet that are looked at.
+const SCTP_CHUNKS_MAX: usize = 16;
 
 /// Reads the upper layer of an IP packet whose addresses, as bytes, are `addresses`. It is written
 /// where it stays: moving it about is most of what a parse costs.
@@ -45,8 +48,8 @@ pub(super) fn parse(headers: &mut Headers, payload: &[u8], addresses: &[u8], off
     let extent = match ip.protocol {
         protocol::TCP => tcp(&mut ip.l4, payload, first),
         protocol::UDP => udp(&mut ip.l4, payload, first),
-        protocol::SCTP => ports(&mut ip.l4, payload, SCTP_FIXED, first),
-        protocol::DCCP => ports(&mut ip.l4, payload, DCCP_FIXED, first),
+        protocol::SCTP => sctp(&mut ip.l4, payload, first),
+        protocol::DCCP => dccp(&mut ip.l4, payload, first),
         protocol::UDPLITE => ports(&mut ip.l4, payload, UDP_FIXED, first),
         protocol if protocol == icmp => self::icmp(&mut ip.l4, payload, icmp, first),
         _ => Extent::opaque(payload),
@@ -224,6 +227,101 @@ fn ports(l4: &mut L4, payload: &[u8], fixed: usize, first: bool) -> Extent {
         header_len: fixed,
         defect: None,
         ..extent
+    }
+}
+
+fn sctp(l4: &mut L4, payload: &[u8], first: bool) -> Extent {
+    let Some((fixed, chunks)) = payload.split_first_chunk::<SCTP_FIXED>() else {
+        return Extent::cut_short(l4, payload, first);
+    };
+    let [s0, s1, d0, d1, t0, t1, t2, t3, ..] = *fixed;
+    let (chunk, reflected, init_tag) = match deciding_chunk(chunks) {
+        Some(SctpChunk { kind, flags, value }) => {
+            (Some(kind), flags & 1 != 0, init_tag(kind, value))
+        }
+        None => (None, false, 0),
+    };
+    *l4 = L4::Sctp(Sctp {
+        src_port: u16::from_be_bytes([s0, s1]),
+        dst_port: u16::from_be_bytes([d0, d1]),
+        tag: u32::from_be_bytes([t0, t1, t2, t3]),
+        chunk,
+        reflected: reflected && may_be_reflected(chunk),
+        init_tag,
+    });
+    Extent {
+        header_len: SCTP_FIXED,
+        ..Extent::opaque(payload)
+    }
+}
+
+struct SctpChunk<'a> {
+    kind: u8,
+    flags: u8,
+    value: &'a [u8],
+}
+
+/// The first chunk that opens or closes an association, among the first [`SCTP_CHUNKS_MAX`]; else the
+/// first one. Control chunks stand before data (RFC 9260, section 6.10).
+fn deciding_chunk(mut chunks: &[u8]) -> Option<SctpChunk<'_>> {
+    let first = first_chunk(chunks)?.0;
+    for _ in 0..SCTP_CHUNKS_MAX {
+        let Some((chunk, rest)) = first_chunk(chunks) else {
+            break;
+        };
+        match chunk.kind {
+            sctp_chunk::INIT
+            | sctp_chunk::INIT_ACK
+            | sctp_chunk::ABORT
+            | sctp_chunk::SHUTDOWN
+            | sctp_chunk::SHUTDOWN_ACK
+            | sctp_chunk::COOKIE_ECHO
+            | sctp_chunk::COOKIE_ACK
+            | sctp_chunk::SHUTDOWN_COMPLETE => return Some(chunk),
+            sctp_chunk::DATA => break,
+            _ => chunks = rest,
+        }
+    }
+    Some(first)
+}
+
+/// A chunk and what follows it. A length below 4 is a lie; one past the end is a fragment's, or a lie
+/// that the receiver will see.
+fn first_chunk(chunks: &[u8]) -> Option<(SctpChunk<'_>, &[u8])> {
+    let ([kind, flags, l0, l1], value) = chunks.split_first_chunk::<4>()?;
+    let len = usize::from(u16::from_be_bytes([*l0, *l1])).checked_sub(4)?;
+    let rest = value.get(len.next_multiple_of(4)..).unwrap_or_default();
+    let value = value.get(..len).unwrap_or(value);
+    let (kind, flags) = (*kind, *flags);
+    Some((SctpChunk { kind, flags, value }, rest))
+}
+
+fn init_tag(kind: u8, value: &[u8]) -> u32 {
+    match (kind, value.first_chunk()) {
+        (sctp_chunk::INIT | sctp_chunk::INIT_ACK, Some(tag)) => u32::from_be_bytes(*tag),
+        _ => 0,
+    }
+}
+
+const fn may_be_reflected(chunk: Option<u8>) -> bool {
+    matches!(
+        chunk,
+        Some(sctp_chunk::ABORT | sctp_chunk::SHUTDOWN_COMPLETE)
+    )
+}
+
+fn dccp(l4: &mut L4, payload: &[u8], first: bool) -> Extent {
+    let Some([s0, s1, d0, d1, _, _, _, _, kind, ..]) = payload.first_chunk::<DCCP_FIXED>() else {
+        return Extent::cut_short(l4, payload, first);
+    };
+    *l4 = L4::Dccp(Dccp {
+        src_port: u16::from_be_bytes([*s0, *s1]),
+        dst_port: u16::from_be_bytes([*d0, *d1]),
+        kind: kind >> 1 & 0x0f,
+    });
+    Extent {
+        header_len: DCCP_FIXED,
+        ..Extent::opaque(payload)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Packet → text.
 
-use super::{DEFAULT_WINDOW, IpSpec, PacketSpec, SpecBody, names};
-use crate::{Fragment, Headers, Icmp, L4, Mac, Tcp, Vlan};
+use super::{DEFAULT_INIT_TAG, DEFAULT_WINDOW, IpSpec, PacketSpec, SpecBody, names};
+use crate::{Fragment, Headers, Icmp, L4, Mac, Sctp, Tcp, Vlan, sctp_chunk};
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -98,6 +98,8 @@ impl Display for IpSpec {
         match &self.l4 {
             L4::Tcp(header) => tcp(f, header)?,
             L4::Icmp(header) => icmp(f, self.protocol, *header)?,
+            L4::Sctp(header) => sctp(f, header)?,
+            L4::Dccp(header) => named(f, &names::DCCP_TYPES, "type", header.kind)?,
             L4::Udp { .. } | L4::Ports { .. } | L4::Opaque => {}
         }
         if let Some(target) = self.target {
@@ -116,14 +118,7 @@ impl Display for IpSpec {
 
 impl IpSpec {
     fn ports(&self) -> Option<(u16, u16)> {
-        match self.l4 {
-            L4::Tcp(Tcp {
-                src_port, dst_port, ..
-            })
-            | L4::Udp { src_port, dst_port }
-            | L4::Ports { src_port, dst_port } => Some((src_port, dst_port)),
-            L4::Icmp(_) | L4::Opaque => None,
-        }
+        self.l4.ports()
     }
 }
 
@@ -161,6 +156,35 @@ fn icmp(f: &mut Formatter<'_>, protocol: u8, icmp: Icmp) -> fmt::Result {
     }
     unless(f, "code", icmp.code, 0)?;
     unless(f, "id", icmp.id, 0)
+}
+
+fn sctp(f: &mut Formatter<'_>, sctp: &Sctp) -> fmt::Result {
+    match sctp.chunk {
+        Some(kind) => named(f, &names::SCTP_CHUNKS, "chunk", kind)?,
+        None => f.write_str(" none")?,
+    }
+    if sctp.reflected {
+        f.write_str(" reflected")?;
+    }
+    unless(f, "tag", sctp.tag, 0)?;
+    let silent = match sctp.chunk {
+        Some(sctp_chunk::INIT | sctp_chunk::INIT_ACK) => DEFAULT_INIT_TAG,
+        _ => 0,
+    };
+    unless(f, "init-tag", sctp.init_tag, silent)
+}
+
+/// ` name`, or ` key=number` where the number has none.
+fn named(
+    f: &mut Formatter<'_>,
+    names: &[(&'static str, u8)],
+    key: &str,
+    number: u8,
+) -> fmt::Result {
+    match names::name_of(names, number) {
+        Some(name) => write!(f, " {name}"),
+        None => write!(f, " {key}={number}"),
+    }
 }
 
 fn fragment(f: &mut Formatter<'_>, part: Fragment) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use super::{IpSpec, PacketSpec, SpecBody, fixed_len};
 use crate::build::{self, FrameBuilder, IpBuilder};
-use crate::{Arp, Icmp, L4, Mac, Neighbour, Tcp};
+use crate::{Arp, Dccp, Icmp, L4, Mac, Neighbour, Sctp, Tcp, sctp_chunk};
 
 impl PacketSpec {
     /// The frame, with right lengths and checksums. The MAC addresses are those of `from` and `to`
@@ -81,6 +81,18 @@ impl IpSpec {
                 bytes.resize(usize::from(fixed_len(self.protocol, &self.l4) + len), 0);
                 ip.upper(self.protocol, &bytes)
             }
+            L4::Sctp(header) => ip.upper(self.protocol, &sctp(&header, &payload)),
+            L4::Dccp(Dccp {
+                src_port,
+                dst_port,
+                kind,
+            }) => {
+                const WORDS: u8 = 3;
+                let mut bytes = [src_port, dst_port].map(u16::to_be_bytes).concat();
+                bytes.extend([WORDS, 0, 0, 0, kind << 1, 0, 0, 0]);
+                bytes.extend(&payload);
+                ip.upper(self.protocol, &bytes)
+            }
             L4::Icmp(Icmp { kind, .. }) if self.target.is_some() || self.link_layer.is_some() => {
                 let (target, link_layer) = (self.target, self.link_layer);
                 ip.neighbour(Neighbour {
@@ -116,4 +128,29 @@ fn tcp(ip: IpBuilder, tcp: &Tcp, payload: &[u8]) -> Vec<u8> {
             .option(block.as_flattened());
     }
     builder.build()
+}
+
+/// The common header, with a checksum of 0, and the one chunk, which holds the payload.
+fn sctp(sctp: &Sctp, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = [sctp.src_port, sctp.dst_port]
+        .map(u16::to_be_bytes)
+        .concat();
+    bytes.extend(sctp.tag.to_be_bytes());
+    bytes.extend([0; 4]);
+    let Some(kind) = sctp.chunk else {
+        bytes.extend(payload);
+        return bytes;
+    };
+    let mut value = Vec::new();
+    if matches!(kind, sctp_chunk::INIT | sctp_chunk::INIT_ACK) {
+        value.extend(sctp.init_tag.to_be_bytes());
+        // Window, numbers of streams, first transmission number.
+        value.extend([0; 12]);
+    }
+    value.extend(payload);
+    let len = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    bytes.extend([kind, u8::from(sctp.reflected)]);
+    bytes.extend(len.to_be_bytes());
+    bytes.extend(value);
+    bytes
 }

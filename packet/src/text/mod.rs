@@ -6,7 +6,8 @@
 //! udp [fd00::1]:5353 > [ff02::fb]:5353 len=40 ttl=1
 //! icmp 10.77.1.11 > 10.77.1.12 echo-request id=7       icmp A > B type=8 code=0 id=7
 //! icmpv6 fe80::1 > ff02::1 neighbour-solicitation target=fe80::2 lladdr=fa:16:3e:00:00:01
-//! sctp 10.0.0.1:5000 > 10.0.0.2:5001    vrrp A > B     proto=112 A > B
+//! sctp 10.0.0.1:5000 > 10.0.0.2:5001 init init-tag=7       sctp A > B abort reflected tag=9
+//! dccp 10.0.0.1:5000 > 10.0.0.2:5001 request               vrrp A > B     proto=112 A > B
 //! arp who-has 10.77.1.12 tell 10.77.1.11
 //! arp reply 10.77.1.11 is-at fa:16:3e:00:00:01 tell 10.77.1.12
 //! arp op=9 A > B     rarp op=3 A > B     sender-mac=MAC where it is not the frame's
@@ -16,7 +17,8 @@
 //! Anywhere: `from MAC`, `to MAC`, `vlan=5` (0 is a priority tag). On IP: `ttl=1` and
 //! `frag=id:offset:length:+`, where the length is the fragment's own (so `len=` does not go with
 //! it) and `+` says that more follow; a fragment with an offset has neither ports nor type.
-//! TCP without a flag word is a SYN; `none` is no flag at all.
+//! TCP without a flag word is a SYN, SCTP without a chunk an INIT, DCCP without a type a request;
+//! `none` is no flag, or no chunk, at all.
 
 mod display;
 mod frame;
@@ -28,7 +30,7 @@ pub use parse::SpecError;
 
 use crate::{
     Fragment, Headers, Ip, L4, Mac, Neighbour, Net, Vlan, ethertype, is_neighbour, neighbour,
-    protocol,
+    protocol, sctp_chunk,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -38,6 +40,8 @@ const DEFAULT_TTL: u8 = 64;
 /// RFC 4861: neighbour discovery is dropped by its receiver with any other.
 const ND_TTL: u8 = 255;
 const DEFAULT_WINDOW: u16 = u16::MAX;
+/// What an SCTP INIT asks for; 0 is not allowed (RFC 9260, section 3.3.2).
+const DEFAULT_INIT_TAG: u32 = 1;
 
 /// A packet as it is written down; `Display` and `FromStr` round-trip. The forms stand in
 /// [`crate::text`].
@@ -222,7 +226,12 @@ impl IpSpec {
 fn fixed_len(protocol: u8, l4: &L4) -> u16 {
     match (l4, protocol) {
         (L4::Tcp(_), _) => 20,
-        (L4::Ports { .. }, protocol::SCTP | protocol::DCCP) => 12,
+        (L4::Sctp(sctp), _) => match sctp.chunk {
+            Some(sctp_chunk::INIT | sctp_chunk::INIT_ACK) => 32,
+            Some(_) => 16,
+            None => 12,
+        },
+        (L4::Dccp(_), _) | (L4::Ports { .. }, protocol::SCTP | protocol::DCCP) => 12,
         (L4::Udp { .. } | L4::Ports { .. } | L4::Icmp(_), _) => 8,
         (L4::Opaque, _) => 0,
     }

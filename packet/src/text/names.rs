@@ -1,6 +1,6 @@
 //! Names of protocols, ICMP types and TCP flags, as Neutron, IANA and `tcpdump` write them.
 
-use crate::{protocol, tcp_flags};
+use crate::{dccp_type, protocol, sctp_chunk, tcp_flags};
 
 /// In order of preference: the first name of a number is the one that is written.
 const PROTOCOLS: [(&str, u8); 24] = [
@@ -64,6 +64,35 @@ const ICMPV6_TYPES: [(&str, u8); 17] = [
     ("mld2-report", 143),
 ];
 
+pub(super) const SCTP_CHUNKS: [(&str, u8); 13] = [
+    ("data", sctp_chunk::DATA),
+    ("init", sctp_chunk::INIT),
+    ("init-ack", sctp_chunk::INIT_ACK),
+    ("sack", sctp_chunk::SACK),
+    ("heartbeat", sctp_chunk::HEARTBEAT),
+    ("heartbeat-ack", sctp_chunk::HEARTBEAT_ACK),
+    ("abort", sctp_chunk::ABORT),
+    ("shutdown", sctp_chunk::SHUTDOWN),
+    ("shutdown-ack", sctp_chunk::SHUTDOWN_ACK),
+    ("error", sctp_chunk::ERROR),
+    ("cookie-echo", sctp_chunk::COOKIE_ECHO),
+    ("cookie-ack", sctp_chunk::COOKIE_ACK),
+    ("shutdown-complete", sctp_chunk::SHUTDOWN_COMPLETE),
+];
+
+pub(super) const DCCP_TYPES: [(&str, u8); 10] = [
+    ("request", dccp_type::REQUEST),
+    ("response", dccp_type::RESPONSE),
+    ("data", dccp_type::DATA),
+    ("ack", dccp_type::ACK),
+    ("dataack", dccp_type::DATA_ACK),
+    ("closereq", dccp_type::CLOSE_REQ),
+    ("close", dccp_type::CLOSE),
+    ("reset", dccp_type::RESET),
+    ("sync", dccp_type::SYNC),
+    ("syncack", dccp_type::SYNC_ACK),
+];
+
 /// In the order in which they are written.
 pub(super) const FLAGS: [(&str, u8); 8] = [
     ("syn", tcp_flags::SYN),
@@ -76,14 +105,14 @@ pub(super) const FLAGS: [(&str, u8); 8] = [
     ("ack", tcp_flags::ACK),
 ];
 
-fn number_of(names: &[(&str, u8)], text: &str) -> Option<u8> {
+pub(super) fn number_of(names: &[(&str, u8)], text: &str) -> Option<u8> {
     names
         .iter()
         .find(|(name, _)| *name == text)
         .map(|(_, number)| *number)
 }
 
-fn name_of(names: &[(&'static str, u8)], number: u8) -> Option<&'static str> {
+pub(super) fn name_of(names: &[(&'static str, u8)], number: u8) -> Option<&'static str> {
     names
         .iter()
         .find(|(_, candidate)| *candidate == number)

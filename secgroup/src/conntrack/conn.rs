@@ -1,7 +1,7 @@
 //! What is known of one connection, 32 bytes for IPv4.
 
 use crate::{PortId, RuleRef};
-use packet::Verdict;
+use packet::{Verdict, protocol};
 use std::hash::Hasher;
 
 /// Which way a packet goes within its connection.
@@ -136,7 +136,8 @@ impl Side {
     }
 }
 
-/// Where a connection stands. TCP states are Linux's (`nf_conntrack_proto_tcp.c`).
+/// Where a connection stands. TCP states are Linux's (`nf_conntrack_proto_tcp.c`); those of SCTP and DCCP
+/// that play the same part have the same place, and a name of their own ([`State::name`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum State {
@@ -194,6 +195,73 @@ impl State {
             self,
             Self::Counted | Self::New | Self::SynSent | Self::SynSent2 | Self::SynRecv
         )
+    }
+
+    /// The state's name in a connection of this protocol, as connection tracking writes it: `syn_sent`;
+    /// of SCTP `cookie_wait`, of DCCP `request`.
+    #[must_use]
+    pub const fn name(self, number: u8) -> &'static str {
+        match (number, self) {
+            (protocol::SCTP, _) => self.sctp_name(),
+            (protocol::DCCP, _) => self.dccp_name(),
+            _ => self.plain_name(),
+        }
+    }
+
+    const fn plain_name(self) -> &'static str {
+        match self {
+            Self::Counted => "counted",
+            Self::New => "new",
+            Self::Replied => "replied",
+            Self::Stream => "stream",
+            Self::SynSent => "syn_sent",
+            Self::SynSent2 => "syn_sent2",
+            Self::SynRecv => "syn_recv",
+            Self::Established => "established",
+            Self::FinWait => "fin_wait",
+            Self::CloseWait => "close_wait",
+            Self::LastAck => "last_ack",
+            Self::TimeWait => "time_wait",
+            Self::Close => "close",
+        }
+    }
+
+    const fn sctp_name(self) -> &'static str {
+        match self {
+            Self::SynSent => "cookie_wait",
+            Self::SynSent2 => "heartbeat_sent",
+            Self::SynRecv => "cookie_echoed",
+            Self::FinWait => "shutdown_sent",
+            Self::CloseWait => "shutdown_recd",
+            Self::LastAck => "shutdown_ack_sent",
+            Self::Close => "closed",
+            _ => self.plain_name(),
+        }
+    }
+
+    const fn dccp_name(self) -> &'static str {
+        match self {
+            Self::SynSent => "request",
+            Self::SynSent2 => "partopen",
+            Self::SynRecv => "respond",
+            Self::Established => "open",
+            Self::FinWait => "closereq",
+            Self::LastAck => "closing",
+            Self::TimeWait => "timewait",
+            _ => self.plain_name(),
+        }
+    }
+
+    /// Every name that a state has in some protocol.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let mut names: Vec<&'static str> = Self::ALL
+            .iter()
+            .filter(|state| state.is_connection())
+            .flat_map(|state| [state.plain_name(), state.sctp_name(), state.dccp_name()])
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter()
     }
 
     /// A connection, not a mere counter.

@@ -10,7 +10,7 @@
 //!   end that answers:  type of the request, low byte of the identifier
 //! ```
 
-use packet::{Icmp, Ip, L4, Tcp, protocol};
+use packet::{Icmp, Ip, L4, protocol};
 
 /// First byte of the end that asks. No request has type 1.
 const ASKS: u8 = 1;
@@ -24,13 +24,9 @@ const ASKS: u8 = 1;
 #[must_use]
 pub fn ends(ip: &Ip) -> Option<(u16, u16)> {
     match ip.l4 {
-        L4::Tcp(Tcp {
-            src_port, dst_port, ..
-        })
-        | L4::Udp { src_port, dst_port }
-        | L4::Ports { src_port, dst_port } => Some((src_port, dst_port)),
         L4::Icmp(icmp) => Some(icmp_ends(ip.protocol, icmp)),
         L4::Opaque => (!has_header(ip.protocol)).then_some((0, 0)),
+        l4 => l4.ports(),
     }
 }
 

@@ -14,9 +14,11 @@
 
 mod arena;
 mod conn;
+mod dccp;
 mod hash;
 mod index;
 mod key;
+mod sctp;
 mod table;
 mod tcp;
 mod timeouts;
@@ -28,5 +30,5 @@ pub use hash::Seed;
 pub use key::{Query, asked, ends, query};
 pub use table::{Entry, Slot, Table};
 pub use tcp::{Peer, TcpWindow};
-pub use timeouts::{TimeoutError, Timeouts};
+pub use timeouts::{OwnTimeouts, TimeoutError, Timeouts};
 pub use track::{Advance, Invalid, Settings, advance, idle_ms, open, timeout_ms};

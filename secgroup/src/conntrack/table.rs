@@ -97,6 +97,13 @@ impl<A: KeyAddress, T: Copy> Table<A, T> {
         self.arena.entry(slot.0)
     }
 
+    /// The entry in a slot that may have been removed: `None` where nothing lives.
+    #[must_use]
+    pub fn live(&self, slot: Slot) -> Option<&Entry<A, T>> {
+        let lives = self.arena.live_near(slot.0).0 == Some(slot.0);
+        lives.then(|| self.arena.entry(slot.0))
+    }
+
     /// The entry in a slot, to be changed. The key and the protocol must stay as they are.
     #[inline]
     pub fn entry_mut(&mut self, slot: Slot) -> &mut Entry<A, T> {

@@ -24,12 +24,54 @@ pub enum TimeoutError {
 macro_rules! timeouts {
     ($($name:ident = $default:literal, $min:literal ..= $max:literal;)+) => {
         /// Idle timeouts, seconds. Names are the kernel's (`nf_conntrack-sysctl.rst`), and so are the
-        /// defaults; the ranges of `tcp_established`, `udp` and `udp_stream` are those of AWS.
+        /// defaults, but that an association's shutdown has whole seconds; the ranges of `tcp_established`, `udp` and `udp_stream` are those of AWS.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[expect(missing_docs, reason = "the names are the kernel's sysctl names")]
         pub struct Timeouts { $(pub $name: u32,)+ }
 
+        /// Idle timeouts that one port has of its own, seconds; what is absent is everybody's.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[expect(missing_docs, reason = "the names are the kernel's sysctl names")]
+        pub struct OwnTimeouts { $(pub $name: Option<u32>,)+ }
+
+        impl OwnTimeouts {
+            /// Sets the timeout of this name.
+            ///
+            /// # Errors
+            /// As [`Timeouts::set`].
+            pub fn set(&mut self, name: &str, seconds: u32) -> Result<(), TimeoutError> {
+                Timeouts::check(name, seconds)?;
+                match name {
+                    $(stringify!($name) => self.$name = Some(seconds),)+
+                    _ => return Err(TimeoutError::Unknown(name.to_owned())),
+                }
+                Ok(())
+            }
+
+            /// The timeout of this name, if the port has one of its own.
+            #[must_use]
+            pub fn get(&self, name: &str) -> Option<u32> {
+                match name {
+                    $(stringify!($name) => self.$name,)+
+                    _ => None,
+                }
+            }
+        }
+
         impl Timeouts {
+            /// As seen by a connection between two ports: a port's own value stands in place of
+            /// everybody's; where both have one, the shorter, for neither keeps an entry longer than
+            /// it wants to.
+            #[must_use]
+            pub fn between(&self, ports: [Option<&OwnTimeouts>; 2]) -> Self {
+                let mut timeouts = *self;
+                $(
+                    let own = ports.iter().filter_map(|port| port.and_then(|own| own.$name));
+                    timeouts.$name = own.min().unwrap_or(self.$name);
+                )+
+                timeouts
+            }
+
             /// Every name, in the order of the fields.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)+];
             /// The least values.
@@ -96,7 +138,22 @@ timeouts! {
     generic            =     600,  1 ..= 86_400;
     gre                =      30,  1 ..= 600;
     gre_stream         =     180,  1 ..= 86_400;
-    frag               =      15,  1 ..= 60;
+    sctp_closed            =      10,  1 ..= 600;
+    sctp_cookie_wait       =       3,  1 ..= 600;
+    sctp_cookie_echoed     =       3,  1 ..= 600;
+    sctp_established       = 432_000, 60 ..= 432_000;
+    sctp_shutdown_sent     =       3,  1 ..= 600;
+    sctp_shutdown_recd     =       3,  1 ..= 600;
+    sctp_shutdown_ack_sent =       3,  1 ..= 600;
+    sctp_heartbeat_sent    =      30,  1 ..= 600;
+    dccp_request           =     240,  1 ..= 600;
+    dccp_respond           =     480,  1 ..= 600;
+    dccp_partopen          =     480,  1 ..= 600;
+    dccp_open              =  43_200, 60 ..= 432_000;
+    dccp_closereq          =      64,  1 ..= 600;
+    dccp_closing           =      64,  1 ..= 600;
+    dccp_timewait          =     240,  1 ..= 600;
+    frag                   =      15,  1 ..= 60;
 }
 
 fn within(name: &'static str, seconds: u32, min: u32, max: u32) -> Result<(), TimeoutError> {

@@ -3,13 +3,14 @@
 //! Pure: the state, the packet and the time come in, the state afterwards or a reason goes out. What
 //! is refused changes nothing, so the caller may drop the result at any time.
 
-use super::{Query, State, TcpWindow, Timeouts, Way, key::has_header, query, tcp};
+use super::{Query, State, TcpWindow, Timeouts, Way, dccp, key::has_header, query, sctp, tcp};
 use packet::{Ip, L4, protocol};
 
 /// How connections are tracked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// A lone ACK may open a connection in the middle where a rule allows it.
+    /// A lone ACK may open a connection in the middle where a rule allows it; so may data of SCTP and
+    /// DCCP.
     pub tcp_loose: bool,
     /// Packets outside the window pass.
     pub tcp_be_liberal: bool,
@@ -69,6 +70,14 @@ pub fn open(ip: &Ip, now_ms: u32, settings: &Settings) -> Result<(State, TcpWind
             window.reckon_with_parts(Way::Original, ip);
             Ok((state, window))
         }
+        (_, L4::Sctp(header)) => {
+            check_ports(header.src_port, header.dst_port)?;
+            sctp::open(&header, settings)
+        }
+        (_, L4::Dccp(header)) => {
+            check_ports(header.src_port, header.dst_port)?;
+            dccp::open(&header, now_ms, settings)
+        }
         (_, L4::Udp { src_port, dst_port } | L4::Ports { src_port, dst_port }) => {
             check_ports(src_port, dst_port).map(|()| born)
         }
@@ -110,6 +119,8 @@ pub fn advance(
             advance.window.reckon_with_parts(way, ip);
             return Ok(advance);
         }
+        L4::Sctp(header) => return sctp::advance(state, window, way, &header, settings),
+        L4::Dccp(header) => return dccp::advance(state, window, way, &header, now_ms, settings),
         L4::Icmp(icmp) => match (query(ip.protocol, icmp.kind), way) {
             (Some(Query::Request), Way::Original) | (Some(Query::Reply(_)), Way::Reply) => {
                 answered(state, way)
@@ -134,25 +145,50 @@ pub fn advance(
 /// Idle timeout of a connection in this state, milliseconds; for TCP see [`idle_ms`] too.
 #[must_use]
 pub const fn timeout_ms(state: State, protocol: u8, timeouts: &Timeouts) -> u32 {
-    1000 * match state {
-        State::Counted => COUNTED_S,
-        State::SynSent | State::SynSent2 => timeouts.tcp_syn_sent,
-        State::SynRecv => timeouts.tcp_syn_recv,
-        State::Established => timeouts.tcp_established,
-        State::FinWait => timeouts.tcp_fin_wait,
-        State::CloseWait => timeouts.tcp_close_wait,
-        State::LastAck => timeouts.tcp_last_ack,
-        State::TimeWait => timeouts.tcp_time_wait,
-        State::Close => timeouts.tcp_close,
-        State::New | State::Replied | State::Stream => match (protocol, state) {
-            (protocol::UDP | protocol::UDPLITE, State::Stream) => timeouts.udp_stream,
-            (protocol::UDP | protocol::UDPLITE, _) => timeouts.udp,
-            (protocol::GRE, State::New) => timeouts.gre,
-            (protocol::GRE, _) => timeouts.gre_stream,
-            (protocol::ICMP, _) => timeouts.icmp,
-            (protocol::ICMPV6, _) => timeouts.icmpv6,
-            _ => timeouts.generic,
-        },
+    1000 * match (protocol, state) {
+        (_, State::Counted) => COUNTED_S,
+        (protocol::SCTP, _) => sctp_timeout_s(state, timeouts),
+        (protocol::DCCP, _) => dccp_timeout_s(state, timeouts),
+        (_, State::SynSent | State::SynSent2) => timeouts.tcp_syn_sent,
+        (_, State::SynRecv) => timeouts.tcp_syn_recv,
+        (_, State::Established) => timeouts.tcp_established,
+        (_, State::FinWait) => timeouts.tcp_fin_wait,
+        (_, State::CloseWait) => timeouts.tcp_close_wait,
+        (_, State::LastAck) => timeouts.tcp_last_ack,
+        (_, State::TimeWait) => timeouts.tcp_time_wait,
+        (_, State::Close) => timeouts.tcp_close,
+        (protocol::UDP | protocol::UDPLITE, State::Stream) => timeouts.udp_stream,
+        (protocol::UDP | protocol::UDPLITE, _) => timeouts.udp,
+        (protocol::GRE, State::New) => timeouts.gre,
+        (protocol::GRE, _) => timeouts.gre_stream,
+        (protocol::ICMP, _) => timeouts.icmp,
+        (protocol::ICMPV6, _) => timeouts.icmpv6,
+        _ => timeouts.generic,
+    }
+}
+
+const fn sctp_timeout_s(state: State, timeouts: &Timeouts) -> u32 {
+    match state {
+        State::SynSent => timeouts.sctp_cookie_wait,
+        State::SynSent2 => timeouts.sctp_heartbeat_sent,
+        State::SynRecv => timeouts.sctp_cookie_echoed,
+        State::Established => timeouts.sctp_established,
+        State::FinWait => timeouts.sctp_shutdown_sent,
+        State::CloseWait => timeouts.sctp_shutdown_recd,
+        State::LastAck => timeouts.sctp_shutdown_ack_sent,
+        _ => timeouts.sctp_closed,
+    }
+}
+
+const fn dccp_timeout_s(state: State, timeouts: &Timeouts) -> u32 {
+    match state {
+        State::SynSent => timeouts.dccp_request,
+        State::SynRecv => timeouts.dccp_respond,
+        State::SynSent2 => timeouts.dccp_partopen,
+        State::Established => timeouts.dccp_open,
+        State::FinWait => timeouts.dccp_closereq,
+        State::LastAck => timeouts.dccp_closing,
+        _ => timeouts.dccp_timewait,
     }
 }
 

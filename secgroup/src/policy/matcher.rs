@@ -1,7 +1,7 @@
 //! The rules of one direction and family.
 
 use super::remotes::Remotes;
-use super::rows::{Chunk, RowId, Rows, RowsBuilder, first_common};
+use super::rows::{Row, RowId, Rows, RowsBuilder, first_common};
 use super::services::Services;
 use crate::{AddressGroup, Flow, FlowService, Members, ModelError, Rule, RuleRef};
 
@@ -53,7 +53,7 @@ impl Matcher {
             flow,
             best: None,
         };
-        self.remotes.each(flow, members, |row| search.visit(row));
+        self.remotes.search(flow, members, &mut search);
         search.best.map(|rule| self.numbers[rule as usize])
     }
 
@@ -71,21 +71,35 @@ impl Matcher {
 }
 
 /// The lowest rule found so far; later sets are searched below it only.
-struct Search<'a> {
+pub(super) struct Search<'a> {
     matcher: &'a Matcher,
-    services: [&'a [Chunk]; 2],
+    services: [Row<'a>; 2],
     flow: &'a Flow,
     best: Option<u32>,
 }
 
 impl Search<'_> {
+    /// Looks for a lower rule in a set of those that speak of the other side.
     #[inline]
-    fn visit(&mut self, remote: RowId) {
+    pub(super) fn visit(&mut self, remote: RowId) {
+        self.best = self.lower_in(remote).or(self.best);
+    }
+
+    /// Whether one of these rules could still be lower, whomever it speaks of.
+    #[inline]
+    pub(super) fn needs(&self, rules: RowId) -> bool {
+        self.lower_in(rules).is_some()
+    }
+
+    #[inline]
+    fn lower_in(&self, remote: RowId) -> Option<u32> {
         let remote = self.matcher.rows.get(remote);
+        let holds = |rule| self.matcher.source_holds(rule, self.flow.service);
+        let mut best = None;
         for service in self.services {
-            let holds = |rule| self.matcher.source_holds(rule, self.flow.service);
-            let limit = self.best.unwrap_or(u32::MAX);
-            self.best = first_common(service, remote, limit, holds).or(self.best);
+            let limit = best.or(self.best).unwrap_or(u32::MAX);
+            best = first_common(service, remote, limit, holds).or(best);
         }
+        best
     }
 }

@@ -9,6 +9,7 @@
 //! ```
 //!
 //! Rules only allow, so one that matches is enough: the lowest number in both sets ends the search.
+//! Who is on the other side is looked up only where a rule that names somebody could still be lower.
 //! Numbers follow the rules' UUIDs, so the rule that is reported depends neither on the order in
 //! the file nor on that of the groups.
 

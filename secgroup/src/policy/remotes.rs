@@ -1,6 +1,7 @@
 //! Whom a rule speaks of: from the other side's address to sets of rules.
 
 use super::intervals::Intervals;
+use super::matcher::Search;
 use super::rows::{RowDraft, RowId, RowsBuilder};
 use crate::limits::PREFIXES_PER_POLICY_MAX;
 use crate::{AddressGroup, Ethertype, Flow, Members, ModelError, Remote, Rule};
@@ -11,7 +12,11 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub(super) struct Remotes {
     any: RowId,
+    /// All rules that name prefixes: where none of them can matter, the address is not looked up.
+    prefixed: RowId,
     prefixes: Prefixes,
+    /// All rules that name groups, likewise.
+    grouped: RowId,
     /// Rules by remote group, sorted by group: as many as there are groups in rules, not members.
     groups: Box<[(Uuid, RowId)]>,
 }
@@ -31,14 +36,22 @@ impl Remotes {
         let mut any = RowDraft::default();
         let mut prefixes = Vec::new();
         let mut groups = BTreeMap::<Uuid, RowDraft>::new();
+        let (mut prefixed, mut grouped) = (RowDraft::default(), RowDraft::default());
         let mut family = Ethertype::Ipv4;
         for (number, rule) in rules {
             family = rule.ethertype;
             match &rule.remote {
                 Remote::Any => any.insert(number),
-                Remote::Prefix(prefix) => prefixes.push((*prefix, number)),
-                Remote::Group(group) => groups.entry(*group).or_default().insert(number),
+                Remote::Prefix(prefix) => {
+                    prefixed.insert(number);
+                    prefixes.push((*prefix, number));
+                }
+                Remote::Group(group) => {
+                    grouped.insert(number);
+                    groups.entry(*group).or_default().insert(number);
+                }
                 Remote::AddressGroup(id) => {
+                    prefixed.insert(number);
                     let list = address_groups.iter().find(|list| list.id == *id);
                     let list = list.ok_or(ModelError::NoAddressGroup { id: *id })?;
                     let of_family = |p: &&IpNet| Ethertype::of(p.addr()) == family;
@@ -56,22 +69,26 @@ impl Remotes {
         let prefixes = Prefixes::compile(family, &prefixes, rows)?;
         Ok(Self {
             any: rows.add(&any)?,
+            prefixed: rows.add(&prefixed)?,
             prefixes,
+            grouped: rows.add(&grouped)?,
             groups,
         })
     }
 
-    /// Calls `visit` with every set of rules that speak of the flow's other side.
+    /// Shows `search` every set of rules that speak of the flow's other side, as far as it needs them.
     #[inline]
-    pub(super) fn each(&self, flow: &Flow, members: &Members, mut visit: impl FnMut(RowId)) {
-        visit(self.any);
-        visit(self.prefixes.get(flow.remote));
-        if self.groups.is_empty() {
+    pub(super) fn search(&self, flow: &Flow, members: &Members, search: &mut Search<'_>) {
+        search.visit(self.any);
+        if search.needs(self.prefixed) {
+            search.visit(self.prefixes.get(flow.remote));
+        }
+        if !search.needs(self.grouped) {
             return;
         }
         members.groups_of(flow.vpc, flow.remote, flow.remote_mac, |group| {
             if let Ok(at) = self.groups.binary_search_by_key(&group, |(g, _)| *g) {
-                visit(self.groups[at].1);
+                search.visit(self.groups[at].1);
             }
         });
     }

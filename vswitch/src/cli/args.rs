@@ -1,8 +1,10 @@
 //! The command line, as clap reads it.
 
+use super::connections::{ConnectionsArgs, ShowConnections};
 use super::logs::LogsArgs;
 use super::select::Prefix;
 use crate::control::{LIMIT_DEFAULT, LIMIT_MAX, Select};
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -61,6 +63,8 @@ pub enum Command {
     Lab(LabCommand),
     /// Shows the state of the running daemon
     Show(ShowArgs),
+    /// Forgets tracked connections of the running daemon
+    Connections(ConnectionsArgs),
     /// Tells what would happen to a packet and why, stage by stage; changes nothing
     ///
     /// The very code that forwards is asked, in the running daemon or, with --config, in a switch made
@@ -111,8 +115,13 @@ pub struct Filter {
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<Prefix>,
     /// At most so many rows.
-    #[arg(long, value_name = "ROWS", default_value_t = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(LIMIT_MAX)))]
+    #[arg(long, value_name = "ROWS", default_value_t = LIMIT_DEFAULT, value_parser = limit_range())]
     pub limit: u32,
+}
+
+/// How many rows may be asked for.
+pub(super) fn limit_range() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(LIMIT_MAX))
 }
 
 impl Filter {
@@ -148,7 +157,7 @@ pub enum ShowCommand {
     /// Security groups: members and rules
     Groups(Filter),
     /// Tracked connections: state, timeout, the rule on each side
-    Connections(Filter),
+    Connections(ShowConnections),
     /// Flow-log records in the making: the open interval
     Flows(Filter),
     /// Loggers: status and cause, files and rows, what was lost
@@ -247,6 +256,9 @@ mod tests {
             "vswitch lab down x.yaml",
             "vswitch show ports --port vm1 --json",
             "vswitch show connections --address 10.0.0.0/8 --limit 5",
+            "vswitch show connections --network lab --protocol tcp --state established",
+            "vswitch connections flush --all --json",
+            "vswitch connections flush --port vm1 --protocol udp",
             "vswitch show audit --socket /tmp/s",
             "vswitch show --socket /tmp/s --json drops",
             "vswitch trace --port vm1 arp",
@@ -261,6 +273,10 @@ mod tests {
             "vswitch check",
             "vswitch replay --config x",
             "vswitch show ports --limit 0",
+            "vswitch connections",
+            "vswitch connections flush",
+            "vswitch connections flush --all --port vm1",
+            "vswitch connections flush --tuple tcp",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod connections;
 mod failure;
 mod lab;
 mod logs;
@@ -53,6 +54,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => check::check(config.as_deref(), json, schema),
         Command::Lab(command) => lab::lab(command),
         Command::Show(command) => show::show(command),
+        Command::Connections(command) => connections::connections(command),
         Command::Trace(args) => trace::trace(args),
         Command::Logs(args) => logs::logs(args),
         Command::Replay(args) => replay::replay(args),

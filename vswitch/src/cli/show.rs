@@ -52,7 +52,11 @@ pub(super) fn show(ShowArgs { ask: from, what }: ShowArgs) -> Result<ExitCode> {
             }
             print(&mut out, &from, rows, "no ports", audit)?;
         }
-        Reply::Trace(_) | Reply::Record(_) | Reply::Missed(_) | Reply::Error(_) => {
+        Reply::Flushed(_)
+        | Reply::Trace(_)
+        | Reply::Record(_)
+        | Reply::Missed(_)
+        | Reply::Error(_) => {
             bail!("the daemon answered something else than was asked; is it of another version?")
         }
     }

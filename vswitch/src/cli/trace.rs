@@ -143,6 +143,43 @@ ports:
     }
 
     #[test]
+    fn every_side_has_its_stage_and_an_allowed_one_its_rule_and_group() {
+        let (plan, _) = Config::parse(LAB, "lab").unwrap();
+        let sides = |port, packet| in_memory(&plan, port, packet).unwrap().sides;
+        let allowed = sides("bastion", "tcp 10.77.1.2:40000 > 10.77.1.1:22 syn");
+        assert_eq!(allowed.len(), 2);
+        for (side, name) in allowed.iter().zip(["bastion", "web"]) {
+            let group = plan.groups.iter().find(|group| group.name == name).unwrap();
+            assert_eq!(
+                (side.stage.as_str(), side.security_group_id),
+                ("rules", Some(group.id))
+            );
+            assert!(group.rules.iter().any(|rule| Some(rule.id) == side.rule_id));
+        }
+        for (port, packet, stage) in [
+            ("closed", "udp 10.77.1.3:1 > 10.77.1.1:53", "rules"),
+            ("bastion", "udp 10.77.1.9:1 > 10.77.1.1:53", "admission"),
+            (
+                "bastion",
+                "tcp 10.77.1.2:1 > 10.77.1.1:22 syn,ack",
+                "connection",
+            ),
+            (
+                "bastion",
+                "tcp 10.77.1.2 > 10.77.1.1 frag=5:8:16",
+                "fragments",
+            ),
+        ] {
+            let refused = sides(port, packet);
+            assert_eq!(
+                (refused[0].stage.as_str(), refused[0].rule_id),
+                (stage, None),
+                "{packet}"
+            );
+        }
+    }
+
+    #[test]
     fn a_packet_refused_at_the_sender_says_nothing_of_the_receiver() {
         insta::assert_snapshot!(told("closed", "udp 10.77.1.3:5000 > 10.77.1.1:53"), @r"
             udp 10.77.1.3:5000 > 10.77.1.1:53 from fa:16:3e:00:00:03 to fa:16:3e:00:00:01

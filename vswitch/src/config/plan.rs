@@ -4,7 +4,7 @@ use flowlog::LoggerSpec;
 pub use flowlog::Secret;
 use ipnet::{Ipv4Net, Ipv6Net};
 use packet::Mac;
-use secgroup::conntrack::Settings;
+use secgroup::conntrack::{OwnTimeouts, Settings};
 use secgroup::{AddressGroup, Group, Pair, PortId, PortSpec};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -160,6 +160,8 @@ pub struct Port {
     pub max_macs: usize,
     /// Connections held at most; absent, the fair share.
     pub conntrack_limit: Option<u32>,
+    /// Idle timeouts of its own; absent, there are none.
+    pub conntrack_timeouts: Option<OwnTimeouts>,
     /// Flow-log records held at most in an interval; absent, the fair share.
     pub flow_limit: Option<u32>,
     /// Its TAP device.

@@ -91,6 +91,7 @@ fn port(plan: &Plan, of: &Port) -> Value {
         "strict_rx": of.strict_rx,
         "max_macs": of.max_macs,
         "conntrack_limit": of.conntrack_limit,
+        "conntrack_timeouts": own_timeouts(of),
         "flow_limit": of.flow_limit,
         "tap": { "name": of.tap.name, "netns": of.tap.netns, "mtu": of.tap.mtu },
     })
@@ -155,6 +156,14 @@ fn object_storage(of: &ObjectStorage) -> Value {
         "ca_file": of.ca_file,
         "timeout": format!("{}s", of.timeout.as_secs()),
     })
+}
+
+/// The timeouts that a port has of its own.
+fn own_timeouts(of: &Port) -> Value {
+    let own = of.conntrack_timeouts.unwrap_or_default();
+    let names = secgroup::conntrack::Timeouts::NAMES.iter();
+    let given = names.filter_map(|name| Some(((*name).to_owned(), own.get(name)?.into())));
+    Value::Object(given.collect())
 }
 
 fn conntrack(plan: &Plan) -> Value {

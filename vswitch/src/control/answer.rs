@@ -3,21 +3,19 @@
 //! The switch's lock is held for at most 20 µs at a time: tables are read in slices of [`SLOTS`], ports
 //! in slices of [`PORTS`], and every word is made after the lock is let go.
 
+use super::connections;
 use super::end::End;
 use super::record::LogRow;
 use super::request::{Request, Select};
-use super::rows::{
-    ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply,
-    SideText,
-};
+use super::rows::{DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply};
 use super::rules::{RuleBook, rule_words};
 use crate::config::{Plan, Role};
 use crate::run::Shared;
-use crate::switch::{ConnectionView, FlowView, Port, PortCounters};
+use crate::switch::{FlowView, Port, PortCounters};
 use crate::trace::{self, Question, Trace, TraceError};
 use packet::{FiveTuple, Reason};
 use secgroup::{PortId, protocol_name};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Slots of the connection table read under one lock: 64 bytes each, most of them not in the cache.
@@ -32,7 +30,6 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
     if let Request::Ports(select)
     | Request::Fdb(select)
     | Request::Groups(select)
-    | Request::Connections(select)
     | Request::Flows(select)
     | Request::Drops(select) = request
     {
@@ -42,7 +39,12 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
         Request::Ports(select) => Reply::Ports(ports(shared, &plan, select)),
         Request::Fdb(select) => Reply::Fdb(fdb(shared, &plan, select)),
         Request::Groups(select) => Reply::Groups(groups(&plan, select)),
-        Request::Connections(select) => Reply::Connections(connections(shared, &plan, select)),
+        Request::Connections(select) => {
+            Reply::Connections(connections::list(shared, &plan, select)?)
+        }
+        Request::Flush { connections, all } => {
+            Reply::Flushed(connections::flush(shared, &plan, connections, *all)?)
+        }
         Request::Flows(select) => Reply::Flows(flows(shared, &plan, select)),
         Request::Loggers => Reply::Loggers(loggers(shared)),
         Request::Drops(select) => Reply::Drops(drops(shared, &plan, select)),
@@ -63,10 +65,13 @@ pub(super) fn record(shared: &Shared, logger: &str, record: &flowlog::Record) ->
         .flow
         .and_then(|flow| secgroup::RuleRef::new(flow.rule));
     let identity = rule.and_then(|rule| shared.rules.read().lookup(rule));
-    let id = identity.map_or(serde_json::Value::Null, |identity| {
-        identity.rule.to_string().into()
-    });
-    row.push("rule_id", id);
+    let text =
+        |id: Option<uuid::Uuid>| id.map_or(serde_json::Value::Null, |id| id.to_string().into());
+    row.push("rule_id", text(identity.map(|identity| identity.rule)));
+    row.push(
+        "security_group_id",
+        text(identity.map(|identity| identity.group)),
+    );
     row
 }
 
@@ -220,47 +225,6 @@ fn groups(plan: &Plan, select: &Select) -> Listing<GroupRow> {
     Listing::limited(rows.take(select.limit() + 1).collect(), select.limit())
 }
 
-fn connections(shared: &Shared, plan: &Plan, select: &Select) -> Listing<ConnectionRow> {
-    let names = Names::of(shared);
-    let wanted = |view: &ConnectionView| {
-        view.ports.iter().any(|port| names.is(*port, select))
-            && select.takes_address([view.tuple.src, view.tuple.dst].into_iter())
-    };
-    let views = in_slices(select.limit(), wanted, |slots, out| {
-        let now_ms = shared.clock.now().ms;
-        shared.slice(|switch| switch.connections_in(slots, now_ms, out))
-    });
-    let numbers = views
-        .iter()
-        .flat_map(|view| view.sides)
-        .flatten()
-        .map(|(_, rule)| rule);
-    let book = RuleBook::of(plan, &shared.rules.read(), numbers);
-    let rows = views.into_iter().map(|view| {
-        let (source, destination) = ends(&view.tuple);
-        ConnectionRow {
-            protocol: protocol_words(view.tuple.protocol),
-            icmp_type: view.icmp.map(|(kind, _)| kind),
-            icmp_id: view.icmp.map(|(_, id)| id),
-            source,
-            destination,
-            ports: view.ports.map(|port| names.get(port)),
-            state: trace::state_words(view.state).to_owned(),
-            expires_in_s: view.expires_in_ms / 1000,
-            sides: view.sides.map(|side| {
-                side.map(|(verdict, rule)| SideText {
-                    verdict: verdict.to_string(),
-                    rule: book.words(rule).map(str::to_owned),
-                })
-            }),
-            counted: view
-                .counted
-                .map(|(packets, bytes)| Counted { packets, bytes }),
-        }
-    });
-    Listing::limited(rows.collect(), select.limit())
-}
-
 fn flows(shared: &Shared, _plan: &Plan, select: &Select) -> Listing<FlowRow> {
     let names = Names::of(shared);
     let wanted = |view: &FlowView| {
@@ -289,7 +253,7 @@ fn flows(shared: &Shared, _plan: &Plan, select: &Select) -> Listing<FlowRow> {
 }
 
 /// Reads a table slice by slice until its end, or until one row more than the limit is found.
-fn in_slices<T>(
+pub(super) fn in_slices<T>(
     limit: usize,
     wanted: impl Fn(&T) -> bool,
     mut read: impl FnMut(std::ops::Range<u32>, &mut Vec<T>) -> Option<()>,
@@ -391,17 +355,23 @@ pub fn trace(shared: &Shared, port: &str, packet: &str) -> Result<Trace, TraceEr
 }
 
 /// Ports by number.
-struct Names(HashMap<u16, Arc<flowlog::PortInfo>>);
+pub(super) struct Names(HashMap<u16, Arc<flowlog::PortInfo>>);
 
 impl Names {
-    fn of(shared: &Shared) -> Self {
+    pub(super) fn of(shared: &Shared) -> Self {
         Self(shared.names.read().clone())
     }
 
-    fn get(&self, port: PortId) -> String {
+    pub(super) fn get(&self, port: PortId) -> String {
         self.0
             .get(&port.0)
             .map_or_else(|| port.to_string(), |info| info.name.clone())
+    }
+
+    /// The ports that are so.
+    pub(super) fn ports(&self, is_so: impl Fn(&flowlog::PortInfo) -> bool) -> HashSet<PortId> {
+        let ports = self.0.iter().filter(|(_, info)| is_so(info));
+        ports.map(|(&number, _)| PortId(number)).collect()
     }
 
     fn is(&self, port: PortId, select: &Select) -> bool {
@@ -412,7 +382,7 @@ impl Names {
     }
 }
 
-fn ends(tuple: &FiveTuple) -> (End, End) {
+pub(super) fn ends(tuple: &FiveTuple) -> (End, End) {
     let end = |address, port| End::of(tuple.protocol, address, port);
     (
         end(tuple.src, tuple.src_port),
@@ -420,6 +390,6 @@ fn ends(tuple: &FiveTuple) -> (End, End) {
     )
 }
 
-fn protocol_words(protocol: u8) -> String {
+pub(super) fn protocol_words(protocol: u8) -> String {
     protocol_name(protocol).map_or_else(|| protocol.to_string(), str::to_owned)
 }

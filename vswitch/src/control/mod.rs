@@ -15,6 +15,7 @@
 //! that breaks the rules is disconnected.
 
 mod answer;
+mod connections;
 mod end;
 mod record;
 mod request;
@@ -27,7 +28,7 @@ mod socket;
 pub use answer::trace;
 pub use end::End;
 pub use record::LogRow;
-pub use request::{LIMIT_DEFAULT, LIMIT_MAX, Request, Select};
+pub use request::{ConnectionSelect, LIMIT_DEFAULT, LIMIT_MAX, Request, Select};
 pub use rows::{
     AuditRow, ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow,
     PortRow, Reply, SideText,

@@ -20,7 +20,16 @@ pub enum Request {
     /// Security groups, their members and rules.
     Groups(Select),
     /// Tracked connections.
-    Connections(Select),
+    Connections(ConnectionSelect),
+    /// Forgets connections; with `all` and nothing else, every one.
+    Flush {
+        /// Which ones; its limit means nothing here.
+        #[serde(default)]
+        connections: ConnectionSelect,
+        /// Every one is meant.
+        #[serde(default)]
+        all: bool,
+    },
     /// Records in the making.
     Flows(Select),
     /// Loggers and their status.
@@ -86,6 +95,65 @@ impl Select {
     }
 }
 
+/// Which connections are wanted: those that meet everything that is said here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConnectionSelect {
+    /// With an end at the port with this name or UUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// With an end in the VPC or subnet with this name or UUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// With an address in this prefix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpNet>,
+    /// Of this protocol, by name or number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// In this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// That this packet, in its text form, would belong to, whichever way it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuple: Option<String>,
+    /// At most so many; [`LIMIT_MAX`] is the most there are.
+    pub limit: u32,
+}
+
+impl Default for ConnectionSelect {
+    fn default() -> Self {
+        Self {
+            port: None,
+            network: None,
+            address: None,
+            protocol: None,
+            state: None,
+            tuple: None,
+            limit: LIMIT_DEFAULT,
+        }
+    }
+}
+
+impl ConnectionSelect {
+    /// Rows wanted at most.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.min(LIMIT_MAX) as usize
+    }
+
+    /// Whether nothing is said that would narrow the choice.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        let limit = self.limit;
+        *self
+            == Self {
+                limit,
+                ..Self::default()
+            }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +167,16 @@ mod tests {
         };
         let requests = [
             Request::Ports(Select::default()),
-            Request::Connections(select),
+            Request::Flows(select),
+            Request::Connections(ConnectionSelect {
+                tuple: Some("tcp 10.0.0.1:1 > 10.0.0.2:2".into()),
+                state: Some("established".into()),
+                ..ConnectionSelect::default()
+            }),
+            Request::Flush {
+                connections: ConnectionSelect::default(),
+                all: true,
+            },
             Request::Audit,
             Request::Trace {
                 port: "vm1".into(),

@@ -17,6 +17,8 @@ pub enum Reply {
     Fdb(Listing<FdbRow>),
     Groups(Listing<GroupRow>),
     Connections(Listing<ConnectionRow>),
+    /// Connections that were forgotten.
+    Flushed(u64),
     Flows(Listing<FlowRow>),
     Loggers(Listing<LoggerRow>),
     Drops(Listing<DropRow>),
@@ -157,6 +159,10 @@ pub struct SideText {
     pub verdict: String,
     /// The rule behind it, and its group, where there is one.
     pub rule: Option<String>,
+    /// The rule's id, as the flow log writes it.
+    pub rule_id: Option<Uuid>,
+    /// Its group's id, likewise.
+    pub security_group_id: Option<Uuid>,
 }
 
 /// A flow-log record in the making.
@@ -306,6 +312,8 @@ mod tests {
                 Some(SideText {
                     verdict: "ACCEPT(rule)".into(),
                     rule: Some("egress IPv4 any to any".into()),
+                    rule_id: Some(Uuid::nil()),
+                    security_group_id: None,
                 }),
                 None,
             ],

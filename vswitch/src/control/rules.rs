@@ -5,9 +5,9 @@ use secgroup::{Group, Remote, Rule, RuleIdentity, RuleRef, RuleTable};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// The words of some rules.
+/// The words and the ids of some rules.
 #[derive(Debug, Default)]
-pub struct RuleBook(HashMap<u32, String>);
+pub struct RuleBook(HashMap<u32, (RuleIdentity, String)>);
 
 impl RuleBook {
     /// Looks up the rules behind `numbers`: identities in `rules`, words in `plan`.
@@ -22,7 +22,7 @@ impl RuleBook {
         let index = index(plan, !book.is_empty());
         Self(
             book.into_iter()
-                .map(|(number, identity)| (number, words(plan, &index, identity)))
+                .map(|(number, identity)| (number, (identity, words(plan, &index, identity))))
                 .collect(),
         )
     }
@@ -30,7 +30,13 @@ impl RuleBook {
     /// A rule's words; `None` for no rule.
     #[must_use]
     pub fn words(&self, number: RuleRef) -> Option<&str> {
-        self.0.get(&number.get()).map(String::as_str)
+        self.0.get(&number.get()).map(|(_, words)| words.as_str())
+    }
+
+    /// A rule's id and its group's; `None` for no rule.
+    #[must_use]
+    pub fn identity(&self, number: RuleRef) -> Option<RuleIdentity> {
+        self.0.get(&number.get()).map(|(identity, _)| *identity)
     }
 }
 

@@ -7,7 +7,9 @@
 //!
 //! A received frame lies in a slot of the worker's [`Buffers`]; the [`Lease`] says which. Nobody
 //! copies it on the way: the frame is judged where it was read and written from there. One
-//! [`PortIo`] serves one queue of one port and belongs to one worker.
+//! [`PortIo`] serves one queue of one port and belongs to one worker. The worker sees all of its ports
+//! together, as [`Ports`]: by `read` and `write` ([`ReadWrite`], of [`TapPort`]s) or by `io_uring`
+//! ([`Uring`]).
 //!
 //! The contract:
 //! * `rx` takes a slot out of the pool, the worker gives it back. A worker that holds a whole batch

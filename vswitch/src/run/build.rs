@@ -34,6 +34,7 @@ pub fn switch_config(plan: &Plan) -> SwitchConfig {
                 port.max_macs
             },
             conntrack_limit: port.conntrack_limit,
+            timeouts: port.conntrack_timeouts.map(Box::new),
             flow_limit: port.flow_limit.unwrap_or(FLOW_LIMIT),
         });
     SwitchConfig {

@@ -33,7 +33,7 @@ pub use tail::Tail;
 use crate::config::{Plan, Workers};
 use crate::io::{ReadWrite, Uring};
 use crate::lab::{Lab, Made, RunLock};
-use crate::switch::{Prepared, Switch};
+use crate::switch::{Compiled, Prepared, Switch};
 use anyhow::{Context, Result, bail};
 use flowlog::{Collector, Delivery, Window};
 use log_thread::{LogQueue, Message};
@@ -59,6 +59,8 @@ pub struct Daemon {
     workers: Vec<(Arc<Handle>, JoinHandle<io::Result<()>>)>,
     log: LogQueue,
     log_thread: Option<JoinHandle<()>>,
+    /// The policies in force.
+    compiled: Compiled,
     lab: Made,
     /// After the lab: the next daemon comes when everything is removed.
     _lock: RunLock,
@@ -88,8 +90,9 @@ impl Daemon {
             .context("the flow log cannot be delivered")?;
         watch::tell_recovered(&delivery, &plan.loggers);
         let mut rules = RuleTable::default();
-        let prepared = Prepared::new(switch_config(&plan), &mut rules)
-            .context("the policy cannot be built")?;
+        let (prepared, compiled) =
+            Prepared::after(&Compiled::default(), switch_config(&plan), &mut rules)
+                .context("the policy cannot be built")?;
         let clock = Clock::start();
         let window_s = flowlog::base_window_s(&plan.loggers);
         let switch = Switch::new(clock.now(), seed()?, plan.conntrack.limit, window_s);
@@ -128,6 +131,7 @@ impl Daemon {
             workers: Vec::new(),
             log,
             log_thread: Some(log_thread),
+            compiled,
             lab,
             _lock: lock,
         };
@@ -183,8 +187,11 @@ impl Daemon {
         {
             return Err(error.into());
         }
-        let prepared = Prepared::new(wanted, &mut self.shared.rules.write())
+        // Aside, on a copy: who asks for the name of a rule meanwhile does not wait. Numbers are only added.
+        let mut rules = self.shared.rules.read().clone();
+        let (prepared, compiled) = Prepared::after(&self.compiled, wanted, &mut rules)
             .context("the policy cannot be built")?;
+        *self.shared.rules.write() = rules;
         let is_known = |port: &crate::config::Port| {
             old.ports
                 .iter()
@@ -208,6 +215,7 @@ impl Daemon {
         }
         // The same ones, too: a reload has stores that refused asked again at once.
         self.log.tell(Message::Loggers(plan.loggers.clone()));
+        self.compiled = compiled;
         let changes = self.swap_in(&plan, prepared, taps)?;
         self.take_down(&plan, &gone)?;
         Ok(changes)
@@ -270,7 +278,7 @@ impl Daemon {
         taps: Vec<tap::Tap>,
     ) -> Result<Changes> {
         let now = self.shared.clock.now();
-        let (numbers, gone, policy_epoch) = {
+        let (numbers, gone, policy_epoch, retired) = {
             let mut switch = self.shared.switch.lock();
             let (new, gone) = switch.apply(now, prepared);
             // A port is up once a worker serves its TAP.
@@ -280,8 +288,11 @@ impl Daemon {
                 .ports()
                 .map(|port| (port.config.id, port.number()))
                 .collect();
-            (numbers, gone, switch.policy_epoch())
+            let retired = switch.spare_memory();
+            (numbers, gone, switch.policy_epoch(), retired)
         };
+        // The old policy goes without the lock.
+        drop(retired);
         let infos: Vec<_> = numbers
             .iter()
             .filter_map(|(&id, &number)| port_info(plan, number, id))

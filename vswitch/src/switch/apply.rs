@@ -5,13 +5,15 @@
 //! address inherits nothing.
 
 use super::counters::PortCounters;
-use super::port::{CONNTRACK_SHARE, Port, PortConfig};
+use super::port::{CONNTRACK_SHARE, Port, PortConfig, Recent};
 use super::{Now, Switch};
 use flowlog::{Recording, Skipped};
 use secgroup::conntrack::Settings;
-use secgroup::{Group, Guard, Model, ModelError, Policy, PortId, RuleTable};
-use std::collections::HashMap;
+use secgroup::{
+    AddressGroup, Group, Guard, Model, ModelError, Policy, PortId, Remote, Rule, RuleTable,
+};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -35,12 +37,85 @@ pub struct SwitchConfig {
     pub recording: Recording,
 }
 
-/// A configuration with its policies compiled.
+/// A configuration with its policies compiled: everything that needs no switch is done here, so that the
+/// swap is short.
 #[derive(Debug)]
 pub struct Prepared {
-    config: SwitchConfig,
+    ports: Vec<Ready>,
+    /// Where each port stands in `ports`.
+    places: HashMap<Uuid, usize>,
+    own_timeouts: bool,
+    settings: Settings,
+    persist_established: bool,
+    window_length_s: u32,
+    recording: Recording,
+}
+
+/// A port with what its groups say.
+#[derive(Debug)]
+struct Ready {
+    config: PortConfig,
+    policy: Option<Arc<Policy>>,
+    stateful: bool,
+}
+
+/// What a swap leaves behind, to be dropped without the lock: thousands of lists of addresses and rules.
+#[derive(Debug, Default)]
+pub(super) struct Retired {
+    ports: Vec<Option<Box<Port>>>,
+    configs: Vec<(PortConfig, Option<Arc<Policy>>)>,
+}
+
+/// Policies by set of groups, and what they were compiled from: the next configuration takes over those that
+/// say the same, so that a reload that moves members compiles nothing.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    model: Model,
     policies: HashMap<Vec<Uuid>, Arc<Policy>>,
-    stateful: HashMap<Uuid, bool>,
+}
+
+impl Compiled {
+    /// The policies whose groups mean in `model` what they meant before.
+    fn still_valid(&self, model: &Model) -> HashMap<Vec<Uuid>, Arc<Policy>> {
+        let (before, now) = (Meanings::of(&self.model), Meanings::of(model));
+        let mut known = HashMap::new();
+        let mut same = |id: Uuid| *known.entry(id).or_insert_with(|| before.agrees(&now, id));
+        let valid = self
+            .policies
+            .iter()
+            .filter(|(set, _)| set.iter().all(|id| same(*id)));
+        valid
+            .map(|(set, policy)| (set.clone(), Arc::clone(policy)))
+            .collect()
+    }
+}
+
+/// Groups and address groups by id.
+struct Meanings<'a> {
+    groups: HashMap<Uuid, &'a Group>,
+    lists: HashMap<Uuid, &'a AddressGroup>,
+}
+
+impl<'a> Meanings<'a> {
+    fn of(model: &'a Model) -> Self {
+        let lists = model.address_groups.iter();
+        Self {
+            groups: model.groups.iter().map(|group| (group.id, group)).collect(),
+            lists: lists.map(|list| (list.id, list)).collect(),
+        }
+    }
+
+    /// Whether a group has the same rules in both, and the same prefixes behind them.
+    fn agrees(&self, other: &Self, group: Uuid) -> bool {
+        let (Some(mine), Some(theirs)) = (self.groups.get(&group), other.groups.get(&group)) else {
+            return !self.groups.contains_key(&group) && !other.groups.contains_key(&group);
+        };
+        let same_list = |rule: &Rule| match &rule.remote {
+            Remote::AddressGroup(id) => self.lists.get(id) == other.lists.get(id),
+            Remote::Any | Remote::Prefix(_) | Remote::Group(_) => true,
+        };
+        mine == theirs && mine.rules.iter().all(same_list)
+    }
 }
 
 impl Prepared {
@@ -49,34 +124,66 @@ impl Prepared {
     /// # Errors
     /// [`ModelError`] where the model contradicts itself or passes a limit.
     pub fn new(config: SwitchConfig, rules: &mut RuleTable) -> Result<Self, ModelError> {
-        let groups: HashMap<Uuid, &Group> = config
-            .model
-            .groups
-            .iter()
-            .map(|group| (group.id, group))
-            .collect();
-        let mut policies = HashMap::new();
-        for port in config.ports.iter().filter(|port| filters(port)) {
-            let set = group_set(port);
-            if let Entry::Vacant(place) = policies.entry(set) {
-                let members: Vec<&Group> = place
-                    .key()
-                    .iter()
-                    .filter_map(|id| groups.get(id).copied())
-                    .collect();
-                let policy = Policy::compile(&members, &config.model.address_groups, rules)?;
-                place.insert(Arc::new(policy));
-            }
+        let (prepared, _) = Self::after(&Compiled::default(), config, rules)?;
+        Ok(prepared)
+    }
+
+    /// As [`Self::new`], with the policies of an earlier configuration, compiled with the same `rules`,
+    /// where they still hold; and what is compiled then, for the next one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn after(
+        before: &Compiled,
+        config: SwitchConfig,
+        rules: &mut RuleTable,
+    ) -> Result<(Self, Compiled), ModelError> {
+        let model = config.model;
+        let mut known = before.still_valid(&model);
+        let groups = Meanings::of(&model).groups;
+        let mut policies: HashMap<Vec<Uuid>, Arc<Policy>> = HashMap::new();
+        let mut ports = Vec::with_capacity(config.ports.len());
+        for port in config.ports {
+            let policy = if filters(&port) {
+                Some(match policies.entry(group_set(&port)) {
+                    Entry::Occupied(known) => Arc::clone(known.get()),
+                    Entry::Vacant(place) => {
+                        let set = place.key();
+                        let policy = match known.remove(set) {
+                            Some(policy) => policy,
+                            None => {
+                                let members = set.iter().filter_map(|id| groups.get(id).copied());
+                                let members: Vec<&Group> = members.collect();
+                                let lists = &model.address_groups;
+                                Arc::new(Policy::compile(&members, lists, rules)?)
+                            }
+                        };
+                        Arc::clone(place.insert(policy))
+                    }
+                })
+            } else {
+                None
+            };
+            let stateless = |id: &Uuid| groups.get(id).is_some_and(|group| !group.stateful);
+            ports.push(Ready {
+                stateful: policy.is_some() && !port.spec.groups.iter().any(stateless),
+                config: port,
+                policy,
+            });
         }
-        let stateful = groups
-            .values()
-            .map(|group| (group.id, group.stateful))
-            .collect();
-        Ok(Self {
-            config,
-            policies,
-            stateful,
-        })
+        let places = ports.iter().enumerate();
+        let prepared = Self {
+            places: places
+                .map(|(place, port)| (port.config.id, place))
+                .collect(),
+            own_timeouts: ports.iter().any(|port| port.config.timeouts.is_some()),
+            ports,
+            settings: config.settings,
+            persist_established: config.persist_established,
+            window_length_s: config.window_length_s,
+            recording: config.recording,
+        };
+        Ok((prepared, Compiled { model, policies }))
     }
 }
 
@@ -93,23 +200,16 @@ fn group_set(port: &PortConfig) -> Vec<Uuid> {
 
 impl Switch {
     /// Swaps a configuration in. Tells which ports are new and which are gone, by number and UUID.
-    pub fn apply(&mut self, now: Now, prepared: Prepared) -> (Numbered, Numbered) {
-        let Prepared {
-            config,
-            policies,
-            stateful,
-        } = prepared;
-        let mut config = config;
-        for port in &mut config.ports {
-            port.segment = self.segments.of(port.subnet);
-            port.spec.vpc = self.vpcs.of(port.vpc);
+    pub fn apply(&mut self, now: Now, mut prepared: Prepared) -> (Numbered, Numbered) {
+        // Fetched by whoever holds the lock, as a rule; else it goes now.
+        self.retired = Retired::default();
+        for port in &mut prepared.ports {
+            port.config.segment = self.segments.of(port.config.subnet);
+            port.config.spec.vpc = self.vpcs.of(port.config.vpc);
         }
-        let wanted: HashMap<Uuid, &PortConfig> =
-            config.ports.iter().map(|port| (port.id, port)).collect();
         let stays = |port: &Port| {
-            wanted
-                .get(&port.config.id)
-                .is_some_and(|new| same_place(&port.config, new))
+            let place = prepared.places.get(&port.config.id);
+            place.is_some_and(|&place| same_place(&port.config, &prepared.ports[place].config))
         };
         let gone: Numbered = self
             .ports()
@@ -124,34 +224,33 @@ impl Switch {
             .map(|port| (port.config.id, port.number()))
             .collect();
         let mut new = Vec::new();
-        for mut port in config.ports {
-            let policy = policies
-                .get(&group_set(&port))
-                .filter(|_| filters(&port))
-                .cloned();
-            let is_stateful = policy.is_some()
-                && port
-                    .spec
-                    .groups
-                    .iter()
-                    .all(|id| stateful.get(id) != Some(&false));
-            let connections_max = port.conntrack_limit.unwrap_or_else(|| self.share(&port));
-            match numbers.get(&port.id) {
-                Some(&number) => {
-                    port.spec.port = number;
-                    self.change(port, policy, is_stateful, connections_max);
-                }
-                None => new.extend(self.attach(port, policy, is_stateful, connections_max)),
+        for Ready {
+            config,
+            policy,
+            stateful,
+        } in prepared.ports
+        {
+            let connections_max = config
+                .conntrack_limit
+                .unwrap_or_else(|| self.share(&config));
+            match numbers.get(&config.id) {
+                Some(&number) => self.change(number, config, policy, stateful, connections_max),
+                None => new.extend(self.attach(config, policy, stateful, connections_max)),
             }
         }
-        self.settings = config.settings;
-        self.persist_established = config.persist_established;
-        if !config.recording.macs_apart {
+        let segments: HashSet<_> = self.ports().map(|port| port.config.segment).collect();
+        for segment in segments {
+            self.replace_shared_macs(segment);
+        }
+        self.own_timeouts = prepared.own_timeouts;
+        self.settings = prepared.settings;
+        self.persist_established = prepared.persist_established;
+        if !prepared.recording.macs_apart {
             self.macs.clear();
         }
-        self.recording = config.recording;
-        if self.window_length_s != config.window_length_s {
-            self.window_length_s = config.window_length_s;
+        self.recording = prepared.recording;
+        if self.window_length_s != prepared.window_length_s {
+            self.window_length_s = prepared.window_length_s;
             self.flush(now);
         }
         self.next_epoch(now);
@@ -190,6 +289,7 @@ impl Switch {
             up: true,
             connections: 0,
             connections_max,
+            recent: Recent::default(),
             added: [0; 2],
             learned: 0,
             reassembly: Box::default(),
@@ -205,12 +305,13 @@ impl Switch {
     /// A port that stays: its addresses, groups and limits may be others.
     fn change(
         &mut self,
-        config: PortConfig,
+        number: PortId,
+        mut config: PortConfig,
         policy: Option<Arc<Policy>>,
         stateful: bool,
         connections_max: u32,
     ) {
-        let number = config.spec.port;
+        config.spec.port = number;
         let Some(port) = self
             .ports
             .get_mut(usize::from(number.0))
@@ -224,7 +325,7 @@ impl Switch {
         if filters_otherwise {
             port.reassembly.forget_verdicts();
         }
-        port.policy = policy;
+        let old_policy = std::mem::replace(&mut port.policy, policy);
         port.stateful = stateful;
         port.connections_max = connections_max;
         if changed {
@@ -235,6 +336,7 @@ impl Switch {
             self.fdb.detach(old.segment, number);
             self.place_macs(number);
         }
+        self.retired.configs.push((old, old_policy));
     }
 
     /// Puts a port's own MACs into the forwarding database. One that was learned elsewhere leaves its
@@ -285,11 +387,11 @@ impl Switch {
         let (segment, spec) = (port.config.segment, port.config.spec.clone());
         self.members.leave(&spec);
         self.fdb.detach(segment, number);
-        self.replace_shared_macs(segment);
         // What waits goes with its sender. What waits for its way to this port finds its time over.
         let gone = self.ports.get_mut(usize::from(number.0));
         if let Some(gone) = gone.and_then(Option::take) {
             self.held.sub(gone.reassembly.held);
+            self.retired.ports.push(Some(gone));
         }
     }
 
@@ -318,4 +420,54 @@ impl Numbers {
 /// Whether a port may keep its number: the same segment, VPC and role.
 fn same_place(old: &PortConfig, new: &PortConfig) -> bool {
     old.segment == new.segment && old.spec.vpc == new.spec.vpc && old.spec.uplink == new.spec.uplink
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(7);
+    const LIST: Uuid = Uuid::from_u128(9);
+
+    fn model(rules: &[&str], prefixes: &[&str]) -> Model {
+        let rules = rules
+            .iter()
+            .map(|rule| Rule::parse(rule, ID).expect("a rule"));
+        Model {
+            groups: vec![Group {
+                id: ID,
+                name: "g".into(),
+                rules: rules.collect(),
+                stateful: true,
+            }],
+            address_groups: vec![AddressGroup {
+                id: LIST,
+                name: "l".into(),
+                prefixes: prefixes
+                    .iter()
+                    .map(|prefix| prefix.parse().expect("a prefix"))
+                    .collect(),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_policy_is_taken_over_while_its_groups_and_their_lists_mean_the_same() {
+        let listed = format!("ingress IPv4 tcp 80 from address-group {LIST}");
+        let plain = "ingress IPv4 tcp 80 from any";
+        let compiled = |model: Model| {
+            let groups: Vec<&Group> = model.groups.iter().collect();
+            let policy = Policy::compile(&groups, &model.address_groups, &mut RuleTable::default());
+            let policies = HashMap::from([(vec![ID], Arc::new(policy.expect("it is sound")))]);
+            Compiled { model, policies }
+        };
+        let with_list = compiled(model(&[&listed], &["10.0.0.0/8"]));
+        let without = compiled(model(&[plain], &["10.0.0.0/8"]));
+        let kept = |before: &Compiled, now: &Model| before.still_valid(now).len();
+        assert_eq!(kept(&with_list, &model(&[&listed], &["10.0.0.0/8"])), 1);
+        assert_eq!(kept(&with_list, &model(&[&listed], &["10.0.0.0/9"])), 0);
+        assert_eq!(kept(&without, &model(&[plain], &["10.0.0.0/9"])), 1);
+        assert_eq!(kept(&without, &model(&[&listed], &["10.0.0.0/8"])), 0);
+        assert_eq!(kept(&without, &Model::default()), 0);
+    }
 }

@@ -2,11 +2,12 @@
 
 use super::entry::Address;
 use super::fdb::Learned;
+use super::port::Opened;
 use super::step::{Fate, Judged, Room, Step, Tracked};
 use super::{Attached, Frame, Now, Outbox, Switch, connection};
 use packet::Ip;
 use secgroup::PortId;
-use secgroup::conntrack::{self, Conn, Key, Side, Slot, TcpWindow, Way, idle_ms};
+use secgroup::conntrack::{self, Conn, Key, Side, Slot, TcpWindow, Timeouts, Way, idle_ms};
 use std::net::IpAddr;
 
 impl Switch {
@@ -132,8 +133,12 @@ impl Switch {
                 Some((*slot, *way))
             }
             (Tracked::NoRoom, ..) => {
-                self.tables.v4.move_hand(connection::EVICTION_BUDGET);
-                self.tables.v6.move_hand(connection::EVICTION_BUDGET);
+                let looked_at = match self.port(rx) {
+                    Some(sender) if sender.is_at_its_limit() => connection::OWN_BUDGET,
+                    _ => connection::EVICTION_BUDGET,
+                };
+                self.tables.v4.move_hand(looked_at);
+                self.tables.v6.move_hand(looked_at);
                 None
             }
             (Tracked::Opens { .. }, IpAddr::V4(src), IpAddr::V4(dst)) => {
@@ -158,6 +163,10 @@ impl Switch {
         else {
             return;
         };
+        let own = self.own_timeouts.then(|| {
+            let ports = A::table(&self.tables).entry(slot).conn.key.port;
+            self.timeouts_between(ports)
+        });
         let (mut entry, mut window) = A::table_mut(&mut self.tables).pair_mut(slot);
         if entry.conn.policy_epoch != self.policy_epoch {
             self.judged_again::<A>(slot, *sides);
@@ -169,7 +178,7 @@ impl Switch {
         let conn = &mut entry.conn;
         conn.set_state(advance.state);
         if advance.refreshes {
-            let timeouts = &self.settings.timeouts;
+            let timeouts = own.as_ref().unwrap_or(&self.settings.timeouts);
             let idle = idle_ms(advance.state, conn.protocol, &advance.window, timeouts);
             conn.deadline_ms = now.ms.wrapping_add(idle);
         }
@@ -219,20 +228,29 @@ impl Switch {
         } else {
             conn.policy_epoch = self.policy_epoch;
         }
-        conn.deadline_ms = now.ms.wrapping_add(idle_ms(
-            state,
-            ip.protocol,
-            &window,
-            &self.settings.timeouts,
-        ));
+        let own = self.own_timeouts.then(|| self.timeouts_between([rx, to]));
+        let timeouts = own.as_ref().unwrap_or(&self.settings.timeouts);
+        let idle_ms = idle_ms(state, ip.protocol, &window, timeouts);
+        conn.deadline_ms = now.ms.wrapping_add(idle_ms);
         conn.set_window(self.window_mod8());
         let slot = self.insert::<A>(hash, conn, window)?;
         self.connections += 1;
         if let Some(port) = self.port_mut(rx) {
             port.connections += 1;
+            port.recent.push(Opened {
+                family: A::INDEX as u8,
+                slot,
+                hash: hash as u32,
+            });
         }
-        A::table_mut(&mut self.tables).entry_mut(slot).with[0].count_opened();
         Some((slot, Way::Original))
+    }
+
+    /// The timeouts that hold for a connection between two ports.
+    #[cold]
+    fn timeouts_between(&self, ports: [PortId; 2]) -> Timeouts {
+        let own = ports.map(|port| self.port(port)?.config.timeouts.as_deref());
+        self.settings.timeouts.between(own)
     }
 
     fn make_room<A: Address>(&mut self, room: Room) {

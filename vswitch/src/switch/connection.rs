@@ -2,18 +2,23 @@
 
 use super::alone::is_dhcp;
 use super::entry::Address;
+use super::port::Opened;
 use super::step::{Fate, Judged, Room, Step, Tracked, verdicts};
-use super::watch::{Observer, Stage};
+use super::watch::{Observer, Silent, Stage};
 use super::{Frame, Now, Port, Switch};
 use packet::{
     Basis, Direction, Ethernet, FiveTuple, Headers, Ip, L4, Mac, Reason, Verdict, protocol,
 };
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, TcpWindow, Way};
-use secgroup::{Flow, FlowService};
+use secgroup::{Flow, FlowService, PortId, RuleRef};
 use std::net::IpAddr;
 
 /// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
 pub(super) const EVICTION_BUDGET: usize = 128;
+
+/// As [`EVICTION_BUDGET`], for a port at its own limit, which it may reach at any time: few, for its latest
+/// connections were looked at before.
+pub(super) const OWN_BUDGET: usize = 16;
 
 impl Switch {
     /// Whether a packet between these two is judged by connection state: it is IP that is tracked at
@@ -65,6 +70,47 @@ impl Switch {
         }
     }
 
+    /// The sender's side of unknown unicast, which has as many connections as receivers: what one copy may
+    /// leave by, it leaves by. So an answer passes without a rule also where the asker's MAC has aged out
+    /// meanwhile, and what is valid towards nobody is refused where it is sent. `None`: rules alone decide.
+    #[cold]
+    pub(super) fn side_towards_unknown(
+        &self,
+        now: Now,
+        sender: &Port,
+        frame: &Frame<'_>,
+    ) -> Option<Judged> {
+        let ip = frame.headers.ip().filter(|_| sender.filters())?;
+        if ip.fragment.is_some_and(|part| part.offset > 0) {
+            return None;
+        }
+        let mut refused = None;
+        let segment = sender.config.segment;
+        for to in self.fdb.copies(segment, sender.number(), true) {
+            let receiver = self.port(to)?;
+            if !self.is_tracked(sender, receiver, &frame.headers) {
+                return None;
+            }
+            let ports = (sender, receiver);
+            let step = match (ip.src, ip.dst) {
+                (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                    let ends = (src.octets(), dst.octets());
+                    self.track(now, ports, frame, ip, ends, &mut Silent)
+                }
+                (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                    let ends = (src.octets(), dst.octets());
+                    self.track(now, ports, frame, ip, ends, &mut Silent)
+                }
+                _ => return None,
+            };
+            match step.egress {
+                Some(judged) if judged.verdict.is_accept() => return step.egress,
+                other => refused = refused.or(other),
+            }
+        }
+        refused
+    }
+
     /// What is refused before any connection is looked for, and errors, which are about another one.
     #[cold]
     fn no_connection(
@@ -106,6 +152,7 @@ impl Switch {
         let way = conn.way(swapped);
         let stale = conn.policy_epoch != self.policy_epoch;
         watch.see(|| Stage::Connection {
+            protocol: ip.protocol,
             state: conn.state(),
             way,
             judged_again: stale,
@@ -130,7 +177,12 @@ impl Switch {
         } else {
             conn.sides
         };
-        let (egress, ingress) = verdicts(sides, way);
+        let judged = verdicts(sides, way);
+        let (egress, ingress) = if sender.is_stateful_or_open() && receiver.is_stateful_or_open() {
+            judged
+        } else {
+            self.said_without_state((sender, receiver), frame, sides, way, |judged| judged)
+        };
         let mut step = Step {
             egress,
             ingress,
@@ -143,9 +195,6 @@ impl Switch {
             },
             ..Step::new(Fate::Nowhere)
         };
-        if way == Way::Reply && !(sender.is_stateful_or_open() && receiver.is_stateful_or_open()) {
-            self.judge_stateless(&mut step, sender, receiver, frame);
-        }
         if step.is_accept() {
             let taken = if sender.filters() {
                 // Its form was looked at when it was admitted; its size and address are the receiver's.
@@ -158,7 +207,7 @@ impl Switch {
             }
         }
         if let Tracked::Known { as_judged, .. } = &mut step.tracked {
-            *as_judged = (step.egress, step.ingress) == (egress, ingress);
+            *as_judged = (step.egress, step.ingress) == judged;
         }
         step
     }
@@ -177,7 +226,10 @@ impl Switch {
             Ok(opened) => opened,
             Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
         };
-        watch.see(|| Stage::Opens { state });
+        watch.see(|| Stage::Opens {
+            protocol: ip.protocol,
+            state,
+        });
         let mut step = Self::judge_alone(&self.members, sender, Some(receiver), frame);
         if !step.is_accept() {
             return step;
@@ -201,23 +253,64 @@ impl Switch {
         step
     }
 
-    /// Where a connection opened by `sender` finds room. Its own share is a hard limit; the whole table's
-    /// makes unanswered connections give way, its own family's first.
+    /// Where a connection opened by `sender` finds room. At its own limit its own unanswered connections
+    /// give way; in a full table those of whoever holds at least as many, so that none who floods pushes
+    /// out the few of another.
     fn room<A: Address>(&self, sender: &Port, replaces: Option<Slot>) -> Option<Room> {
-        let share_left = sender.connections < sender.connections_max;
         if let Some(slot) = replaces {
             let conn = &A::table(&self.tables).entry(slot).conn;
             let own = conn.key.port[conn.originator()] == sender.number();
-            return (own || share_left).then_some(Room::Instead(slot));
+            return (own || !sender.is_at_its_limit()).then_some(Room::Instead(slot));
         }
-        if !share_left {
-            return None;
+        if sender.is_at_its_limit() {
+            let own = |owner: PortId| owner == sender.number();
+            let recent = self.recent_victim(sender);
+            return recent.or_else(|| self.victim_of_any::<A>(OWN_BUDGET, own));
         }
         if self.connections < self.connections_max {
             return Some(Room::Free);
         }
-        let v4 = || self.victim::<[u8; 4]>().map(Room::OfIpv4);
-        let v6 = || self.victim::<[u8; 16]>().map(Room::OfIpv6);
+        let holds_as_many = |owner: PortId| {
+            let owner = self.port(owner);
+            owner.is_none_or(|owner| owner.connections >= sender.connections)
+        };
+        let victim = self.victim_of_any::<A>(EVICTION_BUDGET, holds_as_many);
+        victim.or_else(|| self.recent_victim(sender))
+    }
+
+    /// The oldest of the port's latest connections that may give way.
+    fn recent_victim(&self, sender: &Port) -> Option<Room> {
+        sender.recent.iter().find_map(|opened| {
+            let slot = opened.slot;
+            match opened.family {
+                0 => self
+                    .gives_way::<[u8; 4]>(opened)
+                    .then_some(Room::OfIpv4(slot)),
+                _ => self
+                    .gives_way::<[u8; 16]>(opened)
+                    .then_some(Room::OfIpv6(slot)),
+            }
+        })
+    }
+
+    /// Whether this connection still stands, and nobody has answered it.
+    fn gives_way<A: Address>(&self, opened: &Opened) -> bool {
+        let table = A::table(&self.tables);
+        table.live(opened.slot).is_some_and(|entry| {
+            let conn = &entry.conn;
+            may_give_way(conn.state(), conn.protocol, table.window(opened.slot))
+                && table.hash(&conn.key, conn.protocol) as u32 == opened.hash
+        })
+    }
+
+    /// An unanswered connection that may give way, of the new one's family first.
+    fn victim_of_any<A: Address>(
+        &self,
+        budget: usize,
+        of: impl Fn(PortId) -> bool + Copy,
+    ) -> Option<Room> {
+        let v4 = || self.victim::<[u8; 4]>(budget, of).map(Room::OfIpv4);
+        let v6 = || self.victim::<[u8; 16]>(budget, of).map(Room::OfIpv6);
         if A::INDEX == 0 {
             v4().or_else(v6)
         } else {
@@ -225,11 +318,13 @@ impl Switch {
         }
     }
 
-    /// An unanswered connection that may give way to a new one.
-    fn victim<A: Address>(&self) -> Option<Slot> {
+    /// An unanswered connection near the hand that may give way to a new one.
+    fn victim<A: Address>(&self, budget: usize, of: impl Fn(PortId) -> bool) -> Option<Slot> {
         let table = A::table(&self.tables);
-        table.candidate(EVICTION_BUDGET, |slot, entry| {
-            may_give_way(entry.conn.state(), entry.conn.protocol, table.window(slot))
+        table.candidate(budget, |slot, entry| {
+            let conn = &entry.conn;
+            may_give_way(conn.state(), conn.protocol, table.window(slot))
+                && of(conn.key.port[conn.originator()])
         })
     }
 
@@ -264,7 +359,7 @@ impl Switch {
             return Self::invalid(sender, receiver, unknown, watch);
         }
         let eth = &frame.headers.eth;
-        let judged = match (quoted.tuple.src, quoted.tuple.dst) {
+        let found = match (quoted.tuple.src, quoted.tuple.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let ends = (src.octets(), dst.octets());
                 self.quoted_connection(now, sender, receiver, eth, &quoted, ends)
@@ -275,7 +370,7 @@ impl Switch {
             }
             _ => None,
         };
-        let Some((egress, ingress)) = judged else {
+        let Some((sides, way)) = found else {
             return Self::invalid(sender, receiver, unknown, watch);
         };
         watch.see(|| Stage::Related);
@@ -286,15 +381,21 @@ impl Switch {
                 rule: judged.rule,
             },
         };
+        let (egress, ingress) = if sender.is_stateful_or_open() && receiver.is_stateful_or_open() {
+            let (egress, ingress) = verdicts(sides, way);
+            (egress.map(related), ingress.map(related))
+        } else {
+            self.said_without_state((sender, receiver), frame, sides, way, related)
+        };
         Step {
-            egress: egress.map(related),
-            ingress: ingress.map(related),
+            egress,
+            ingress,
             ..Step::new(Fate::Nowhere)
         }
         .taken_by(Some(receiver), frame)
     }
 
-    /// How a packet **against** the quoted one is judged in the quoted one's connection.
+    /// What the sides of the quoted packet's connection say, and the way of a packet **against** it.
     fn quoted_connection<A: Address>(
         &self,
         now: Now,
@@ -303,7 +404,7 @@ impl Switch {
         eth: &Ethernet,
         quoted: &packet::Quoted,
         (src, dst): (A, A),
-    ) -> Option<(Option<Judged>, Option<Judged>)> {
+    ) -> Option<([Side; 2], Way)> {
         let ends = conntrack::ends(&quoted_ip(quoted))?;
         let (key, swapped) = Key::new(
             (src, ends.0, receiver.number()),
@@ -322,14 +423,16 @@ impl Switch {
         } else {
             self.judge_again(conn, way, eth)
         };
-        Some(verdicts(sides, way))
+        Some((sides, way))
     }
 
     /// Both sides of a connection under the present policy, from its **original** direction; a side
     /// whose rule is gone is `revoked`. `eth` is of a packet that goes `way`: the entry remembers no MAC.
     #[cold]
     fn judge_again<A: Address>(&self, conn: &Conn<A>, way: Way, eth: &Ethernet) -> [Side; 2] {
-        if self.persist_established && !conn.state().is_unreplied() {
+        // What was revoked before, and what a copy of a flood left open, is judged all the same.
+        let stands = conn.sides.iter().all(|side| side.is_accept());
+        if self.persist_established && !conn.state().is_unreplied() && stands {
             return conn.sides;
         }
         let from = conn.originator();
@@ -366,28 +469,35 @@ impl Switch {
         ]
     }
 
-    /// A reply at a port with stateless groups needs a rule of its own.
+    /// What sender and receiver say of a packet that goes `way` in a connection where one of them has stateless
+    /// groups: it knows of no connection and asks its rules, whichever way the packet goes. `as_now` gives an
+    /// acceptance by connection its name.
     #[cold]
-    fn judge_stateless(&self, step: &mut Step, sender: &Port, receiver: &Port, frame: &Frame<'_>) {
-        let alone = Self::judge_alone(&self.members, sender, Some(receiver), frame);
-        if !sender.is_stateful_or_open()
-            && step.egress.is_some_and(|judged| judged.verdict.is_accept())
-        {
-            step.egress = alone.egress;
+    fn said_without_state(
+        &self,
+        (sender, receiver): (&Port, &Port),
+        frame: &Frame<'_>,
+        mut sides: [Side; 2],
+        way: Way,
+        as_now: impl Fn(Judged) -> Judged,
+    ) -> (Option<Judged>, Option<Judged>) {
+        let alone = |port: &Port, direction| {
+            (!port.is_stateful_or_open())
+                .then(|| port.side(&self.members, direction, frame, sender.is_trusted()))
+        };
+        let own_egress = alone(sender, Direction::Egress);
+        if own_egress.is_some() {
+            // What the connection says at this port counts for nothing, so that the other side is heard.
+            let open = Verdict::Accept(Basis::Unfiltered);
+            sides[way as usize] = Side::new(open, RuleRef::NONE);
         }
-        let sent = step.egress.is_some_and(|judged| judged.verdict.is_accept());
-        if sent && !receiver.is_stateful_or_open() {
-            step.ingress = receiver
-                .side(
-                    &self.members,
-                    Direction::Ingress,
-                    frame,
-                    sender.is_trusted(),
-                )
-                .into();
-        } else if !sent {
-            step.ingress = None;
+        let (egress, ingress) = verdicts(sides, way);
+        let egress = own_egress.or(egress.map(&as_now));
+        if egress.is_some_and(|judged| !judged.verdict.is_accept()) {
+            return (egress, None);
         }
+        let ingress = alone(receiver, Direction::Ingress).or(ingress.map(&as_now));
+        (egress, ingress)
     }
 }
 

@@ -78,6 +78,11 @@ impl Switch {
             }
             _ => Self::judge_alone(&self.members, sender, receiver, frame),
         };
+        if destination == Destination::Unknown
+            && let Some(egress) = self.side_towards_unknown(now, sender, frame)
+        {
+            step.egress = Some(egress);
+        }
         let is_copy = copy.is_some();
         self.begin_fragments(now, (sender, receiver), headers, is_copy, &mut step);
         if is_copy {

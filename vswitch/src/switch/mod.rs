@@ -34,7 +34,7 @@ mod step;
 mod sweep;
 mod watch;
 
-pub use apply::{Numbered, Prepared, SwitchConfig};
+pub use apply::{Compiled, Numbered, Prepared, SwitchConfig};
 pub use audit::Audit;
 pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
 pub use entry::{Tallied, icmp_of, tallied, tuple_of};
@@ -172,6 +172,8 @@ pub struct Switch {
     policy_epoch: u16,
     settings: Settings,
     persist_established: bool,
+    /// Whether any port has timeouts of its own.
+    own_timeouts: bool,
     /// What is told apart beyond tuple and verdict.
     recording: Recording,
     /// MAC addresses of what is counted, while they are told apart.
@@ -184,6 +186,8 @@ pub struct Switch {
     counters_max: u32,
     sweep: sweep::Sweep,
     audit: audit::Scan,
+    /// What [`Self::apply`] has replaced.
+    retired: apply::Retired,
     /// Scratch of [`Self::flood`].
     copies: Vec<PortId>,
 }
@@ -209,6 +213,7 @@ impl Switch {
             policy_epoch: 1,
             settings: Settings::default(),
             persist_established: false,
+            own_timeouts: false,
             recording: Recording::default(),
             macs: Macs::default(),
             connections: 0,
@@ -216,6 +221,7 @@ impl Switch {
             counters: [0; 2],
             sweep: sweep::Sweep::default(),
             audit: audit::Scan::default(),
+            retired: apply::Retired::default(),
             copies: Vec::new(),
         }
     }
@@ -335,10 +341,12 @@ impl Switch {
         }
     }
 
-    /// Memory that a table needed at its peak and needs no more, to be dropped without the lock.
+    /// Memory that a table needed at its peak, or an earlier configuration, and that is needed no more: to
+    /// be dropped without the lock.
     #[must_use]
     pub fn spare_memory(&mut self) -> impl Sized + use<> {
-        (self.tables.v4.spare(), self.tables.v6.spare())
+        let retired = std::mem::take(&mut self.retired);
+        (self.tables.v4.spare(), self.tables.v6.spare(), retired)
     }
 
     /// The present policy's number.

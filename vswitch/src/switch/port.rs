@@ -5,6 +5,7 @@ use super::fdb::Segment;
 use super::fragments::Reassembly;
 use flowlog::Skipped;
 use packet::{Mac, Wire};
+use secgroup::conntrack::{OwnTimeouts, Slot};
 use secgroup::{Guard, Policy, PortId, PortSpec};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -41,6 +42,8 @@ pub struct PortConfig {
     pub max_macs: usize,
     /// Connections that it may have opened; `None` is its default share.
     pub conntrack_limit: Option<u32>,
+    /// Idle timeouts of its own.
+    pub timeouts: Option<Box<OwnTimeouts>>,
     /// Records that it may add to a window.
     pub flow_limit: u32,
 }
@@ -62,6 +65,8 @@ pub struct Port {
     pub connections: u32,
     /// Connections that it may have opened.
     pub connections_max: u32,
+    /// Connections it opened last: at its limit the first of them to give way.
+    pub(super) recent: Recent,
     /// Entries that its traffic has added to the open window's log, and to the one that is closing.
     pub added: [u32; 2],
     /// MACs learned behind it now.
@@ -87,6 +92,13 @@ impl Port {
     #[must_use]
     pub const fn filters(&self) -> bool {
         self.policy.is_some()
+    }
+
+    /// Whether it has opened as many connections as it may.
+    #[inline]
+    #[must_use]
+    pub const fn is_at_its_limit(&self) -> bool {
+        self.connections >= self.connections_max
     }
 
     /// Fragments of its guest that wait for their datagram.
@@ -116,5 +128,69 @@ impl Port {
         let skipped = &mut self.skipped[usize::from(older)];
         skipped.packets += u64::from(wire.packets);
         skipped.bytes += u64::from(wire.bytes);
+    }
+}
+
+/// Connections of a port that are remembered as its latest.
+pub(super) const RECENT_MAX: usize = 32;
+
+/// A connection as its opener remembers it: what stands in the slot may have gone and another have come,
+/// so whoever asks compares the hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Opened {
+    /// IPv4 0, IPv6 1.
+    pub(super) family: u8,
+    pub(super) slot: Slot,
+    /// Of its key, cut.
+    pub(super) hash: u32,
+}
+
+/// A port's latest connections.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    opened: Vec<Opened>,
+    /// Where the next one goes: the place of the oldest, once all are taken.
+    next: usize,
+}
+
+impl Recent {
+    /// The connection opened now.
+    pub(super) fn push(&mut self, opened: Opened) {
+        match self.opened.get_mut(self.next) {
+            Some(place) => *place = opened,
+            None => self.opened.push(opened),
+        }
+        self.next = (self.next + 1) % RECENT_MAX;
+    }
+
+    /// The oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Opened> + '_ {
+        let (new, old) = self.opened.split_at(self.next.min(self.opened.len()));
+        old.iter().chain(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_the_latest_comes_first() {
+        let mut recent = Recent::default();
+        let slots = |recent: &Recent| {
+            recent
+                .iter()
+                .map(|opened| opened.slot.0)
+                .collect::<Vec<_>>()
+        };
+        let opened = |slot| Opened {
+            family: 0,
+            slot: Slot(slot),
+            hash: 0,
+        };
+        (0..5).for_each(|slot| recent.push(opened(slot)));
+        assert_eq!(slots(&recent), [0, 1, 2, 3, 4]);
+        (5..40).for_each(|slot| recent.push(opened(slot)));
+        assert_eq!(slots(&recent), (8..40).collect::<Vec<_>>());
     }
 }

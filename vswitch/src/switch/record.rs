@@ -6,7 +6,7 @@
 use super::entry::{Address, icmp_ends, pseudo, tallied};
 use super::log::Left;
 use super::macs::MacPairs;
-use super::step::{Judged, Step, Tracked, Upper, verdicts};
+use super::step::{FragmentStep, Judged, Step, Tracked, Upper, verdicts};
 use super::{Attached, Frame, Now, Switch};
 use flowlog::NotRecorded;
 use packet::{Direction, Headers, Ip, L4, Mac, Tcp, Wire};
@@ -80,16 +80,40 @@ impl Switch {
         step: &Step,
         conn: Option<(Slot, Way)>,
     ) {
+        let conn = match step.fragment {
+            FragmentStep::Follows(upper) => self.connection_of(now, rx, receiver, ends, upper),
+            _ => conn,
+        };
         if let Some((slot, way)) = conn
             && self.is_as_judged::<A>(slot, way, step)
             && !self.is_apart_from::<A>(slot, ip)
         {
             self.tally::<A>(now, slot, way, headers);
+            self.count_opened::<A>(slot, way, step);
             return;
         }
         for side in sides_of(rx, receiver, step) {
-            self.count_one_side(now, rx, side, (headers, ip), ends, step.fragment.upper());
+            self.count_one_side(now, rx, side, (headers, ip), ends, step);
         }
+    }
+
+    /// The connection of a fragment that is not the first: it is counted there like the first one, so that
+    /// a reply is a reply whole.
+    #[cold]
+    fn connection_of<A: Address>(
+        &self,
+        now: Now,
+        rx: PortId,
+        receiver: Option<PortId>,
+        (src, dst): (A, A),
+        Upper { protocol, ends, .. }: Upper,
+    ) -> Option<(Slot, Way)> {
+        let (key, swapped) = Key::new((src, ends.0, rx), (dst, ends.1, receiver?));
+        let table = A::table(&self.tables);
+        let slot = table.find(table.hash(&key, protocol), &key, protocol)?;
+        let conn = &table.entry(slot).conn;
+        let is_live = conn.state().is_connection() && !conn.is_expired(now.ms);
+        is_live.then(|| (slot, conn.way(swapped)))
     }
 
     /// Whether a packet met the fate of its connection.
@@ -156,9 +180,12 @@ impl Switch {
         (port, direction, judged): (PortId, Direction, Judged),
         (headers, ip): (&Headers, &Ip),
         (src, dst): (A, A),
-        datagram: Option<Upper>,
+        step: &Step,
     ) {
-        let Upper { protocol, ports } = datagram.unwrap_or(Upper::of(ip));
+        let datagram = step.fragment.upper();
+        let Upper {
+            protocol, ports, ..
+        } = datagram.unwrap_or(Upper::of(ip));
         let (src_port, dst_port) = match ip.l4 {
             L4::Icmp(icmp) if self.recording.icmp_apart && datagram.is_none() => icmp_ends(icmp),
             _ => ports,
@@ -197,6 +224,15 @@ impl Switch {
             conn.policy_epoch = epoch;
         }
         self.tally::<A>(now, slot, way, headers);
+        self.count_opened::<A>(slot, way, step);
+    }
+
+    /// Counts a connection where the packet that opened it was counted, so that the record tells of both.
+    #[inline]
+    fn count_opened<A: Address>(&mut self, slot: Slot, way: Way, step: &Step) {
+        if matches!(step.tracked, Tracked::Opens { .. }) && step.is_accept() {
+            A::table_mut(&mut self.tables).entry_mut(slot).with[way as usize].count_opened();
+        }
     }
 
     /// Whether an entry that only counts stands for this judgement, and for its policy where that counts.

@@ -1,9 +1,9 @@
 //! What `show` shows: plain views, taken in slices under the lock.
 
 use super::entry::{Address, tallied, tuple_of};
-use super::{Switch, Tally};
+use super::{Attached, Switch, Tally};
 use packet::{Direction, FiveTuple, Verdict, protocol};
-use secgroup::conntrack::{State, asked};
+use secgroup::conntrack::{Entry, Slot, State, asked};
 use secgroup::{PortId, RuleRef};
 use std::net::IpAddr;
 
@@ -70,27 +70,43 @@ impl Switch {
             if !conn.state().is_connection() || conn.is_expired(now_ms) {
                 continue;
             }
-            let (from, to) = (conn.originator(), 1 - conn.originator());
-            let ip = |end: usize| -> IpAddr { conn.key.addr[end].ip() };
-            // The key of a query holds type and identifier where others hold ports.
-            let is_icmp = matches!(conn.protocol, protocol::ICMP | protocol::ICMPV6);
-            let port = |end: usize| if is_icmp { 0 } else { conn.key.l4[end] };
-            out.push(ConnectionView {
-                tuple: FiveTuple {
-                    protocol: conn.protocol,
-                    src: ip(from),
-                    dst: ip(to),
-                    src_port: port(from),
-                    dst_port: port(to),
-                },
-                icmp: is_icmp.then(|| asked(conn.key.l4)).flatten(),
-                ports: [conn.key.port[from], conn.key.port[to]],
-                state: conn.state(),
-                expires_in_ms: conn.deadline_ms.wrapping_sub(now_ms),
-                sides: conn.sides.map(|side| Some((side.verdict()?, side.rule()))),
-                counted: entry.with.map(|tally| (tally.packets, tally.bytes)),
-            });
+            out.push(view(entry, now_ms));
         }
+    }
+
+    /// Forgets the connections whose slot lies in `range` and that are `wanted`: what they hold for the log
+    /// is handed over. Returns how many there were; `None` past the end of both arenas.
+    pub fn forget_connections(
+        &mut self,
+        range: std::ops::Range<u32>,
+        now_ms: u32,
+        wanted: impl Fn(&ConnectionView) -> bool,
+    ) -> Option<u32> {
+        let ended =
+            range.start >= self.tables.v4.arena_len() && range.start >= self.tables.v6.arena_len();
+        let forgotten = self.forget_of::<[u8; 4]>(range.clone(), now_ms, &wanted)
+            + self.forget_of::<[u8; 16]>(range, now_ms, &wanted);
+        (!ended).then_some(forgotten)
+    }
+
+    fn forget_of<A: Address>(
+        &mut self,
+        range: std::ops::Range<u32>,
+        now_ms: u32,
+        wanted: impl Fn(&ConnectionView) -> bool,
+    ) -> u32 {
+        let table = A::table(&self.tables);
+        let is_wanted = |slot: &Slot| {
+            let entry = table.entry(*slot);
+            let conn = &entry.conn;
+            conn.state().is_connection() && !conn.is_expired(now_ms) && wanted(&view(entry, now_ms))
+        };
+        let range = range.start..range.end.min(table.arena_len());
+        let slots: Vec<Slot> = table.slots_in(range).filter(is_wanted).collect();
+        for &slot in &slots {
+            self.drop_entry::<A>(slot);
+        }
+        slots.len() as u32
     }
 
     /// Records in the making whose entry's slot lies in `range`, of both families; `None` past the end
@@ -125,5 +141,29 @@ impl Switch {
     /// The forwarding database: segment, MAC, place.
     pub fn fdb(&self) -> impl Iterator<Item = (super::Segment, packet::Mac, super::Place)> + '_ {
         self.fdb.entries()
+    }
+}
+
+fn view<A: Address>(entry: &Entry<A, Attached>, now_ms: u32) -> ConnectionView {
+    let conn = &entry.conn;
+    let (from, to) = (conn.originator(), 1 - conn.originator());
+    let ip = |end: usize| -> IpAddr { conn.key.addr[end].ip() };
+    // The key of a query holds type and identifier where others hold ports.
+    let is_icmp = matches!(conn.protocol, protocol::ICMP | protocol::ICMPV6);
+    let port = |end: usize| if is_icmp { 0 } else { conn.key.l4[end] };
+    ConnectionView {
+        tuple: FiveTuple {
+            protocol: conn.protocol,
+            src: ip(from),
+            dst: ip(to),
+            src_port: port(from),
+            dst_port: port(to),
+        },
+        icmp: is_icmp.then(|| asked(conn.key.l4)).flatten(),
+        ports: [conn.key.port[from], conn.key.port[to]],
+        state: conn.state(),
+        expires_in_ms: conn.deadline_ms.wrapping_sub(now_ms),
+        sides: conn.sides.map(|side| Some((side.verdict()?, side.rule()))),
+        counted: entry.with.map(|tally| (tally.packets, tally.bytes)),
     }
 }

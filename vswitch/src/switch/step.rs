@@ -2,7 +2,7 @@
 
 use super::{Frame, Port};
 use packet::{Basis, Ip, Reason, Verdict};
-use secgroup::conntrack::{Advance, Side, Slot, State, TcpWindow, Way};
+use secgroup::conntrack::{self, Advance, Side, Slot, State, TcpWindow, Way};
 use secgroup::{PortId, RuleRef};
 
 /// One judgement at one port: the verdict and the rule behind it.
@@ -179,14 +179,17 @@ pub struct Upper {
     pub protocol: u8,
     /// Source and destination port; 0 and 0 where there are none.
     pub ports: (u16, u16),
+    /// The layer 4 ends of its connection's key; 0 and 0 where it can have none.
+    pub ends: (u16, u16),
 }
 
 impl Upper {
     /// Of a first fragment.
     #[must_use]
-    pub(super) const fn of(ip: &Ip) -> Self {
+    pub(super) fn of(ip: &Ip) -> Self {
         let tuple = ip.tuple();
         Self {
+            ends: conntrack::ends(ip).unwrap_or_default(),
             protocol: tuple.protocol,
             ports: (tuple.src_port, tuple.dst_port),
         }

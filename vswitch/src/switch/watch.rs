@@ -32,6 +32,8 @@ pub enum Stage<'a> {
     WaitsForFirst,
     /// A connection was found.
     Connection {
+        /// Its protocol, which names its states.
+        protocol: u8,
         /// Its state before this packet.
         state: State,
         /// Which way the packet goes in it.
@@ -41,6 +43,8 @@ pub enum Stage<'a> {
     },
     /// No connection was found; this packet would open one.
     Opens {
+        /// Of this protocol.
+        protocol: u8,
         /// In this state.
         state: State,
     },

@@ -1,7 +1,7 @@
 //! What each reason means and what to do about it, in one place for `trace`, `show drops` and
 //! `docs/drops.md`.
 
-use packet::Reason;
+use packet::{Basis, Reason, Verdict};
 
 /// A reason in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,43 @@ pub const fn meaning(reason: Reason) -> Meaning {
         ),
     };
     Meaning { meaning, remedy }
+}
+
+/// Where on a packet's way such a verdict is reached.
+#[must_use]
+pub(super) const fn stage(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accept(Basis::Rule) | Verdict::Drop(Reason::DefaultDeny | Reason::Revoked) => {
+            "rules"
+        }
+        Verdict::Accept(Basis::Reply | Basis::Related) | Verdict::Drop(Reason::CtInvalid) => {
+            "connection"
+        }
+        Verdict::Accept(Basis::Essential) => "essentials",
+        Verdict::Accept(Basis::Unfiltered) => "unfiltered",
+        Verdict::Drop(Reason::CtFull) => "table",
+        Verdict::Drop(
+            Reason::FragTiny
+            | Reason::FragOverlap
+            | Reason::FragOrder
+            | Reason::FragTimeout
+            | Reason::FragLimit,
+        ) => "fragments",
+        // The sender's guard, and what a receiver takes at all.
+        Verdict::Drop(
+            Reason::SpoofMac
+            | Reason::SpoofIp
+            | Reason::SpoofArp
+            | Reason::SpoofNd
+            | Reason::RaGuard
+            | Reason::DhcpServer
+            | Reason::Malformed
+            | Reason::Mtu
+            | Reason::Ethertype
+            | Reason::L2Reserved
+            | Reason::Vlan,
+        ) => "admission",
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One port's decision in words: the rule that allowed, or what a refusal would have needed.
 
 use super::SideTold;
-use super::reasons::meaning;
+use super::reasons::{meaning, stage};
 use crate::config::{Plan, Port};
 use crate::control::RuleBook;
 use crate::switch::Judged;
@@ -29,10 +29,14 @@ pub(super) fn side(
             )
         }
     };
+    let identity = rules.identity(judged.rule);
     SideTold {
         direction: direction.to_string(),
         port: port.to_owned(),
         verdict: judged.verdict.to_string(),
+        stage: stage(judged.verdict).to_owned(),
+        rule_id: identity.map(|identity| identity.rule),
+        security_group_id: identity.map(|identity| identity.group),
         why,
         remedy,
     }

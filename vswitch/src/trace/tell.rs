@@ -4,7 +4,7 @@ use super::{Step, Switch};
 use crate::switch::{Destination, Fate, Stage};
 use packet::Verdict;
 use secgroup::PortId;
-use secgroup::conntrack::{State, Way};
+use secgroup::conntrack::Way;
 
 /// A stage's name and what happened there; `None` where it says nothing that the sides do not say.
 pub(super) fn stage(switch: &Switch, stage: &Stage<'_>) -> Option<(&'static str, String)> {
@@ -40,6 +40,7 @@ pub(super) fn stage(switch: &Switch, stage: &Stage<'_>) -> Option<(&'static str,
             "came ahead of its datagram's first fragment: kept until that comes".to_owned(),
         ),
         Stage::Connection {
+            protocol,
             state,
             way,
             judged_again,
@@ -55,14 +56,14 @@ pub(super) fn stage(switch: &Switch, stage: &Stage<'_>) -> Option<(&'static str,
             };
             (
                 "connection",
-                format!("known, {}, {way}{again}", state_words(*state)),
+                format!("known, {}, {way}{again}", state.name(*protocol)),
             )
         }
-        Stage::Opens { state } => (
+        Stage::Opens { protocol, state } => (
             "connection",
             format!(
                 "none yet; this packet would open one ({})",
-                state_words(*state)
+                state.name(*protocol)
             ),
         ),
         Stage::Invalid { why } => (
@@ -88,26 +89,6 @@ fn destination(switch: &Switch, destination: Destination) -> String {
         Destination::All => "every other port of the subnet (group address)".to_owned(),
         Destination::Unknown => "unknown MAC: every port that may have unknown ones".to_owned(),
         Destination::None => "nobody has this MAC".to_owned(),
-    }
-}
-
-/// A state's name as connection tracking writes it: `syn_sent`.
-#[must_use]
-pub(crate) fn state_words(state: State) -> &'static str {
-    match state {
-        State::Counted => "counted",
-        State::New => "new",
-        State::Replied => "replied",
-        State::Stream => "stream",
-        State::SynSent => "syn_sent",
-        State::SynSent2 => "syn_sent2",
-        State::SynRecv => "syn_recv",
-        State::Established => "established",
-        State::FinWait => "fin_wait",
-        State::CloseWait => "close_wait",
-        State::LastAck => "last_ack",
-        State::TimeWait => "time_wait",
-        State::Close => "close",
     }
 }
 

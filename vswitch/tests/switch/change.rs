@@ -269,4 +269,24 @@ fn the_mac_of_a_shared_address_pair_follows_who_sent_with_it_and_has_an_heir() {
     }
     lab.reload(|setup| setup.unplug("C"));
     assert_eq!(ask(&mut lab), ["A"]);
+    // A port that keeps its place but not its pair has an heir too.
+    lab.reload(|setup| setup.guest("D", 13).group("D", "out, in").port("D", shares));
+    let forgets = |port: &mut vswitch::switch::PortConfig| port.spec.allowed_address_pairs.clear();
+    lab.reload(|setup| setup.port("A", forgets));
+    assert_eq!(ask(&mut lab), ["D"]);
+    // The last one leaves nothing behind: the MAC is unknown again.
+    lab.reload(|setup| setup.unplug("D"));
+    assert_eq!(ask(&mut lab), ["U"]);
+}
+
+#[test]
+fn a_connection_cut_before_persistence_came_resumes_when_its_rule_returns() {
+    let (mut lab, mut talk) = established(Setup::of_b(WEB));
+    lab.group("B", EG);
+    talk.clone()
+        .says(&mut lab, 0, "psh,ack", 10, "A> rule, >B revoked");
+    lab.reload(|setup| setup.set(|config| config.persist_established = true));
+    talk.clone().says(&mut lab, 1, "psh,ack", 10, "B> revoked");
+    lab.group("B", WEB);
+    talk.passes(&mut lab, 0, "psh,ack", 10);
 }

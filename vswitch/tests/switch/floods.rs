@@ -98,15 +98,6 @@ fn an_unknown_mac_is_looked_for_at_every_port_that_may_have_it() {
     lab.logs("A> rule 3, >C unfiltered 3, >U unfiltered 2, C> unfiltered 1, >A reply 1");
 }
 
-/// What a copy is refused for at the sender's side is told at its receiver: the sender's is told already.
-#[test]
-fn a_copy_that_cannot_open_a_connection_is_refused_and_counted() {
-    let mut lab = Lab::new(Setup::new().unfiltered("C"));
-    let lone = "tcp A:1 > 10.0.0.99:9 syn,ack to 02:00:00:00:00:99";
-    lab.sees("A", lone, "A> rule, >C ct_invalid, >U ct_invalid");
-    lab.logs("A> rule 1, >C ct_invalid 1, >U ct_invalid 1");
-}
-
 /// H03, H04, H06.
 #[test]
 fn a_port_learns_so_many_macs_and_none_that_belong_to_others() {
@@ -172,5 +163,50 @@ fn a_learned_mac_that_is_configured_elsewhere_leaves_its_place() {
         lab.switch
             .fdb()
             .any(|(_, mac, place)| mac.0[0] == 2 && place.port == number)
+    );
+}
+
+/// The asker's MAC has aged out of the forwarding database: its connection has not.
+#[test]
+fn an_answer_to_a_forgotten_mac_passes_by_its_connection() {
+    let mut lab = Lab::new(Setup::of_b("in tcp 80").unfiltered("C"));
+    let x = "from 02:00:00:00:00:99";
+    lab.sees(
+        "U",
+        &format!("tcp X:4000 > B:80 syn seq=1000 {x}"),
+        "U> unfiltered, >B rule",
+    );
+    let answer = "tcp B:80 > X:4000 syn,ack seq=9 ack=1001 to 02:00:00:00:00:99";
+    assert_eq!(lab.send("B", answer).fate, "B> reply, >U unfiltered");
+    lab.send("U", &format!("tcp X:4000 > B:80 ack seq=1001 ack=10 {x}"));
+    lab.rows();
+    lab.tick(301_000);
+    // Nobody knows the MAC now: the copy for U is the connection's, the one for C nobody's.
+    let data = "tcp B:80 > X:4000 psh,ack seq=10 ack=1001 len=10 to 02:00:00:00:00:99";
+    let sent = lab.send("B", data);
+    assert_eq!(sent.fate, "B> reply, >C default_deny, >U unfiltered");
+    assert_eq!(sent.got, ["U"]);
+    lab.logs("B> reply 1, >C default_deny 1, >U unfiltered 1");
+}
+
+/// What is valid towards nobody is refused where it is sent, as towards a known MAC.
+#[test]
+fn what_is_invalid_towards_every_receiver_is_refused_at_the_sender() {
+    let mut lab = Lab::new(Setup::of_b(OPEN));
+    let unknown = "to 02:00:00:00:00:99";
+    lab.sees(
+        "B",
+        &format!("tcp B:80 > X:1 syn,ack {unknown}"),
+        "B> ct_invalid",
+    );
+    lab.sees(
+        "B",
+        &format!("icmp B > X echo-reply {unknown}"),
+        "B> ct_invalid",
+    );
+    lab.sees(
+        "B",
+        &format!("tcp B:80 > X:1 syn {unknown}"),
+        "B> rule, >U unfiltered",
     );
 }

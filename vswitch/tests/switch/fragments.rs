@@ -151,6 +151,33 @@ fn a_fragmented_answer_passes_by_state() {
     lab.sees("A", "udp A:7 > B:1000", "A> rule, >B rule");
     let frames = cut(&lab, "B", "udp B:1000 > A:7 len=3000", 1400, 1);
     assert_eq!(fates(&mut lab, "B", &frames), ["B> reply, >A reply"; 3]);
+    assert_eq!(
+        answered(&lab),
+        3,
+        "all of them are its connection's replies"
+    );
+}
+
+/// The later fragments of a reply are replies too: `is_reply`, and nothing for a logger that collects the
+/// setup of connections.
+#[test]
+fn every_fragment_of_an_answer_is_counted_in_its_connection() {
+    let mut lab = lab();
+    let asked = cut(&lab, "A", "icmp A > B echo-request id=7 len=3000", 1400, 1);
+    assert_eq!(fates(&mut lab, "A", &asked), ["A> rule, >B rule"; 3]);
+    let mut answer = cut(&lab, "B", "icmp B > A echo-reply id=7 len=3000", 1400, 1);
+    answer.reverse();
+    for frame in &answer {
+        lab.send_frame("B", frame);
+    }
+    assert_eq!(answered(&lab), 3);
+}
+
+/// Packets that went against the only connection there is.
+fn answered(lab: &Lab) -> u32 {
+    let connections = lab.connections();
+    assert_eq!(connections.len(), 1);
+    connections[0].counted[1].0
 }
 
 /// F13.

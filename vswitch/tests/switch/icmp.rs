@@ -186,6 +186,21 @@ fn an_error_about_a_cut_connection_is_cut_too() {
     assert_eq!(lab.send_frame("B", &report).fate, "B> related, >A revoked");
 }
 
+/// A stateless group knows of no connection that an error could speak of.
+#[test]
+fn without_state_an_error_needs_a_rule_like_any_other_packet() {
+    let mut lab = Lab::new(Setup::of_b("out4 udp, in udp 9").stateless("B"));
+    let asks = lab.frame("A", "udp A:4000 > B:9");
+    lab.send_frame("A", &asks);
+    let unreachable = error(&lab, ("B", "10.0.0.11"), "A", (3, 3), &asks, 28);
+    assert_eq!(lab.send_frame("B", &unreachable).fate, "B> default_deny");
+    lab.group("B", "out, in udp 9");
+    assert_eq!(
+        lab.send_frame("B", &unreachable).fate,
+        "B> rule, >A related"
+    );
+}
+
 /// L19, I09.
 #[test]
 fn an_error_neither_keeps_a_connection_alive_nor_ends_it() {

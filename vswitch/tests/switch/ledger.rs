@@ -56,7 +56,10 @@ impl Ledger {
         let (None, Some(mut tuple)) = (left_out(headers, everything), headers.tuple()) else {
             return;
         };
-        if let Some(Upper { protocol, ports }) = step.fragment.upper() {
+        if let Some(Upper {
+            protocol, ports, ..
+        }) = step.fragment.upper()
+        {
             tuple.protocol = protocol;
             (tuple.src_port, tuple.dst_port) = ports;
         }

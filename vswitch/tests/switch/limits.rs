@@ -4,7 +4,7 @@ use crate::laboratory::Lab;
 use crate::setup::{NONE, OPEN, Setup};
 use crate::talk::Talk;
 use packet::Reason;
-use secgroup::conntrack::State;
+use secgroup::conntrack::{OwnTimeouts, State};
 use vswitch::switch::Now;
 
 /// L01, L02, L04, L05: to the millisecond, whether the sweep has passed or not.
@@ -94,30 +94,28 @@ fn a_closed_connection_is_gone_after_its_time() {
 
 /// L11, L12, L15.
 #[test]
-fn a_port_opens_as_many_connections_as_it_may_and_disturbs_no_other() {
+fn a_port_holds_as_many_connections_as_it_may_and_disturbs_no_other() {
     let setup = Setup::of_b(OPEN)
         .group("A", OPEN)
         .port("A", |port| port.conntrack_limit = Some(3));
     let mut lab = Lab::new(setup);
-    for port in 1..=5 {
-        let fate = if port <= 3 {
-            "A> rule, >B rule"
-        } else {
-            "A> ct_full"
-        };
-        lab.sees("A", &format!("udp A:{port} > B:9"), fate);
+    for port in 1..=3 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+    }
+    for port in 4..=5 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> ct_full");
     }
     lab.sees("A", "udp A6:1 > B6:9", "A> ct_full");
     assert_eq!(lab.refused("A", Reason::CtFull), 3);
-    for port in 1..=5 {
+    for port in 11..=15 {
         lab.sees("B", &format!("udp B:{port} > A:99"), "B> rule, >A rule");
         lab.sees("C", &format!("udp C:{port} > B:9"), "C> rule, >B rule");
     }
-    lab.logs("A> rule 3, >B rule 8, A> ct_full 2, B> rule 5, >A rule 5, C> rule 5");
+    lab.logs("A> rule 3, >B rule 8, A> ct_full 2, B> reply 3, >A reply 3, B> rule 5, >A rule 5, C> rule 5");
 
     lab.reload(|setup| setup.port("C", |port| port.conntrack_limit = Some(0)));
     lab.all_see(&[
-        ("C", "udp C:77 > B:9", "C> ct_full"),
         (
             "C",
             "arp who-has 10.0.0.11 tell 10.0.0.12 to B.mac",
@@ -125,8 +123,117 @@ fn a_port_opens_as_many_connections_as_it_may_and_disturbs_no_other() {
         ),
         ("C", "udp C:68 > 10.0.0.1:67", "C> essential, >U unfiltered"),
         // What stands goes on.
-        ("C", "udp C:1 > B:9", "C> rule, >B rule"),
+        ("C", "udp C:11 > B:9", "C> rule, >B rule"),
     ]);
+    lab.tick(31_000);
+    lab.sees("C", "udp C:77 > B:9", "C> ct_full");
+}
+
+/// L11: of its own, unanswered ones give way to new ones, the oldest of the latest first.
+#[test]
+fn at_its_limit_a_ports_own_unanswered_connections_give_way() {
+    for (a, b) in [("A", "B"), ("A6", "B6")] {
+        let setup = Setup::of_b(OPEN).port("A", |port| port.conntrack_limit = Some(3));
+        let mut lab = Lab::new(setup);
+        lab.sees("A", &format!("udp {a}:1 > {b}:9"), "A> rule, >B rule");
+        lab.sees("B", &format!("udp {b}:9 > {a}:1"), "B> reply, >A reply");
+        lab.sees("C", "udp C:1 > B:9", "C> rule, >B rule");
+        for port in 2..=50 {
+            lab.sees("A", &format!("udp {a}:{port} > {b}:9"), "A> rule, >B rule");
+            assert!(lab.switch.connections().0 <= 4);
+        }
+        let left: Vec<u16> = lab
+            .connections()
+            .iter()
+            .map(|view| view.tuple.src_port)
+            .collect();
+        let mut sorted = left.clone();
+        sorted.sort_unstable();
+        assert_eq!(
+            sorted,
+            [1, 1, 49, 50],
+            "the answered one, C's, and the latest"
+        );
+        lab.sees("B", &format!("udp {b}:9 > {a}:1"), "B> reply, >A reply");
+        lab.rows();
+    }
+}
+
+/// An unanswered one that is no longer among the latest is found too, by and by.
+#[test]
+fn at_its_limit_an_old_unanswered_connection_gives_way_too() {
+    let setup = Setup::of_b(OPEN).port("A", |port| port.conntrack_limit = Some(100));
+    let mut lab = Lab::new(setup);
+    for port in 1..=100 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        if port > 1 {
+            lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+        }
+    }
+    let opened = (0..20).find(|_| lab.send("A", "udp A:999 > B:9").fate == "A> rule, >B rule");
+    assert!(opened.is_some());
+    lab.rows();
+}
+
+/// A flood fills the table, and the few connections of another are not the ones that give way.
+#[test]
+fn in_a_full_table_a_flood_does_not_push_out_the_few_of_another() {
+    let mut lab = Lab::new(small(8));
+    lab.sees("C", "udp C:1 > B:9", "C> rule, >B rule");
+    for port in 1..=100 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+    }
+    lab.sees("B", "udp B:9 > C:1", "B> reply, >C reply");
+    // The other way round, whoever has few finds room.
+    lab.sees("C", "udp C:2 > B:9", "C> rule, >B rule");
+    lab.rows();
+}
+
+/// Timeouts of a port stand in place of everybody's; between two ports the shorter holds.
+#[test]
+fn a_port_may_have_timeouts_of_its_own() {
+    let own = |text: &[(&str, u32)]| {
+        let mut own = OwnTimeouts::default();
+        for (name, seconds) in text {
+            own.set(name, *seconds).unwrap();
+        }
+        Some(Box::new(own))
+    };
+    let setup = Setup::of_b(OPEN)
+        .group("A", OPEN)
+        .port("A", |port| port.timeouts = own(&[("udp", 60), ("icmp", 5)]))
+        .port("B", |port| {
+            port.timeouts = own(&[("udp", 40), ("tcp_established", 100)]);
+        });
+    let mut lab = Lab::new(setup);
+    lab.sees("A", "udp A:1 > C:9", "A> rule, >C default_deny");
+    lab.reload(|setup| setup.group("C", OPEN));
+    for (from, text, expires_s) in [
+        ("A", "udp A:1 > C:9", 60),
+        ("C", "udp C:2 > A:9", 60),
+        ("A", "udp A:3 > B:9", 40),
+        ("C", "udp C:4 > B:9", 40),
+        ("C", "icmp C > B echo-request id=1", 30),
+        ("A", "icmp A > B echo-request id=1", 5),
+        ("A", "tcp A:5 > C:9 ack", 300),
+        ("B", "tcp B:6 > C:9 ack", 100),
+    ] {
+        let before = lab.connections().len();
+        lab.send(from, text);
+        let views = lab.connections();
+        assert_eq!(views.len(), before + 1, "{text}");
+        let longest = views
+            .iter()
+            .find(|view| view.expires_in_ms == expires_s * 1000 && lab.name(view.ports[0]) == from);
+        assert!(longest.is_some(), "{text}: {views:#?}");
+        lab.tick(601_000);
+    }
+    // A packet of an established flow is followed by them too.
+    lab.reload(|setup| setup.port("A", |port| port.timeouts = None));
+    let mut talk = Talk::opens(("A", 4000), ("B", 80), &mut lab);
+    talk.passes(&mut lab, 0, "psh,ack", 10);
+    talk.passes(&mut lab, 1, "ack", 0);
+    assert_eq!(lab.connections()[0].expires_in_ms, 100_000);
 }
 
 /// Its own finished or expired connection gives way to the same port's next on that tuple.

@@ -7,10 +7,10 @@ use packet::{Gso, GsoKind, Offload};
 use proptest::prelude::*;
 
 /// Guests that speak.
-pub(crate) const NAMES: [&str; 4] = ["A", "B", "C", "U"];
+const NAMES: [&str; 4] = ["A", "B", "C", "U"];
 
 /// Rule sets, from closed to open.
-pub(crate) const RULES: [&str; 8] = [
+const RULES: [&str; 8] = [
     "",
     "out",
     "out, in udp 1-2",
@@ -167,7 +167,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-pub(crate) fn groups(name: &'static str, choice: usize) -> Vec<&'static str> {
+fn groups(name: &'static str, choice: usize) -> Vec<&'static str> {
     match choice {
         0 => vec![],
         1 => vec![name],
@@ -289,7 +289,7 @@ fn apply(lab: &mut Lab, event: &Event) {
     }
 }
 
-pub(crate) fn start() -> Setup {
+fn start() -> Setup {
     Setup::of_b("out, in udp, in tcp 1-2, in icmp")
         .group("RG", "")
         .set(|config| config.window_length_s = 30)

@@ -278,3 +278,23 @@ fn what_all_ask_for_at_once_still_adds_up() {
     }
     lab.rows();
 }
+
+/// A connection is counted in the record that counts the packet which opened it, and in no other.
+#[test]
+fn a_connection_opened_while_its_packets_were_not_recorded_is_counted_nowhere() {
+    let everything = |on| move |setup: Setup| setup.set(|config| config.recording.everything = on);
+    let mut lab = Lab::new(Setup::of_b("out, in udp 9"));
+    lab.sees(
+        "A",
+        "udp [2001:db8::10]:1 > [2001:db8::11]:9",
+        "A> rule, >B rule",
+    );
+    lab.reload(everything(true));
+    lab.sees(
+        "A",
+        "udp [2001:db8::10]:1 > [2001:db8::11]:9",
+        "A> rule, >B rule",
+    );
+    let opened: Vec<u64> = lab.rows().iter().map(|row| row.count.opened).collect();
+    assert_eq!(opened, [0, 0]);
+}

@@ -92,6 +92,7 @@ impl Setup {
             mtu: 1500,
             max_macs: 8,
             conntrack_limit: None,
+            timeouts: None,
             flow_limit: FLOW_LIMIT,
         });
         self

@@ -186,6 +186,16 @@ fn between_a_stateful_and_a_stateless_guest_each_side_keeps_to_its_own() {
     lab.logs("A> rule 1, >B rule 1, B> reply 2, >A default_deny 1, >A rule 1");
 }
 
+/// What a stateless guest may say and hear its rules say, packet by packet: nothing is revoked there.
+#[test]
+fn a_stateless_guest_answers_though_it_would_be_asked_no_more() {
+    let mut lab = Lab::new(Setup::of_b("out, in udp 53").stateless("B"));
+    lab.sees("A", "udp A:4000 > B:53", "A> rule, >B rule");
+    lab.group("B", "out");
+    lab.sees("A", "udp A:4000 > B:53", "A> rule, >B default_deny");
+    lab.sees("B", "udp B:53 > A:4000", "B> rule, >A reply");
+}
+
 /// S15.
 #[test]
 fn a_new_guest_with_an_old_address_inherits_nothing() {

@@ -386,3 +386,18 @@ fn a_layer_4_port_of_0_is_invalid() {
         lab.sees("A", text, "A> ct_invalid");
     }
 }
+
+/// What is first seen of an end repeats nothing, whatever it acknowledges.
+#[test]
+fn the_first_segment_of_a_connection_picked_up_is_no_retransmission() {
+    let impatient =
+        Setup::of_b("out, in tcp").set(|config| config.settings.timeouts.tcp_max_retrans = 3);
+    let mut lab = Lab::new(impatient);
+    let data = "tcp A:1 > B:9 ack seq=2147483594 len=1000";
+    lab.sees("A", data, "A> rule, >B rule");
+    let answer = "tcp B:9 > A:1 psh,ack ack=2147484594 len=1000";
+    for expires_in_ms in [300_000, 300_000, 300_000, 3_000] {
+        lab.sees("B", answer, "B> reply, >A reply");
+        assert_eq!(lab.connections()[0].expires_in_ms, expires_in_ms);
+    }
+}

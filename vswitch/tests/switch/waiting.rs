@@ -84,6 +84,11 @@ impl Lab {
                 let upper = Upper {
                     protocol: tuple.protocol,
                     ports: (tuple.src_port, tuple.dst_port),
+                    ends: frame
+                        .headers
+                        .ip()
+                        .and_then(secgroup::conntrack::ends)
+                        .unwrap_or_default(),
                 };
                 for whole in self
                     .take(counters, key)

@@ -1,8 +1,8 @@
 //! Text → IP packet.
 
 use super::{A_KIND, A_MAC, SpecError, Words, after, payload_len, wrong};
-use crate::text::{DEFAULT_TTL, DEFAULT_WINDOW, IpSpec, PAYLOAD_MAX, names};
-use crate::{Fragment, Icmp, L4, Tcp, protocol, tcp_flags};
+use crate::text::{DEFAULT_INIT_TAG, DEFAULT_TTL, DEFAULT_WINDOW, IpSpec, PAYLOAD_MAX, names};
+use crate::{Dccp, Fragment, Icmp, L4, Sctp, Tcp, dccp_type, protocol, sctp_chunk, tcp_flags};
 use std::net::{IpAddr, SocketAddr};
 
 pub(super) fn parse(kind: &str, words: &mut Words<'_>) -> Result<IpSpec, SpecError> {
@@ -82,6 +82,9 @@ struct Draft {
     ip: IpSpec,
     tcp: Tcp,
     icmp: Icmp,
+    sctp: Sctp,
+    init_tag: Option<u32>,
+    dccp_type: u8,
     flags_given: bool,
     type_given: bool,
     ttl: Option<u8>,
@@ -118,6 +121,16 @@ impl Draft {
                 code: 0,
                 id: 0,
             },
+            sctp: Sctp {
+                src_port: 0,
+                dst_port: 0,
+                tag: 0,
+                chunk: Some(sctp_chunk::INIT),
+                reflected: false,
+                init_tag: 0,
+            },
+            init_tag: None,
+            dccp_type: dccp_type::REQUEST,
             flags_given: false,
             type_given: false,
             ttl: None,
@@ -140,12 +153,25 @@ impl Draft {
              ttl= or frag=";
         const ICMP: &str = "a type as echo-request or type=8, code=, id=, len=, ttl=, frag= or, in \
              neighbour discovery, target= and lladdr=";
+        const SCTP: &str = "a chunk as init or chunk=1, none, reflected, tag=, init-tag=, len=, ttl= \
+             or frag=";
+        const DCCP: &str = "a type as request or type=0, len=, ttl= or frag=";
         const OTHER: &str = "len=, ttl= or frag=";
         let (tcp, icmp) = (self.ip.protocol == protocol::TCP, self.is_icmp());
+        let (sctp, dccp) = (
+            self.ip.protocol == protocol::SCTP,
+            self.ip.protocol == protocol::DCCP,
+        );
         let Some((key, text)) = word.split_once('=') else {
-            return match (tcp, icmp) {
-                (true, _) => self.flags(word, TCP),
-                (_, true) => self.named_type(word, ICMP),
+            return match word {
+                _ if tcp => self.flags(word, TCP),
+                _ if icmp => self.named_type(word, ICMP),
+                _ if sctp => self.named_chunk(word, SCTP),
+                _ if dccp => {
+                    let kind = names::number_of(&names::DCCP_TYPES, word);
+                    self.dccp_type = kind.ok_or_else(|| wrong(word, DCCP))?;
+                    Ok(())
+                }
                 _ => Err(wrong(word, OTHER)),
             };
         };
@@ -166,8 +192,19 @@ impl Draft {
             "id" if icmp => self.icmp.id = after(word, text, "id= and a number up to 65535")?,
             "target" if icmp => self.ip.target = Some(after(word, text, "an IPv6 address")?),
             "lladdr" if icmp => self.ip.link_layer = Some(after(word, text, A_MAC)?),
+            "chunk" if sctp => self.sctp.chunk = Some(after(word, text, NUMBER)?),
+            "tag" if sctp => self.sctp.tag = after(word, text, NUMBER)?,
+            "init-tag" if sctp => self.init_tag = Some(after(word, text, NUMBER)?),
+            "type" if dccp => {
+                self.dccp_type = after::<u8>(word, text, DCCP_TYPE)?;
+                if self.dccp_type > DCCP_TYPE_MAX {
+                    return Err(wrong(word, DCCP_TYPE));
+                }
+            }
             _ if tcp => return Err(wrong(word, TCP)),
             _ if icmp => return Err(wrong(word, ICMP)),
+            _ if sctp => return Err(wrong(word, SCTP)),
+            _ if dccp => return Err(wrong(word, DCCP)),
             _ => return Err(wrong(word, OTHER)),
         }
         Ok(())
@@ -182,6 +219,18 @@ impl Draft {
             };
         }
         self.flags_given = true;
+        Ok(())
+    }
+
+    fn named_chunk(&mut self, word: &str, expected: &'static str) -> Result<(), SpecError> {
+        match word {
+            "none" => self.sctp.chunk = None,
+            "reflected" => self.sctp.reflected = true,
+            _ => {
+                let kind = names::number_of(&names::SCTP_CHUNKS, word);
+                self.sctp.chunk = Some(kind.ok_or_else(|| wrong(word, expected))?);
+            }
+        }
         Ok(())
     }
 
@@ -223,6 +272,32 @@ impl Draft {
         Ok(self.ip)
     }
 
+    /// What only some chunks have stands at those alone.
+    fn checked_sctp(&self, src_port: u16, dst_port: u16) -> Result<Sctp, SpecError> {
+        let chunk = self.sctp.chunk;
+        let has_tag = matches!(chunk, Some(sctp_chunk::INIT | sctp_chunk::INIT_ACK));
+        let is_end = matches!(
+            chunk,
+            Some(sctp_chunk::ABORT | sctp_chunk::SHUTDOWN_COMPLETE)
+        );
+        if self.init_tag.is_some() && !has_tag {
+            return Err(wrong("init-tag=", "it in an init or init-ack alone"));
+        }
+        if self.sctp.reflected && !is_end {
+            return Err(wrong(
+                "reflected",
+                "it in an abort or shutdown-complete alone",
+            ));
+        }
+        let default = if has_tag { DEFAULT_INIT_TAG } else { 0 };
+        Ok(Sctp {
+            src_port,
+            dst_port,
+            init_tag: self.init_tag.unwrap_or(default),
+            ..self.sctp
+        })
+    }
+
     fn l4(&self, src: Endpoint<'_>, dst: Endpoint<'_>) -> Result<L4, SpecError> {
         Ok(match self.ip.protocol {
             protocol::TCP => {
@@ -242,7 +317,16 @@ impl Draft {
                 src_port: src.port()?,
                 dst_port: dst.port()?,
             },
-            protocol::SCTP | protocol::DCCP | protocol::UDPLITE => L4::Ports {
+            protocol::SCTP => {
+                let (src_port, dst_port) = (src.port()?, dst.port()?);
+                L4::Sctp(self.checked_sctp(src_port, dst_port)?)
+            }
+            protocol::DCCP => L4::Dccp(Dccp {
+                src_port: src.port()?,
+                dst_port: dst.port()?,
+                kind: self.dccp_type,
+            }),
+            protocol::UDPLITE => L4::Ports {
                 src_port: src.port()?,
                 dst_port: dst.port()?,
             },
@@ -254,6 +338,9 @@ impl Draft {
         })
     }
 }
+
+const DCCP_TYPE_MAX: u8 = 15;
+const DCCP_TYPE: &str = "type= and a number up to 15";
 
 fn fragment(word: &str, text: &str, v4: bool) -> Result<Fragment, SpecError> {
     const EXPECTED: &str = "frag=ID:OFFSET:LENGTH, with :+ where more follow; the offset is a \

@@ -297,7 +297,9 @@ impl Peer {
 
     #[inline]
     fn count_retransmission(&mut self, tcp: &Tcp, end: u32, ack: Option<u32>) {
-        if is_after(end, self.end) || ack.is_some_and(|ack| is_after(ack, self.acked)) {
+        // Until it has acknowledged something there is nothing to repeat.
+        let acknowledges = ack.is_some_and(|ack| !self.is(ACKED) || is_after(ack, self.acked));
+        if is_after(end, self.end) || acknowledges {
             self.flags &= !RETRANS;
         } else if tcp.payload_len > 0 && self.flags & RETRANS != RETRANS {
             self.flags += RETRANS_ONE;

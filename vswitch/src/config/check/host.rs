@@ -1,6 +1,6 @@
 //! The daemon's own settings: paths, workers, connection tracking, spool, object storage.
 
-use super::values::{check_word, is_host, is_port, parsed, ranged, worded};
+use super::values::{check_word, is_host, is_port, parsed, ranged, timeout_mistake, worded};
 use crate::config::file::{self, File};
 use crate::config::limits::{MAX_CONNECTIONS, MAX_SPOOL_BYTES, MAX_WORKERS, MIN_SPOOL_BYTES};
 use crate::config::mistake::{Findings, quoted};
@@ -135,13 +135,7 @@ fn timeouts(typed: &file::Timeouts, at: &Place, findings: &mut Findings) -> Time
     let mut timeouts = Timeouts::default();
     for (name, seconds) in typed.given() {
         if let Err(error) = timeouts.set(name, seconds) {
-            // The place says the name already.
-            let text = error.to_string();
-            worded(
-                &text.trim_start_matches(name).trim_start_matches(": "),
-                &at.key(name),
-                findings,
-            );
+            timeout_mistake(&error, name, at, findings);
         }
     }
     timeouts

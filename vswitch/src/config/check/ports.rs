@@ -7,7 +7,7 @@ mod tap;
 use self::identity::Taken;
 use super::network::Network;
 use super::security::Security;
-use super::values::ranged;
+use super::values::{ranged, timeout_mistake};
 use crate::config::file::{self, File};
 use crate::config::ids::Kind;
 use crate::config::limits::{MAX_CONNECTIONS, MAX_FLOWS, MAX_MACS};
@@ -15,6 +15,7 @@ use crate::config::mistake::Findings;
 use crate::config::names::{Names, check_name};
 use crate::config::places::Place;
 use crate::config::plan::{Port, Role, Subnet};
+use secgroup::conntrack::OwnTimeouts;
 use uuid::Uuid;
 
 /// MAC addresses learned on a port without port security where nothing is said.
@@ -96,6 +97,7 @@ fn resolve_port(
         strict_rx: typed.strict_rx.unwrap_or(false),
         max_macs: typed.max_macs.unwrap_or(DEFAULT_MAX_MACS) as usize,
         conntrack_limit: typed.conntrack_limit,
+        conntrack_timeouts: timeouts(typed, at, findings),
         flow_limit: typed.flow_limit,
         tap: tap::resolve(context, id, &fixed_ips, taken, findings),
         fixed_ips,
@@ -112,6 +114,18 @@ fn instance(port: &file::Port, at: &Place, findings: &mut Findings) -> (String, 
         Kind::Instance.derive(text)
     });
     (text.clone(), id)
+}
+
+/// The port's own idle timeouts; `None` where it says nothing.
+fn timeouts(port: &file::Port, at: &Place, findings: &mut Findings) -> Option<OwnTimeouts> {
+    let at = at.key("conntrack_timeouts");
+    let mut own = OwnTimeouts::default();
+    for (name, seconds) in port.conntrack_timeouts.given() {
+        if let Err(error) = own.set(name, seconds) {
+            timeout_mistake(&error, name, &at, findings);
+        }
+    }
+    (own != OwnTimeouts::default()).then_some(own)
 }
 
 fn check_limits(context: &Context<'_>, role: Role, findings: &mut Findings) {

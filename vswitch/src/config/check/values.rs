@@ -4,6 +4,7 @@ use crate::config::mistake::{Findings, quoted};
 use crate::config::names::{choice, has_name_characters, nearest};
 use crate::config::places::Place;
 use secgroup::Limit;
+use secgroup::conntrack::TimeoutError;
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
@@ -123,6 +124,19 @@ where
             None
         }
     }
+}
+
+/// Notes a timeout that cannot be; `at` is the mapping it stands in.
+pub(super) fn timeout_mistake(
+    error: &TimeoutError,
+    name: &str,
+    at: &Place,
+    findings: &mut Findings,
+) {
+    // The place says the name already.
+    let text = error.to_string();
+    let text = text.trim_start_matches(name).trim_start_matches(": ");
+    worded(&text, &at.key(name), findings);
 }
 
 /// Notes an error whose text has the form `PROBLEM; REMEDY`.

@@ -12,7 +12,9 @@ mod shape;
 
 pub use logging::{FlowlogLogger, ObjectStorage, Spool};
 pub use network::{AllowedAddressPair, Port, PortRole, Subnet, Tap, Vpc};
-pub use security::{AddressGroup, Conntrack, SecurityGroup, SecurityGroupRule, Timeouts};
+pub use security::{
+    AddressGroup, Conntrack, PortTimeouts, SecurityGroup, SecurityGroupRule, Timeouts,
+};
 pub use shape::OneOrMany;
 
 use schemars::JsonSchema;

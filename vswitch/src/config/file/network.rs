@@ -1,5 +1,6 @@
 //! VPCs, subnets and ports as typed.
 
+use super::security::PortTimeouts;
 use super::shape::OneOrMany;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -86,6 +87,9 @@ pub struct Port {
     pub max_macs: Option<u32>,
     /// Connections this port may hold at most; absent, its fair share of the table.
     pub conntrack_limit: Option<u32>,
+    /// Idle timeouts in seconds that connections of this port have of their own.
+    #[serde(default)]
+    pub conntrack_timeouts: PortTimeouts,
     /// Flow-log records this port may hold at most in an interval.
     pub flow_limit: Option<u32>,
     /// The TAP device.

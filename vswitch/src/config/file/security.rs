@@ -83,25 +83,41 @@ pub struct Conntrack {
     pub timeouts: Timeouts,
 }
 
-/// One list of names gives the keys of the file and [`Timeouts::given`].
+/// One list of names gives the keys of the file and what of them is given.
 macro_rules! timeouts {
-    ($($name:ident),+ $(,)?) => {
-        /// Idle timeouts in seconds; what is absent keeps its default.
+    ($($(#[$doc:meta])* $type:ident { $($name:ident),+ $(,)? })+) => { $(
+        $(#[$doc])*
         #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         #[expect(missing_docs, reason = "the names are the kernel's sysctl names")]
-        pub struct Timeouts { $(pub $name: Option<u32>,)+ }
+        pub struct $type { $(pub $name: Option<u32>,)+ }
 
-        impl Timeouts {
+        impl $type {
             /// The timeouts that are there, by name.
             pub fn given(&self) -> impl Iterator<Item = (&'static str, u32)> {
                 [$((stringify!($name), self.$name),)+].into_iter().filter_map(|(name, seconds)| Some((name, seconds?)))
             }
         }
-    };
+    )+ };
 }
 
 timeouts! {
-    tcp_syn_sent, tcp_syn_recv, tcp_established, tcp_fin_wait, tcp_close_wait, tcp_last_ack, tcp_time_wait,
-    tcp_close, tcp_max_retrans, tcp_unacknowledged, udp, udp_stream, icmp, icmpv6, generic, gre, gre_stream, frag,
+    /// Idle timeouts in seconds; what is absent keeps its default.
+    Timeouts {
+        tcp_syn_sent, tcp_syn_recv, tcp_established, tcp_fin_wait, tcp_close_wait, tcp_last_ack, tcp_time_wait,
+        tcp_close, tcp_max_retrans, tcp_unacknowledged, udp, udp_stream, icmp, icmpv6, generic, gre, gre_stream,
+        sctp_closed, sctp_cookie_wait, sctp_cookie_echoed, sctp_established, sctp_shutdown_sent, sctp_shutdown_recd,
+        sctp_shutdown_ack_sent, sctp_heartbeat_sent, dccp_request, dccp_respond, dccp_partopen, dccp_open,
+        dccp_closereq, dccp_closing, dccp_timewait, frag,
+    }
+
+    /// Idle timeouts of one port in seconds; what is absent is as `conntrack.timeouts` says. Fragments have
+    /// none: a datagram belongs to no connection before it is whole.
+    PortTimeouts {
+        tcp_syn_sent, tcp_syn_recv, tcp_established, tcp_fin_wait, tcp_close_wait, tcp_last_ack, tcp_time_wait,
+        tcp_close, tcp_max_retrans, tcp_unacknowledged, udp, udp_stream, icmp, icmpv6, generic, gre, gre_stream,
+        sctp_closed, sctp_cookie_wait, sctp_cookie_echoed, sctp_established, sctp_shutdown_sent, sctp_shutdown_recd,
+        sctp_shutdown_ack_sent, sctp_heartbeat_sent, dccp_request, dccp_respond, dccp_partopen, dccp_open,
+        dccp_closereq, dccp_closing, dccp_timewait,
+    }
 }
