@@ -47,6 +47,7 @@ each_way!(
     a_flood_leaves_the_others_their_turn,
     a_tap_that_vanished_is_served_again_after_a_reload,
     the_audit_holds_while_packets_go_on,
+    a_daemon_that_was_killed_is_followed_by_another,
     a_stop_under_load_is_clean_and_what_was_accepted_is_recorded,
 );
 
@@ -191,6 +192,15 @@ fn the_audit_holds_while_packets_go_on(plan: Plan) {
         }
         flood.stop.store(true, Ordering::Relaxed);
     });
+    let _ = lab.finish();
+}
+
+fn a_daemon_that_was_killed_is_followed_by_another(plan: Plan) {
+    let mut lab = plan.guest("a", &["open"]).guest("b", &["open"]).start();
+    lab.daemon().stop_by_force();
+    lab.start_daemon();
+    let (a, b) = lab.pair("a", "b");
+    assert!(a.pings(b.ip(), 1, 56));
     let _ = lab.finish();
 }
 
