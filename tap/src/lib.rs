@@ -19,9 +19,13 @@ pub mod link;
 mod netlink;
 mod netns;
 mod packet_socket;
+mod ring;
+mod sched;
 
 pub use device::{MAX_FRAME, MAX_QUEUES, Queue, TX_QUEUE_LEN, Tap, TapOptions, vanished};
 pub use error::Error;
 pub use link::{Link, LinkStats, Links, TapKind};
 pub use netns::{Netns, NewNetns};
 pub use packet_socket::{PacketMode, PacketSocket};
+pub use ring::{Filled, MAX_RING_QUEUES, Ring, Written};
+pub use sched::preemptions;

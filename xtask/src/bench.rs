@@ -11,7 +11,7 @@ use std::{path::PathBuf, process::Command};
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Pairs of turns for each measure (A B B A is two).
+    /// Rounds for each measure, a turn of each system (A B B A is two).
     #[arg(long, default_value_t = 4)]
     pairs: u32,
     /// Seconds of each measurement.
@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Only measures whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// A further switch in each round, with this line at the top of its configuration.
+    #[arg(long)]
+    variant: Vec<String>,
     /// Only the instructions per packet in memory.
     #[arg(long)]
     instructions: bool,
@@ -54,6 +57,9 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         .arg(&options.json)
         .env("VSWITCH_BIN", release.join("vswitch"))
         .env("PUMP_BIN", release.join("examples/pump"));
+    for variant in &options.variant {
+        command.args(["--variant", variant]);
+    }
     watch(&mut command, |_| ())
 }
 

@@ -27,7 +27,9 @@ pub use error::ConfigError;
 pub use ids::Kind;
 pub use mistake::{Mistake, Notice};
 pub use places::{Place, Position};
-pub use plan::{Conntrack, ObjectStorage, Plan, Port, Role, Secret, Subnet, TapPlan, Vpc, Workers};
+pub use plan::{
+    Conntrack, Io, ObjectStorage, Plan, Port, Role, Secret, Subnet, TapPlan, Vpc, Workers,
+};
 pub use yaml::SyntaxError;
 
 use limits::MAX_FILE_BYTES;

@@ -37,6 +37,8 @@ pub struct Plan {
     pub state_dir: PathBuf,
     /// Threads that forward.
     pub workers: Workers,
+    /// How they read and write frames.
+    pub io: Io,
     /// Zone of file names and partitions where a logger names none, an IANA name.
     pub time_zone: String,
     /// Bytes of the spool at most.
@@ -195,6 +197,33 @@ pub enum Workers {
     Auto,
     /// This many.
     Fixed(NonZeroUsize),
+}
+
+/// How frames are read from TAPs and written to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Io {
+    /// By `io_uring` where the kernel lets us, by `read` and `write` elsewhere.
+    Auto,
+    /// A system call for each frame.
+    ReadWrite,
+    /// `io_uring` or nothing.
+    Uring,
+}
+
+impl Io {
+    /// All, with their names in the configuration.
+    pub(super) const NAMES: [(&'static str, Self); 3] = [
+        ("auto", Self::Auto),
+        ("read_write", Self::ReadWrite),
+        ("io_uring", Self::Uring),
+    ];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let named = Self::NAMES.iter().find(|(_, io)| *io == self);
+        named.expect("every one has a name").0
+    }
 }
 
 /// An S3-compatible store.

@@ -26,7 +26,8 @@ impl fmt::Display for Plan {
         };
         writeln!(
             f,
-            "  workers {workers}, at most {} connections, spool of {}",
+            "  workers {workers}, io {}, at most {} connections, spool of {}",
+            self.io.name(),
             self.conntrack.limit,
             ByteSize(self.spool_max_bytes)
         )?;

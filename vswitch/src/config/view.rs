@@ -27,6 +27,7 @@ impl Serialize for Plan {
         map.serialize_entry("control_socket", &self.control_socket)?;
         map.serialize_entry("state_dir", &self.state_dir)?;
         map.serialize_entry("workers", &workers(self.workers))?;
+        map.serialize_entry("io", self.io.name())?;
         map.serialize_entry("time_zone", &self.time_zone)?;
         map.end()
     }

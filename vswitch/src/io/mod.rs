@@ -7,7 +7,9 @@
 //!
 //! A received frame lies in a slot of the worker's [`Buffers`]; the [`Lease`] says which. Nobody
 //! copies it on the way: the frame is judged where it was read and written from there. One
-//! [`PortIo`] serves one queue of one port and belongs to one worker.
+//! [`PortIo`] serves one queue of one port and belongs to one worker. The worker sees all of its ports
+//! together, as [`Ports`]: by `read` and `write` ([`ReadWrite`], of [`TapPort`]s) or by `io_uring`
+//! ([`Uring`]).
 //!
 //! The contract:
 //! * `rx` takes a slot out of the pool, the worker gives it back. A worker that holds a whole batch
@@ -20,11 +22,17 @@
 
 mod buffers;
 pub mod pcap;
+mod ports;
+mod read_write;
 mod software;
 mod tap;
+mod uring;
 
 pub use buffers::{Buffers, Lease, SLOT_STRIDE};
+pub use ports::Ports;
+pub use read_write::ReadWrite;
 pub use tap::TapPort;
+pub use uring::Uring;
 
 use packet::VNET_HDR_LEN;
 use std::os::fd::RawFd;
@@ -122,6 +130,15 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// A frame that nobody could take.
+    #[inline]
+    fn lost(packets: u32) -> Self {
+        Self {
+            lost: u64::from(packets),
+            ..Self::default()
+        }
+    }
+
     /// Counts a frame as delivered or lost.
     #[inline]
     fn count(&mut self, packets: u32, delivered: bool) {

@@ -1,7 +1,14 @@
 //! One guest: its namespace, its TAP, and what is set on it.
 
 use super::{Device, LabError, LabPort, Report, Thing, ledger::Ledger};
+use std::thread;
+use std::time::{Duration, Instant};
 use tap::{Error, Links, Netns, NewNetns, Tap, TapOptions};
+
+/// How long a TAP may be in use by what has just ended.
+const BUSY_PATIENCE: Duration = Duration::from_secs(1);
+/// Pause before it is tried again.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Makes what is missing of a guest, to stay. A TAP that exists is set up; it is not opened, for one
 /// queue more, even for a moment, would take frames from a running daemon.
@@ -59,7 +66,7 @@ pub(super) fn open_for_run(
         own_queues: own.iter().find(is_it).map_or(0, |own| own.queues),
         ..options(port, netns)
     };
-    let tap = Tap::open(&options).map_err(port.failed())?;
+    let tap = open_patiently(&options).map_err(port.failed())?;
     let owner = Owner::ours_if(tap.was_created());
     configure(port, &mut links, owner).map_err(port.failed())?;
     let device = Device {
@@ -71,6 +78,18 @@ pub(super) fn open_for_run(
         created: tap.was_created(),
     };
     Ok((tap, device))
+}
+
+/// Opens a TAP, after a while where it is in use: the kernel closes what a killed daemon read by
+/// `io_uring` after the process has ended.
+fn open_patiently(options: &TapOptions) -> Result<Tap, Error> {
+    let deadline = Instant::now() + BUSY_PATIENCE;
+    loop {
+        match Tap::open(options) {
+            Err(Error::Busy { .. }) if Instant::now() < deadline => thread::sleep(BUSY_PAUSE),
+            result => return result,
+        }
+    }
 }
 
 fn options(port: &LabPort, netns: Option<Netns>) -> TapOptions {

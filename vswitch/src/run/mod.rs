@@ -14,9 +14,11 @@
 mod build;
 mod clock;
 mod log_thread;
+mod method;
 mod replay;
 mod serve;
 mod shared;
+mod spin;
 mod tail;
 mod watch;
 mod worker;
@@ -29,12 +31,13 @@ pub use shared::Shared;
 pub use tail::Tail;
 
 use crate::config::{Plan, Workers};
-use crate::io::TapPort;
+use crate::io::{ReadWrite, Uring};
 use crate::lab::{Lab, Made, RunLock};
 use crate::switch::{Compiled, Prepared, Switch};
 use anyhow::{Context, Result, bail};
 use flowlog::{Collector, Delivery, Window};
 use log_thread::{LogQueue, Message};
+use method::Method;
 use parking_lot::{Mutex, RwLock};
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
@@ -52,6 +55,7 @@ const US_PER_S: u64 = 1_000_000;
 #[derive(Debug)]
 pub struct Daemon {
     shared: Arc<Shared>,
+    io: Method,
     workers: Vec<(Arc<Handle>, JoinHandle<io::Result<()>>)>,
     log: LogQueue,
     log_thread: Option<JoinHandle<()>>,
@@ -92,6 +96,7 @@ impl Daemon {
         let clock = Clock::start();
         let window_s = flowlog::base_window_s(&plan.loggers);
         let switch = Switch::new(clock.now(), seed()?, plan.conntrack.limit, window_s);
+        let io = Method::choose(plan.io)?;
         let queues = match plan.workers {
             Workers::Auto => 1,
             Workers::Fixed(workers) => workers.get(),
@@ -122,6 +127,7 @@ impl Daemon {
             .spawn(move || log_thread::run(&log_shared, collector, &receiver))?;
         let mut daemon = Self {
             shared,
+            io,
             workers: Vec::new(),
             log,
             log_thread: Some(log_thread),
@@ -145,14 +151,18 @@ impl Daemon {
     }
 
     fn spawn_worker(&mut self, index: usize) -> Result<()> {
-        let worker = Worker::new(Arc::clone(&self.shared), self.log.clone())?;
-        let handle = worker.handle();
-        let watched = worker.handle();
+        let (handle, poll) = Handle::new()?;
+        let (shared, log) = (Arc::clone(&self.shared), self.log.clone());
+        let (io, held) = (self.io, Arc::clone(&handle));
         let thread = std::thread::Builder::new()
             .name(format!("worker{index}"))
             .spawn(move || {
-                let _watch = Watch(Arc::clone(&watched));
-                worker.run()
+                let _watch = Watch(Arc::clone(&held));
+                // Made here: a ring belongs to the thread that made it.
+                match io {
+                    Method::ReadWrite => Worker::new(shared, held, log, ReadWrite::new(poll)).run(),
+                    Method::Uring => Worker::new(shared, held, log, Uring::new(poll)?).run(),
+                }
             })?;
         self.workers.push((handle, thread));
         Ok(())
@@ -329,10 +339,7 @@ impl Daemon {
         };
         for ((handle, _), queue) in self.workers.iter().zip(tap.into_queues()) {
             handle.tell(Command::Detach(number))?;
-            handle.tell(Command::Attach(
-                number,
-                Box::new(TapPort::new(port.name.clone(), queue, true)),
-            ))?;
+            handle.tell(Command::Attach(number, port.name.clone(), queue))?;
         }
         Ok(())
     }
@@ -401,6 +408,8 @@ fn fixed_part(old: &Plan, new: &Plan) -> Option<&'static str> {
         Some("control_socket")
     } else if old.state_dir != new.state_dir {
         Some("state_dir")
+    } else if old.io != new.io {
+        Some("io")
     } else if old.workers != new.workers {
         Some("workers")
     } else if old.conntrack.limit != new.conntrack.limit {

@@ -1,35 +1,33 @@
 //! A worker: reads, judges, counts and writes, run to completion.
 //!
 //! ```text
-//!   wait (epoll) → for each ready port: read a batch, parse it ─┬─ lock: judge and count, unlock
-//!        ▲                                                      └─ write, give buffers back, settle
-//!        └── a slice of the sweep; busy: look who else has frames, idle: sleep until somebody has
+//!   wait → for each ready port: read a batch, parse it ─┬─ lock: judge and count, unlock
+//!    ▲                                                  └─ write, give buffers back, settle
+//!    └── a slice of the sweep; busy: look who else has frames, idle: spin a little, then sleep
 //! ```
-//! The switch's lock is taken once per batch and never across a system call. The gate is held for
+//! How frames are read and written is the business of [`Ports`]. The switch's lock is taken once per batch and never across a system call. The gate is held for
 //! reading from the first read to the last settlement, so that whoever holds it for writing sees every
 //! accepted copy settled.
 
 use super::log_thread::LogQueue;
 use super::shared::Shared;
-use crate::io::{Buffers, Frame as Outgoing, Lease, PortGone, PortIo, Sent};
+use super::spin::Spin;
+use crate::io::{Frame as Outgoing, Lease, PortGone, Ports, Sent};
 use crate::switch::{Frame, Now, Outbox};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Poll, Token};
 use parking_lot::Mutex;
 use secgroup::PortId;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tap::Queue;
 
 /// Frames judged under one lock.
 const BATCH: usize = 16;
 
 /// Frames read from one port before the next has its turn: no port starves the others.
 const TURN: usize = 64;
-
-/// A frame longer than this is handled by itself, while it is hot in the cache.
-const LARGE: u32 = 4096;
 
 /// Slices of the sweep between two rounds of packets.
 const SLICES: usize = 4;
@@ -44,23 +42,12 @@ const SLEEP_SWEEPING: Duration = Duration::from_millis(1);
 const WAKER: Token = Token(usize::MAX);
 
 /// What a worker is told from outside.
+#[derive(Debug)]
 pub(super) enum Command {
     /// Serve this port.
-    Attach(PortId, Box<dyn PortIo>),
+    Attach(PortId, String, Queue),
     /// Give this port up.
     Detach(PortId),
-}
-
-impl std::fmt::Debug for Command {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Attach(number, _) => f
-                .debug_tuple("Attach")
-                .field(number)
-                .finish_non_exhaustive(),
-            Self::Detach(number) => f.debug_tuple("Detach").field(number).finish(),
-        }
-    }
 }
 
 /// The outside's hold on a worker.
@@ -72,6 +59,17 @@ pub(super) struct Handle {
 }
 
 impl Handle {
+    /// A hold on a worker that is yet to be made, and the poll that it is to be woken by.
+    pub(super) fn new() -> io::Result<(Arc<Self>, Poll)> {
+        let poll = Poll::new()?;
+        let handle = Self {
+            commands: Mutex::default(),
+            waker: mio::Waker::new(poll.registry(), WAKER)?,
+            stop: AtomicBool::new(false),
+        };
+        Ok((Arc::new(handle), poll))
+    }
+
     pub(super) fn tell(&self, command: Command) -> io::Result<()> {
         self.commands.lock().push(command);
         self.waker.wake()
@@ -87,12 +85,6 @@ impl Handle {
     }
 }
 
-struct Served {
-    number: PortId,
-    io: Box<dyn PortIo>,
-    ready: bool,
-}
-
 /// One frame of a batch and where it goes.
 struct Judged {
     lease: Lease,
@@ -100,75 +92,47 @@ struct Judged {
     to: std::ops::Range<usize>,
 }
 
-pub(super) struct Worker {
+pub(super) struct Worker<P> {
     shared: Arc<Shared>,
     handle: Arc<Handle>,
     log: LogQueue,
-    poll: Poll,
-    ports: Vec<Served>,
-    /// Place in `ports` by port number.
-    places: Vec<Option<usize>>,
-    first: usize,
-    pool: Buffers,
+    ports: P,
+    spin: Spin,
+    /// The batch at hand.
     leases: Vec<Lease>,
     judged: Vec<Judged>,
     outbox: Outbox,
-    touched: Vec<usize>,
+    /// Leases whose frames are queued for writing.
+    queued: Vec<Lease>,
     sent: Vec<(PortId, Sent)>,
+    /// When the last batch of this round was judged.
+    batch_at: Option<Now>,
 }
 
-impl std::fmt::Debug for Worker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Worker")
-            .field("ports", &self.ports.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, log: LogQueue) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let waker = mio::Waker::new(poll.registry(), WAKER)?;
-        let handle = Handle {
-            commands: Mutex::default(),
-            waker,
-            stop: AtomicBool::new(false),
-        };
-        Ok(Self {
+impl<P: Ports> Worker<P> {
+    pub(super) fn new(shared: Arc<Shared>, handle: Arc<Handle>, log: LogQueue, ports: P) -> Self {
+        Self {
             shared,
-            handle: Arc::new(handle),
+            handle,
             log,
-            poll,
-            ports: Vec::new(),
-            places: Vec::new(),
-            first: 0,
-            pool: Buffers::new(2 * BATCH as u32),
+            ports,
+            spin: Spin::default(),
             leases: Vec::with_capacity(BATCH),
             judged: Vec::with_capacity(BATCH),
             outbox: Outbox::default(),
-            touched: Vec::new(),
+            queued: Vec::with_capacity(TURN),
             sent: Vec::new(),
-        })
-    }
-
-    pub(super) fn handle(&self) -> Arc<Handle> {
-        Arc::clone(&self.handle)
+            batch_at: None,
+        }
     }
 
     /// Runs until told to stop.
     pub(super) fn run(mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(256);
         while !self.handle.stop.load(Ordering::Acquire) {
             self.obey();
-            let frames = self.round();
-            let sweeping = self.housekeeping();
-            let longest = match (frames, sweeping) {
-                // Busy: only look who else has frames, or a port that never runs dry would be the only one.
-                (1.., _) => Duration::ZERO,
-                (0, true) => SLEEP_SWEEPING,
-                (0, false) => SLEEP_MAX,
-            };
-            self.wait(&mut events, longest)?;
+            self.round()?;
+            let longest = self.housekeeping();
+            self.wait(longest)?;
         }
         Ok(())
     }
@@ -177,138 +141,86 @@ impl Worker {
         let commands = std::mem::take(&mut *self.handle.commands.lock());
         for command in commands {
             match command {
-                Command::Attach(number, io) => self.attach(number, io),
-                Command::Detach(number) => self.detach(number),
+                Command::Attach(number, name, queue) => self.attach(number, &name, queue),
+                Command::Detach(number) => self.ports.detach(number),
             }
         }
     }
 
-    fn attach(&mut self, number: PortId, io: Box<dyn PortIo>) {
-        if let Some(fd) = io.source()
-            && let Err(error) = self.poll.registry().register(
-                &mut SourceFd(&fd),
-                Token(usize::from(number.0)),
-                Interest::READABLE,
-            )
-        {
-            tracing::error!(port = number.0, %error, "a port's TAP cannot be watched; the port stays down");
-            self.shared.switch.lock().set_up(number, false);
-            return;
+    fn attach(&mut self, number: PortId, name: &str, queue: Queue) {
+        let attached = self.ports.attach(number, name, queue);
+        if let Err(error) = &attached {
+            tracing::error!(port = name, %error, "a port's TAP cannot be watched; the port stays down");
         }
-        self.shared.switch.lock().set_up(number, true);
-        let place = self.ports.len();
-        self.ports.push(Served {
-            number,
-            io,
-            ready: true,
-        });
-        let index = usize::from(number.0);
-        if self.places.len() <= index {
-            self.places.resize(index + 1, None);
-        }
-        self.places[index] = Some(place);
+        self.shared.switch.lock().set_up(number, attached.is_ok());
     }
 
-    fn detach(&mut self, number: PortId) {
-        let Some(place) = self
-            .places
-            .get_mut(usize::from(number.0))
-            .and_then(Option::take)
-        else {
-            return;
-        };
-        let served = self.ports.swap_remove(place);
-        if let Some(fd) = served.io.source() {
-            // A descriptor whose device is gone may have left the poll already.
-            let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
-        }
-        if let Some(moved) = self.ports.get(place) {
-            self.places[usize::from(moved.number.0)] = Some(place);
-        }
-    }
-
-    /// One turn for every ready port; how many frames were read.
-    fn round(&mut self) -> usize {
+    /// One turn for every port that is ready.
+    fn round(&mut self) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let count = self.ports.len();
-        if count == 0 {
-            return 0;
-        }
-        self.first = (self.first + 1) % count;
-        let mut frames = 0;
-        let mut gone = Vec::new();
-        for offset in 0..count {
-            let place = (self.first + offset) % count;
-            if !self.ports[place].ready {
-                continue;
-            }
-            let _batch = shared.gate.read();
-            match self.turn(place) {
-                Ok(read) => frames += read,
-                Err(error) => gone.push((self.ports[place].number, error)),
+        for _ in 0..self.ports.ready() {
+            let Some(port) = self.ports.next_ready() else {
+                break;
+            };
+            let turn = {
+                let _turn = shared.gate.read();
+                self.turn(port)?
+            };
+            if let Err(error) = turn {
+                self.port_is_gone(port, &error);
             }
         }
-        for (number, error) in gone {
-            self.port_is_gone(number, &error);
-        }
-        frames
+        Ok(())
     }
 
     #[cold]
     fn port_is_gone(&mut self, number: PortId, error: &PortGone) {
         tracing::warn!(%error, "port is down");
         self.shared.switch.lock().set_up(number, false);
-        self.detach(number);
+        self.ports.detach(number);
     }
 
-    /// Reads, judges and writes up to [`TURN`] frames of one port.
-    fn turn(&mut self, place: usize) -> Result<usize, PortGone> {
-        let mut frames = 0;
-        while frames < TURN {
-            let read = self.read_batch(place);
+    /// Reads, judges and writes up to [`TURN`] frames of one port. The outer failure is the worker's.
+    fn turn(&mut self, port: PortId) -> io::Result<Result<(), PortGone>> {
+        let mut left = TURN;
+        let result = loop {
+            let read = self.ports.read(port, &mut self.leases, BATCH.min(left));
             let batch = self.leases.len();
+            left -= batch;
             if batch > 0 {
-                self.forward_batch(self.ports[place].number);
+                self.forward_batch(port)?;
             }
-            frames += batch;
-            if !read? {
-                self.ports[place].ready = false;
-                break;
+            match read {
+                Ok(true) if left > 0 => {}
+                Ok(true) => {
+                    self.ports.not_done(port);
+                    break Ok(());
+                }
+                Ok(false) => break Ok(()),
+                Err(gone) => break Err(gone),
             }
-        }
-        Ok(frames)
+        };
+        self.flush()?;
+        Ok(result)
     }
 
-    /// Fills `leases` with up to [`BATCH`] frames, the last of which may be large; `false`: nothing waits.
-    fn read_batch(&mut self, place: usize) -> Result<bool, PortGone> {
-        self.leases.clear();
-        let port = &mut self.ports[place];
-        while self.leases.len() < BATCH {
-            let Some(lease) = port.io.rx(&mut self.pool)? else {
-                return Ok(false);
-            };
-            let large = lease.len > LARGE;
-            self.leases.push(lease);
-            if large {
-                break;
-            }
-        }
-        Ok(true)
-    }
-
-    fn forward_batch(&mut self, rx: PortId) {
+    fn forward_batch(&mut self, rx: PortId) -> io::Result<()> {
         let now = self.shared.clock.now();
+        self.batch_at = Some(now);
         self.judge_batch(now, rx);
         self.send_batch();
-        self.settle();
+        if P::FLUSH_EACH_BATCH {
+            self.flush()?;
+        }
+        Ok(())
     }
 
     /// Parses outside the lock; decides and counts under it.
     fn judge_batch(&mut self, now: Now, rx: PortId) {
-        let pool = &self.pool;
+        let ports = &self.ports;
         let mut parsed: [Option<Frame<'_>>; BATCH] = [const { None }; BATCH];
         for (place, &lease) in parsed.iter_mut().zip(&self.leases) {
-            let (vnet, bytes) = pool.get(lease);
+            let (vnet, bytes) = ports.get(lease);
             Frame::parse_into(place, vnet, bytes);
         }
         self.judged.clear();
@@ -332,104 +244,73 @@ impl Worker {
     }
 
     fn send_batch(&mut self) {
-        let Self {
-            ports,
-            places,
-            touched,
-            sent,
-            ..
-        } = self;
-        sent.clear();
-        let mut send = |to: PortId, frame: Outgoing<'_>| {
-            let Some(place) = places.get(usize::from(to.0)).copied().flatten() else {
-                let lost = Sent {
-                    lost: u64::from(frame.packets()),
-                    ..Sent::default()
-                };
-                return sent.push((to, lost));
-            };
-            ports[place].io.send(frame);
-            if !touched.contains(&place) {
-                touched.push(place);
-            }
-        };
         for judged in &self.judged {
             for &to in &self.outbox.receivers[judged.to.clone()] {
-                send(to, self.pool.frame(judged.lease, judged.packets));
+                self.ports.send(to, judged.lease, judged.packets);
             }
         }
         // Behind the batch that set them free: whoever puts them together again does not mind.
         for held in self.outbox.released.drain(..) {
             let frame = Outgoing::new(&held.whole, held.packets)
                 .expect("what waited came with a virtio header");
-            held.to.iter().for_each(|&to| send(to, frame));
+            for &to in &held.to {
+                self.ports.send_bytes(to, frame);
+            }
         }
-        for place in self.touched.drain(..) {
-            let port = &mut self.ports[place];
-            let sent = port.io.flush();
-            // A port that is gone says so at its next read too; it must have a next read.
-            port.ready |= sent.gone;
-            self.sent.push((port.number, sent));
-        }
-        for lease in self.leases.drain(..) {
-            self.pool.give_back(lease);
-        }
+        self.queued.append(&mut self.leases);
     }
 
-    fn settle(&mut self) {
+    /// Sends what is queued, and settles it.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.queued.is_empty() {
+            return Ok(());
+        }
+        self.ports.flush(&mut self.sent)?;
+        for lease in self.queued.drain(..) {
+            self.ports.give_back(lease);
+        }
         if self.sent.is_empty() {
-            return;
+            return Ok(());
         }
         let mut switch = self.shared.switch.lock();
         for (port, sent) in self.sent.drain(..) {
             switch.settle(port, sent.delivered, sent.lost);
         }
+        Ok(())
     }
 
-    /// A slice of the sweep, and the log's chunks to their thread; `true` while a sweep is under way.
-    fn housekeeping(&mut self) -> bool {
-        let mut sweeping = false;
-        for _ in 0..SLICES {
-            let now = self.shared.clock.now();
+    /// A slice of the sweep, and the log's chunks to their thread; how long to sleep at most.
+    fn housekeeping(&mut self) -> Duration {
+        // The clock is read once for a batch and what follows it.
+        let now = self.batch_at.take();
+        let mut now = now.unwrap_or_else(|| self.shared.clock.now());
+        let mut slices = 1;
+        loop {
             let mut switch = self.shared.switch.lock();
-            sweeping = switch.sweep(now);
+            let sweeping = switch.sweep(now);
             if self.log.has_room() {
                 // Under the lock, so that no worker's chunks overtake another's.
                 self.log.push(switch.fetch_log());
             }
             let spare = switch.spare_memory();
+            let due = switch.until_window_end_us(now);
             drop(switch);
             // Given back to the system without the lock.
             drop(spare);
-            if !sweeping {
-                break;
+            if !sweeping || slices == SLICES {
+                let longest = if sweeping { SLEEP_SWEEPING } else { SLEEP_MAX };
+                return longest.min(Duration::from_micros(due));
             }
+            slices += 1;
+            now = self.shared.clock.now();
         }
-        sweeping
     }
 
-    /// Waits until a frame comes or something is due, at most `longest`.
-    fn wait(&mut self, events: &mut Events, longest: Duration) -> io::Result<()> {
-        let mut timeout = longest;
-        if self.ports.iter().any(|port| port.ready) {
-            timeout = Duration::ZERO;
-        }
-        if !timeout.is_zero() {
-            let now = self.shared.clock.now();
-            let due = self.shared.switch.lock().until_window_end_us(now);
-            timeout = timeout.min(Duration::from_micros(due));
-        }
-        if let Err(error) = self.poll.poll(events, Some(timeout))
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            return Err(error);
-        }
-        for event in events.iter() {
-            let place = self.places.get(event.token().0).copied().flatten();
-            if let Some(port) = place.and_then(|place| self.ports.get_mut(place)) {
-                port.ready = true;
-            }
-        }
-        Ok(())
+    /// Waits until a frame comes, at most `longest`.
+    fn wait(&mut self, longest: Duration) -> io::Result<()> {
+        let ports = &mut self.ports;
+        let is_busy = ports.ready() > 0 || self.spin.finds(|| ports.stirs());
+        // Busy: only look who else has frames, or a port that never runs dry would be the only one.
+        ports.wait(if is_busy { Duration::ZERO } else { longest })
     }
 }

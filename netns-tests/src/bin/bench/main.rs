@@ -1,12 +1,12 @@
-//! Measures end to end: the switch, with Security Groups and the flow log on, against a pump that
-//! inspects nothing and against the Linux bridge, in turn within one run. `cargo xtask bench` builds
+//! Measures end to end: the switch, with Security Groups and the flow log on, against pumps that
+//! inspect nothing and against the Linux bridge, in turn within one run. `cargo xtask bench` builds
 //! what it needs and starts it; `docs/benchmarks.md` says how to read it.
 //!
 //! ```text
-//!   for each measure:   switch pump  |  pump switch  |  switch pump  | …   (A B B A: drift cancels)
-//!                       └─ one pair ─┘                 bridge after every second pair
+//!   for each measure:   switch pump pump'  |  pump' pump switch  | …   (A B B A: drift cancels)
+//!                       └─── one round ───┘                       bridge after every second round
 //! ```
-//! Only the ratios within a pair are kept; a pair during which the hypervisor took more than
+//! Only the ratios within a round are kept; a round during which the hypervisor took more than
 //! [`report::STEAL_MAX`] of the machine is dropped and counted.
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,7 @@ use system::System;
 
 #[derive(Debug, Parser)]
 struct Options {
-    /// Pairs of turns for each measure.
+    /// Rounds for each measure: a turn of each system.
     #[arg(long, default_value_t = 4)]
     pairs: u32,
     /// Seconds of each turn.
@@ -32,6 +32,9 @@ struct Options {
     /// Only measures whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// A further switch in each round, with this line at the top of its configuration.
+    #[arg(long)]
+    variant: Vec<String>,
     /// Counted beforehand, to go along with the figures.
     #[arg(long, default_value_t = 0.0)]
     instructions_per_packet: f64,
@@ -43,26 +46,30 @@ struct Options {
 fn main() -> Result<()> {
     let options = Options::parse();
     let time = Duration::from_secs(options.seconds.into());
-    let switch = System::switch("switch", true)?;
-    let pump = System::pump()?;
+    let switch = System::switch("switch", "", true)?;
+    let pumps = [System::pump("read_write")?, System::pump("io_uring")?];
+    let variants = options.variant.iter();
+    let variants: Vec<System> = variants
+        .map(|line| System::switch(&format!("switch, {line}"), line, true))
+        .collect::<Result<_>>()?;
     let bridge = System::bridge()?;
-    let silent = System::switch("switch without loggers", false)?;
+    let silent = System::switch("switch without loggers", "", false)?;
     let mut report = Report::new(&options)?;
     for measure in MEASURES
         .iter()
         .filter(|measure| measure.name.contains(&options.only))
     {
-        for pair in 0..options.pairs {
-            let order = if pair % 2 == 0 {
-                [&switch, &pump]
-            } else {
-                [&pump, &switch]
-            };
-            let taken = take(measure, &order, time);
-            report.pair(measure, pair, taken);
-            if pair % 2 == 1 {
+        for round in 0..options.pairs {
+            let mut order: Vec<&System> = vec![&switch];
+            order.extend(&variants);
+            order.extend(&pumps);
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            report.round(measure, round, take(measure, &order, time));
+            if round % 2 == 1 {
                 let others = take(measure, &[&bridge, &silent], time);
-                report.others(measure, pair, others);
+                report.others(measure, round, others);
             }
         }
         report.print(measure);

@@ -3,13 +3,13 @@
 use crate::{
     Options,
     measure::{Figure, Measure},
-    system::System,
+    system::{PUMP, System},
 };
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::{path::Path, time::Duration};
 
-/// A pair is dropped where another tenant had more than this share of the machine.
+/// A round is dropped where another tenant had more than this share of the machine.
 pub(crate) const STEAL_MAX: f64 = 0.15;
 
 /// One turn of one system.
@@ -25,8 +25,8 @@ pub(crate) struct Taken {
 pub(crate) struct Report {
     machine: Value,
     rows: Vec<Value>,
-    /// Of the measure at hand.
-    ratios: Vec<f64>,
+    /// Of the measure at hand: rounds that count, and how many do not.
+    rounds: Vec<Vec<(String, f64)>>,
     dropped: u32,
     values: Vec<(String, f64)>,
     beside: Vec<(String, &'static str, f64)>,
@@ -77,39 +77,40 @@ impl Report {
         let kernel = read("/proc/sys/kernel/osrelease").trim().to_owned();
         let cpu = cpu.trim_start_matches(['\t', ' ', ':']).to_owned();
         println!(
-            "{cores} × {cpu}, Linux {kernel}; {} pairs of {} s",
+            "{cores} × {cpu}, Linux {kernel}; {} rounds of {} s",
             options.pairs, options.seconds
         );
         println!(
-            "{:14} {:>22} {:>9} {:>15} {:>5}  beside (medians)",
-            "measure", "system", "median", "ratio to pump", "pairs"
+            "{:14} {:>24} {:>9} {:>17} {:>5}  beside (medians)",
+            "measure", "system", "median", "to the best pump", "kept"
         );
         Ok(Self {
             machine: json!({ "cores": cores, "cpu": cpu, "kernel": kernel, "pairs": options.pairs, "seconds": options.seconds, "instructions_per_packet": options.instructions_per_packet }),
             rows: vec![],
-            ratios: vec![],
+            rounds: vec![],
             dropped: 0,
             values: vec![],
             beside: vec![],
         })
     }
 
-    /// A turn of the switch and one of the pump, in either order.
-    pub(crate) fn pair(&mut self, measure: &Measure, pair: u32, taken: Vec<Taken>) {
-        let value = |system: &str| {
-            let taken = taken.iter().find(|taken| taken.system == system)?;
-            Some(taken.figure.as_ref()?.value)
-        };
+    /// A turn of each system that is compared.
+    pub(crate) fn round(&mut self, measure: &Measure, round: u32, taken: Vec<Taken>) {
         let is_quiet = taken.iter().all(|taken| taken.steal <= STEAL_MAX);
-        match (value("switch"), value("pump")) {
-            (Some(switch), Some(pump)) if is_quiet && pump > 0.0 => self.ratios.push(switch / pump),
-            _ => self.dropped += 1,
+        let values: Vec<_> = taken
+            .iter()
+            .filter_map(|taken| Some((taken.system.clone(), taken.figure.as_ref()?.value)))
+            .collect();
+        if is_quiet && values.len() == taken.len() {
+            self.rounds.push(values);
+        } else {
+            self.dropped += 1;
         }
-        self.others(measure, pair, taken);
+        self.others(measure, round, taken);
     }
 
     /// Turns that enter no ratio.
-    pub(crate) fn others(&mut self, measure: &Measure, pair: u32, taken: Vec<Taken>) {
+    pub(crate) fn others(&mut self, measure: &Measure, round: u32, taken: Vec<Taken>) {
         for Taken {
             system,
             figure,
@@ -120,7 +121,7 @@ impl Report {
                 continue;
             };
             self.rows.push(json!({
-                "measure": measure.name, "unit": measure.unit, "pair": pair, "system": system, "value": value,
+                "measure": measure.name, "unit": measure.unit, "round": round, "system": system, "value": value,
                 "steal": steal, "beside": beside.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
             }));
             self.values.push((system.clone(), value));
@@ -140,38 +141,62 @@ impl Report {
                 systems.push(system.clone());
             }
         }
-        systems.sort_by_key(|system| (system != "switch", system != "pump"));
+        systems.sort_by_key(|system| (!system.starts_with("switch"), !system.starts_with(PUMP)));
+        let best = self.best_pump();
         for system in &systems {
-            let mut values: Vec<f64> = self
-                .values
-                .iter()
-                .filter(|(name, _)| name == system)
-                .map(|(_, value)| *value)
-                .collect();
-            let ratio = if system == "switch" {
-                spread(&mut self.ratios)
-            } else {
+            let mut ratios = self.ratios(system, &best);
+            let pairs = format!("{}-{}", ratios.len(), self.dropped);
+            let ratio = if ratios.is_empty() {
                 String::new()
-            };
-            let pairs = if system == "switch" {
-                format!("{}-{}", self.ratios.len(), self.dropped)
             } else {
-                String::new()
+                spread(&mut ratios)
             };
             let beside = self.beside_of(system);
-            let median = format!("{:.3}", median(&mut values));
+            let median = format!("{:.3}", median(&mut self.values_of(system)));
             println!(
-                "{:14} {system:>22} {median:>9} {ratio:>15} {pairs:>5}  {beside}",
+                "{:14} {system:>24} {median:>9} {ratio:>17} {pairs:>5}  {beside}",
                 measure.name
             );
+            self.rows.push(json!({
+                "measure": measure.name, "system": system, "best_pump": best, "ratios": ratios,
+                "dropped": self.dropped,
+            }));
         }
-        self.rows.push(json!({
-            "measure": measure.name, "ratios": self.ratios, "dropped": self.dropped,
-        }));
-        self.ratios.clear();
+        self.rounds.clear();
         self.values.clear();
         self.beside.clear();
         self.dropped = 0;
+    }
+
+    fn values_of(&self, system: &str) -> Vec<f64> {
+        let values = self.values.iter().filter(|(name, _)| name == system);
+        values.map(|(_, value)| *value).collect()
+    }
+
+    /// The pump with the greatest median, which the others are held against.
+    fn best_pump(&self) -> String {
+        let mut best = (String::new(), 0.0);
+        for (name, _) in self
+            .values
+            .iter()
+            .filter(|(name, _)| name.starts_with(PUMP))
+        {
+            let value = median(&mut self.values_of(name));
+            if value > best.1 {
+                best = (name.clone(), value);
+            }
+        }
+        best.0
+    }
+
+    /// A system's figure by that of `best`, for each round that counts.
+    fn ratios(&self, system: &str, best: &str) -> Vec<f64> {
+        let value = |round: &[(String, f64)], name: &str| {
+            let found = round.iter().find(|(of, _)| of == name);
+            found.map(|(_, value)| *value)
+        };
+        let ratio = |round: &Vec<(String, f64)>| Some(value(round, system)? / value(round, best)?);
+        self.rounds.iter().filter_map(ratio).collect()
     }
 
     fn beside_of(&self, system: &str) -> String {
@@ -195,7 +220,7 @@ impl Report {
         std::fs::write(file, serde_json::to_string_pretty(&all)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
         println!(
-            "pairs: kept-dropped (a failure, or more than {:.0} % steal); figures in {}",
+            "kept: rounds kept-dropped (a failure, or more than {:.0} % steal); figures in {}",
             STEAL_MAX * 100.0,
             file.display()
         );

@@ -18,6 +18,9 @@ use std::{
 };
 use tap::{Links, Netns};
 
+/// What the names of pumps begin with.
+pub(crate) const PUMP: &str = "pump";
+
 /// One end.
 #[derive(Debug, Clone)]
 pub(crate) struct End {
@@ -48,9 +51,10 @@ enum Between {
 }
 
 impl System {
-    /// The switch: stateful groups on both ports and, with `log`, a logger for everything.
-    pub(crate) fn switch(name: &str, log: bool) -> Result<Self> {
-        let plan = two_guests();
+    /// The switch: stateful groups on both ports and, with `log`, a logger for everything; `top` is a
+    /// line of its configuration.
+    pub(crate) fn switch(name: &str, top: &str, log: bool) -> Result<Self> {
+        let plan = two_guests().top(top);
         let plan = match log {
             true => plan
                 .logger("name: all, resource_type: VPC, resource: lab, aggregation_interval: 10s"),
@@ -61,8 +65,9 @@ impl System {
         Self::new(name, lab, Between::Daemon(pid))
     }
 
-    /// The reference pump: the same flags and buffers, nothing inspected.
-    pub(crate) fn pump() -> Result<Self> {
+    /// The reference pump: the same flags and buffers, nothing inspected. `method` is how it reads and
+    /// writes.
+    pub(crate) fn pump(method: &str) -> Result<Self> {
         let lab = two_guests().prepare();
         let program = std::env::var_os("PUMP_BIN")
             .context("PUMP_BIN names the pump; run `cargo xtask bench`")?;
@@ -74,7 +79,7 @@ impl System {
             )
         };
         let child = Command::new(program)
-            .args([place("a"), place("b")])
+            .args([method, &place("a"), &place("b")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -89,7 +94,7 @@ impl System {
                 guest.ip(),
             )?;
         }
-        Self::new("pump", lab, Between::Pump(child))
+        Self::new(&format!("{PUMP}, {method}"), lab, Between::Pump(child))
     }
 
     /// The Linux bridge between two veth pairs, without any filter.

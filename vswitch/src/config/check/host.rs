@@ -5,7 +5,7 @@ use crate::config::file::{self, File};
 use crate::config::limits::{MAX_CONNECTIONS, MAX_SPOOL_BYTES, MAX_WORKERS, MIN_SPOOL_BYTES};
 use crate::config::mistake::{Findings, quoted};
 use crate::config::places::Place;
-use crate::config::plan::{Conntrack, ObjectStorage, Workers};
+use crate::config::plan::{Conntrack, Io, ObjectStorage, Workers};
 use crate::config::units::{ByteSize, Seconds};
 use flowlog::{Secret, Zone};
 use secgroup::conntrack::{Settings, Timeouts};
@@ -61,6 +61,22 @@ pub(super) fn workers(text: Option<&str>, at: &Place, findings: &mut Findings) -
         return Workers::Auto;
     };
     Workers::Fixed(number)
+}
+
+/// How frames are read and written.
+pub(super) fn io(text: Option<&str>, at: &Place, findings: &mut Findings) -> Io {
+    let Some(text) = text else {
+        return Io::Auto;
+    };
+    let named = Io::NAMES.iter().find(|(name, _)| *name == text);
+    named.map_or_else(
+        || {
+            let problem = format!("{} is not a way to read and write", quoted(text));
+            findings.mistake(at, problem, "write `auto`, `read_write` or `io_uring`");
+            Io::Auto
+        },
+        |(_, io)| *io,
+    )
 }
 
 /// The zone of file names, known to this host, with its name.

@@ -70,6 +70,7 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
             findings,
         ),
         workers: host::workers(file.workers.as_deref(), &root.key("workers"), findings),
+        io: host::io(file.io.as_deref(), &root.key("io"), findings),
         time_zone,
         spool_max_bytes: host::spool_max_bytes(file, findings),
         object_storage,

@@ -57,6 +57,9 @@ pub struct File {
     /// Threads that forward: a number, or `auto` (default).
     #[schemars(with = "Option<shape::TextOrNumber>")]
     pub workers: Option<String>,
+    /// How frames are read from TAPs and written to them: `io_uring` (Linux 6.7 and later),
+    /// `read_write`, or `auto` (default), the former where the system allows it.
+    pub io: Option<String>,
     /// Time zone of file names and partitions, an IANA name, default `UTC`; a logger can have its own.
     pub time_zone: Option<String>,
 }

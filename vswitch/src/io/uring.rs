@@ -1,0 +1,277 @@
+//! Ports by `io_uring`: one system call reads and writes the frames of many ports.
+
+use super::{Frame, Lease, PortGone, Ports, Sent};
+use mio::{Events, Poll};
+use packet::VNET_HDR_LEN;
+use secgroup::PortId;
+use std::{io, os::fd::AsRawFd, time::Duration};
+use tap::{Filled, Queue, Ring, vanished};
+
+/// Errors in a row after which a port counts as gone, as with [`TapPort`](super::TapPort).
+const RX_ERRORS_MAX: u32 = 64;
+
+/// Ports by `io_uring`.
+#[derive(Debug)]
+pub struct Uring {
+    ring: Ring,
+    /// The worker's waker; the ring watches it.
+    poll: Poll,
+    events: Events,
+    /// By the ring's numbers.
+    served: Vec<Option<Served>>,
+    /// The ring's number by port number.
+    places: Vec<Option<u16>>,
+    /// Places that were sent to since the last flush.
+    touched: Vec<u16>,
+    unserved: Vec<(PortId, Sent)>,
+    /// What the kernel said where nobody could be told.
+    failed: Option<io::Error>,
+}
+
+#[derive(Debug)]
+struct Served {
+    number: PortId,
+    name: String,
+    sent: Sent,
+    is_touched: bool,
+    rx_errors: u32,
+}
+
+impl Uring {
+    /// No ports yet. `poll` has the worker's waker. To be made on the thread that uses it.
+    ///
+    /// # Errors
+    /// As [`Ring::new`].
+    pub fn new(poll: Poll) -> io::Result<Self> {
+        let mut ring = Ring::new()?;
+        ring.watch(poll.as_raw_fd());
+        Ok(Self {
+            ring,
+            poll,
+            events: Events::with_capacity(1),
+            served: Vec::new(),
+            places: Vec::new(),
+            touched: Vec::new(),
+            unserved: Vec::new(),
+            failed: None,
+        })
+    }
+
+    #[inline]
+    fn place(&self, port: PortId) -> Option<u16> {
+        self.places.get(usize::from(port.0)).copied().flatten()
+    }
+
+    /// Counts what has become of the frames that the ring has written.
+    fn count_settled(&mut self) {
+        let Self {
+            ring,
+            served,
+            touched,
+            ..
+        } = self;
+        for written in ring.settled() {
+            let served = served
+                .get_mut(usize::from(written.queue))
+                .and_then(Option::as_mut)
+                .expect("what the ring writes to is served");
+            if served.count(written.mark, &written.result) {
+                touched.push(written.queue);
+            }
+        }
+    }
+
+    /// Submits until nothing is under way.
+    fn settle(&mut self) -> io::Result<()> {
+        self.ring.submit()?;
+        self.count_settled();
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Served {
+    /// Counts a frame; whether it is the first since the last flush.
+    #[inline]
+    fn count(&mut self, packets: u32, result: &io::Result<()>) -> bool {
+        self.sent.count(packets, result.is_ok());
+        self.sent.gone |= result.as_ref().is_err_and(vanished);
+        !std::mem::replace(&mut self.is_touched, true)
+    }
+}
+
+impl Ports for Uring {
+    const FLUSH_EACH_BATCH: bool = false;
+
+    fn attach(&mut self, port: PortId, name: &str, queue: Queue) -> io::Result<()> {
+        let place = self.ring.attach(queue)?;
+        let index = usize::from(place);
+        if self.served.len() <= index {
+            self.served.resize_with(index + 1, || None);
+        }
+        self.served[index] = Some(Served {
+            number: port,
+            name: name.to_owned(),
+            sent: Sent::default(),
+            is_touched: false,
+            rx_errors: 0,
+        });
+        let index = usize::from(port.0);
+        if self.places.len() <= index {
+            self.places.resize(index + 1, None);
+        }
+        self.places[index] = Some(place);
+        Ok(())
+    }
+
+    fn detach(&mut self, port: PortId) {
+        let place = self.places.get_mut(usize::from(port.0));
+        let Some(place) = place.and_then(Option::take) else {
+            return;
+        };
+        self.served[usize::from(place)] = None;
+        if let Err(error) = self.ring.detach(place) {
+            // Its slots stay with the ring; nobody sends to it any more.
+            tracing::warn!(%error, "a port's queue cannot be closed");
+        }
+    }
+
+    #[inline]
+    fn ready(&self) -> usize {
+        self.ring.ready()
+    }
+
+    #[inline]
+    fn next_ready(&mut self) -> Option<PortId> {
+        let place = self.ring.next_ready()?;
+        let served = self.served.get(usize::from(place))?;
+        served.as_ref().map(|served| served.number)
+    }
+
+    fn read(
+        &mut self,
+        port: PortId,
+        leases: &mut Vec<Lease>,
+        most: usize,
+    ) -> Result<bool, PortGone> {
+        let Some(place) = self.place(port) else {
+            return Ok(false);
+        };
+        let mut taken = 0;
+        while taken < most {
+            match self.ring.next(place) {
+                Ok(Some(frame)) if (frame.len as usize) < VNET_HDR_LEN => {
+                    self.ring.discard(frame);
+                }
+                Ok(Some(Filled { slot, len })) => {
+                    taken += 1;
+                    leases.push(Lease { slot, len });
+                }
+                Ok(None) => break,
+                Err(error) => self.read_failed(place, &error)?,
+            }
+        }
+        if taken > 0
+            && let Some(served) = &mut self.served[usize::from(place)]
+        {
+            served.rx_errors = 0;
+        }
+        Ok(taken == most)
+    }
+
+    fn not_done(&mut self, port: PortId) {
+        if let Some(place) = self.place(port) {
+            self.ring.not_done(place);
+        }
+    }
+
+    #[inline]
+    fn get(&self, lease: Lease) -> (&[u8; VNET_HDR_LEN], &[u8]) {
+        let bytes = self.ring.bytes(filled(lease));
+        bytes
+            .split_first_chunk()
+            .expect("a lease holds at least a virtio header")
+    }
+
+    #[inline]
+    fn send(&mut self, to: PortId, lease: Lease, packets: u32) {
+        let Some(place) = self.place(to) else {
+            return self.unserved.push((to, Sent::lost(packets)));
+        };
+        if let Err(error) = self.ring.write(place, filled(lease), packets) {
+            self.failed = Some(error);
+        }
+    }
+
+    fn send_bytes(&mut self, to: PortId, frame: Frame<'_>) {
+        let Some(place) = self.place(to) else {
+            return self.unserved.push((to, Sent::lost(frame.packets())));
+        };
+        // Behind what is queued.
+        if let Err(error) = self.settle() {
+            self.failed = Some(error);
+        }
+        let result = self.ring.queue(place).write(frame.whole());
+        let served = self.served[usize::from(place)].as_mut();
+        let served = served.expect("a place is served");
+        if served.count(frame.packets(), &result) {
+            self.touched.push(place);
+        }
+    }
+
+    fn flush(&mut self, sent: &mut Vec<(PortId, Sent)>) -> io::Result<()> {
+        sent.append(&mut self.unserved);
+        self.settle()?;
+        for place in self.touched.drain(..) {
+            if let Some(served) = &mut self.served[usize::from(place)] {
+                served.is_touched = false;
+                sent.push((served.number, std::mem::take(&mut served.sent)));
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn give_back(&mut self, lease: Lease) {
+        self.ring.give_back(filled(lease));
+    }
+
+    fn wait(&mut self, longest: Duration) -> io::Result<()> {
+        if self.ring.ready() == 0 {
+            self.ring.wait(longest)?;
+        }
+        if self.ring.fired() {
+            // The waker has done what it is for; the next wait is to sleep again.
+            self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn stirs(&mut self) -> bool {
+        self.ring.has_work()
+    }
+}
+
+impl Uring {
+    /// A read has ended; the ring begins it again where the device is there.
+    #[cold]
+    fn read_failed(&mut self, place: u16, error: &io::Error) -> Result<(), PortGone> {
+        let served = self.served[usize::from(place)].as_mut();
+        let served = served.expect("a place is served");
+        served.rx_errors += 1;
+        if !vanished(error) && served.rx_errors < RX_ERRORS_MAX {
+            return Ok(());
+        }
+        Err(PortGone {
+            port: served.name.clone(),
+            cause: error.to_string(),
+        })
+    }
+}
+
+const fn filled(lease: Lease) -> Filled {
+    Filled {
+        slot: lease.slot,
+        len: lease.len,
+    }
+}
