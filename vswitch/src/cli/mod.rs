@@ -39,6 +39,7 @@ const LOG_DEFAULT: &str = "info";
 /// The program: what `main` calls.
 #[must_use]
 pub fn main() -> ExitCode {
+    tap::give_back_large_allocations();
     let cli = Cli::parse();
     tell_on_stderr(&cli.command);
     failure::end(run(cli.command))

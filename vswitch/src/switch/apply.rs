@@ -291,6 +291,7 @@ impl Switch {
             connections_max,
             recent: Recent::default(),
             added: [0; 2],
+            added_for_others: [0; 2],
             learned: 0,
             reassembly: Box::default(),
             skipped: [Skipped::default(); 2],

@@ -24,6 +24,7 @@ mod decide;
 mod entry;
 mod fdb;
 mod fragments;
+mod leave;
 mod log;
 mod macs;
 mod port;

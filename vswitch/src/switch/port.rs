@@ -69,6 +69,9 @@ pub struct Port {
     pub(super) recent: Recent,
     /// Entries that its traffic has added to the open window's log, and to the one that is closing.
     pub added: [u32; 2],
+    /// Entries that were added here for senders without a share left, in the same two windows: as many
+    /// again as its own share, so that a guest that floods cannot have itself left out of its victims' log.
+    pub added_for_others: [u32; 2],
     /// MACs learned behind it now.
     pub learned: usize,
     /// Datagrams in fragments that it has under way.

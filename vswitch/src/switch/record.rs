@@ -1,13 +1,11 @@
-//! Counting a step in the flow table, and the one door out of it.
+//! Counting a step in the flow table. The one door out of it is `leave`.
 //!
 //! A packet is counted in its connection's entry. Where there is none, or where the packet met another
 //! fate than its connection, each side is counted in an entry of its own.
 
-use super::entry::{Address, icmp_ends, pseudo, tallied};
-use super::log::Left;
-use super::macs::MacPairs;
+use super::entry::{Address, icmp_ends, pseudo};
 use super::step::{FragmentStep, Judged, Step, Tracked, Upper, verdicts};
-use super::{Attached, Frame, Now, Switch};
+use super::{Frame, Now, Switch};
 use flowlog::NotRecorded;
 use packet::{Direction, Headers, Ip, L4, Mac, Tcp, Wire};
 use secgroup::PortId;
@@ -205,9 +203,9 @@ impl Switch {
                 let way = A::table(&self.tables).entry(slot).conn.way(swapped);
                 let judged_so = self.is_judged::<A>(slot, way, judged);
                 let leaves = !judged_so || self.must_leave::<A>(slot, way, headers);
-                Some(slot).filter(|_| !leaves || self.charge(rx))
+                Some(slot).filter(|_| !leaves || self.charge(false, rx, port))
             }
-            None => self.open_counter(rx, hash, key, protocol, swapped),
+            None => self.open_counter((rx, port), hash, key, protocol, swapped),
         };
         let Some(slot) = slot else {
             if let Some(port) = self.port_mut(port) {
@@ -242,29 +240,19 @@ impl Switch {
         conn.sides[way as usize] == judged.side() && same_epoch
     }
 
-    /// Charges the port that sent a packet for what it adds to the window's log, if it may add more.
-    fn charge(&mut self, rx: PortId) -> bool {
-        let Some(sender) = self.port_mut(rx) else {
-            return false;
-        };
-        let may_add = sender.added[0] < sender.config.flow_limit;
-        sender.added[0] += u32::from(may_add);
-        may_add
-    }
-
-    /// An entry that only counts. It is charged to the port that sent the packet, and so is whatever it
-    /// hands over before its window's end: a flood of tuples uses up the flooding guest's share and nobody
-    /// else's.
+    /// An entry that only counts one side, at the port `at`. It is charged like whatever it hands over before
+    /// its window's end: a flood of tuples uses up the flooding guest's share, then what its victims keep
+    /// for it, and nobody else's.
     #[cold]
     fn open_counter<A: Address>(
         &mut self,
-        rx: PortId,
+        (rx, at): (PortId, PortId),
         hash: u64,
         key: Key<A>,
         protocol: u8,
         swapped: bool,
     ) -> Option<Slot> {
-        if !self.charge(rx) {
+        if !self.charge(false, rx, at) {
             return None;
         }
         if self.counters[A::INDEX] >= self.counters_max {
@@ -280,83 +268,6 @@ impl Switch {
         let slot = self.insert(hash, conn, TcpWindow::default())?;
         self.counters[A::INDEX] += 1;
         Some(slot)
-    }
-
-    /// Takes an entry out of its table; its tallies leave.
-    pub(super) fn drop_entry<A: Address>(&mut self, slot: Slot) {
-        self.leave_slot::<A>(slot);
-        let entry = A::table_mut(&mut self.tables).remove(slot);
-        if entry.conn.state().is_connection() {
-            self.connections = self.connections.saturating_sub(1);
-            let originator = entry.conn.key.port[entry.conn.originator()];
-            if let Some(port) = self.port_mut(originator) {
-                port.connections = port.connections.saturating_sub(1);
-            }
-        } else {
-            let counters = &mut self.counters[A::INDEX];
-            *counters = counters.saturating_sub(1);
-        }
-    }
-
-    /// Hands the tallies of a slot over and leaves them empty, in the open window.
-    #[inline]
-    pub(super) fn leave_slot<A: Address>(&mut self, slot: Slot) {
-        let window = self.window_mod8();
-        let entry = A::table_mut(&mut self.tables).entry_mut(slot);
-        let left = *entry;
-        entry.with = Attached::default();
-        entry.conn.set_window(window);
-        if slot.0 < self.audit_hand::<A>() {
-            self.audit_left(&left);
-        }
-        let macs_apart = self.recording.macs_apart;
-        let macs = macs_apart.then(|| self.macs.get(A::INDEX, slot));
-        self.leave(left.conn.window() != window, left, macs);
-    }
-
-    /// The one door out of the table: whatever leaves an entry (expiry, eviction, change of verdict or of
-    /// window) goes this way, and only this way into the log.
-    fn leave<A: Address>(&mut self, older: bool, left: Left<A>, macs: Option<MacPairs>) {
-        if left.with.iter().all(flowlog::Tally::is_empty) {
-            return;
-        }
-        let logged = self.log.has_room() && self.may_add(older, &left.conn);
-        for record in tallied(&left.conn).into_iter().flatten() {
-            let tally = &left.with[record.way as usize];
-            let accepted = record.judged.verdict.is_accept();
-            let Some(port) = self.port_mut(record.port).filter(|_| !tally.is_empty()) else {
-                continue;
-            };
-            if logged {
-                port.counters
-                    .logged
-                    .add(record.direction, accepted, u64::from(tally.packets));
-            } else {
-                let wire = Wire {
-                    packets: tally.packets,
-                    bytes: tally.bytes,
-                };
-                port.skip(older, record.direction, accepted, wire);
-            }
-        }
-        if logged {
-            self.log.take(older, left, macs);
-        }
-    }
-
-    /// Whether a connection's originator may add another record to the window. Counters were charged
-    /// when they began to count.
-    fn may_add<A: Copy>(&mut self, older: bool, conn: &Conn<A>) -> bool {
-        if conn.state() == State::Counted {
-            return true;
-        }
-        let originator = conn.key.port[conn.originator()];
-        let Some(port) = self.port_mut(originator) else {
-            return true;
-        };
-        let added = &mut port.added[usize::from(older)];
-        *added = added.saturating_add(1);
-        *added <= port.config.flow_limit
     }
 
     /// Number of the open window as entries remember it.

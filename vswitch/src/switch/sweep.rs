@@ -106,6 +106,7 @@ impl Switch {
         self.window_number += 1;
         for port in self.ports.iter_mut().flatten() {
             port.added = [0, port.added[0]];
+            port.added_for_others = [0, port.added_for_others[0]];
             port.skipped = [Skipped::default(), port.skipped[0]];
         }
         self.begin_round(now);

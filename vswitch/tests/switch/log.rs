@@ -59,9 +59,51 @@ fn a_flood_of_tuples_uses_up_its_own_share_and_the_rest_is_counted() {
 
 /// Tuples that are let pass cost their sender too, at both ends of them.
 #[test]
-fn what_a_sender_has_no_share_for_is_counted_as_skipped_at_both_ports() {
+fn a_guest_that_has_used_up_its_share_is_in_its_victims_log_all_the_same() {
     let mut lab = Lab::new(limited("A", 10));
-    for port in 1..=30 {
+    flood(&mut lab, 30);
+    let rows = lab.rows();
+    let out = lab.of("A").skipped.both(Direction::Egress);
+    assert_eq!(lab.told_skipped("A"), out);
+    assert!(out >= 40, "{out}");
+    assert_eq!(lab.of("B").skipped.both(Direction::Ingress), 0);
+    let at_b = |verdict: &str| {
+        rows.iter()
+            .filter(|row| row.to_string().starts_with(verdict))
+            .count()
+    };
+    assert_eq!((at_b(">B rule"), at_b(">B default_deny")), (30, 30));
+}
+
+/// What a port keeps for such senders is as much as its own share, beside it: the traffic of others is
+/// recorded, and so is its own.
+#[test]
+fn what_a_port_keeps_for_floods_is_bounded_and_nobody_elses() {
+    let mut lab = Lab::new(limited("A", 10).port("B", |port| port.flow_limit = 10));
+    flood(&mut lab, 30);
+    for port in 1..=10 {
+        lab.sees("C", &format!("udp C:{port} > B:9"), "C> rule, >B rule");
+    }
+    // Two records each.
+    for port in 1..=5 {
+        let text = format!("udp B:{port} > C:99");
+        lab.sees("B", &text, "B> rule, >C default_deny");
+    }
+    let rows = lab.rows();
+    assert!(lab.told_skipped("B") >= 30, "{}", lab.told_skipped("B"));
+    assert_eq!(lab.told_skipped("C"), 0);
+    let count = |start: &str| {
+        rows.iter()
+            .filter(|row| row.to_string().starts_with(start))
+            .count()
+    };
+    assert_eq!(count("C> rule"), 10);
+    assert_eq!((count("B> rule"), count(">C default_deny")), (5, 5));
+}
+
+/// Allowed and refused tuples of A to B.
+fn flood(lab: &mut Lab, ports: u16) {
+    for port in 1..=ports {
         lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
         lab.sees(
             "A",
@@ -69,14 +111,6 @@ fn what_a_sender_has_no_share_for_is_counted_as_skipped_at_both_ports() {
             "A> rule, >B default_deny",
         );
     }
-    lab.rows();
-    let skipped = |lab: &Lab, port: &str, direction| lab.of(port).skipped.both(direction);
-    let (out, into) = (
-        skipped(&lab, "A", Direction::Egress),
-        skipped(&lab, "B", Direction::Ingress),
-    );
-    assert_eq!((lab.told_skipped("A"), lab.told_skipped("B")), (out, into));
-    assert!(out >= 40 && into >= 40, "{out} {into}");
 }
 
 /// A tuple that has a record keeps it, however full the share is.
