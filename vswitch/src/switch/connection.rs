@@ -284,21 +284,23 @@ impl Switch {
             let slot = opened.slot;
             match opened.family {
                 0 => self
-                    .gives_way::<[u8; 4]>(opened)
+                    .gives_way::<[u8; 4]>(sender, opened)
                     .then_some(Room::OfIpv4(slot)),
                 _ => self
-                    .gives_way::<[u8; 16]>(opened)
+                    .gives_way::<[u8; 16]>(sender, opened)
                     .then_some(Room::OfIpv6(slot)),
             }
         })
     }
 
-    /// Whether this connection still stands, and nobody has answered it.
-    fn gives_way<A: Address>(&self, opened: &Opened) -> bool {
+    /// Whether this connection still stands as the sender's own, and nobody has answered it. A tuple has one
+    /// key both ways: the other side may have opened it since, in the same slot.
+    fn gives_way<A: Address>(&self, sender: &Port, opened: &Opened) -> bool {
         let table = A::table(&self.tables);
         table.live(opened.slot).is_some_and(|entry| {
             let conn = &entry.conn;
-            may_give_way(conn.state(), conn.protocol, table.window(opened.slot))
+            conn.key.port[conn.originator()] == sender.number()
+                && may_give_way(conn.state(), conn.protocol, table.window(opened.slot))
                 && table.hash(&conn.key, conn.protocol) as u32 == opened.hash
         })
     }

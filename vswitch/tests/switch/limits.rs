@@ -159,6 +159,26 @@ fn at_its_limit_a_ports_own_unanswered_connections_give_way() {
     }
 }
 
+/// A tuple has one entry, whoever opens it: what a port opened once may be another's by now.
+#[test]
+fn at_its_limit_a_port_gives_up_no_connection_that_another_opened_since() {
+    let setup = Setup::of_b(OPEN)
+        .group("A", OPEN)
+        .port("A", |port| port.conntrack_limit = Some(2));
+    let mut lab = Lab::new(setup);
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    lab.wait(30_000);
+    lab.sees("B", "udp B:9 > A:1", "B> rule, >A rule");
+    let opened_by = |lab: &Lab, name| lab.switch.port(lab.number(name)).unwrap().connections;
+    for port in 2..=8 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        assert!(opened_by(&lab, "A") <= 2, "after port {port}");
+        assert_eq!(opened_by(&lab, "B"), 1, "after port {port}");
+    }
+    lab.sees("A", "udp A:1 > B:9", "A> reply, >B reply");
+    lab.rows();
+}
+
 /// An unanswered one that is no longer among the latest is found too, by and by.
 #[test]
 fn at_its_limit_an_old_unanswered_connection_gives_way_too() {
