@@ -4,7 +4,7 @@ use super::entry::Address;
 use super::fdb::Learned;
 use super::port::Opened;
 use super::step::{Fate, Judged, Room, Step, Tracked};
-use super::{Attached, Frame, Now, Outbox, Switch, connection};
+use super::{Attached, Frame, Now, Outbox, Switch, room};
 use packet::Ip;
 use secgroup::PortId;
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, TcpWindow, Timeouts, Way, idle_ms};
@@ -134,8 +134,8 @@ impl Switch {
             }
             (Tracked::NoRoom, ..) => {
                 let looked_at = match self.port(rx) {
-                    Some(sender) if sender.is_at_its_limit() => connection::OWN_BUDGET,
-                    _ => connection::EVICTION_BUDGET,
+                    Some(sender) if sender.is_at_its_limit() => room::OWN_BUDGET,
+                    _ => room::EVICTION_BUDGET,
                 };
                 self.tables.v4.move_hand(looked_at);
                 self.tables.v6.move_hand(looked_at);

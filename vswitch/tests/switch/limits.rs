@@ -332,6 +332,61 @@ fn one_that_may_give_way_is_found_wherever_it_stands() {
     lab.rows();
 }
 
+/// To an unknown MAC, whose copies are judged each by itself.
+const UNKNOWN: &str = "to 02:00:00:00:00:99";
+
+/// Two more behind whom an unknown MAC may be.
+fn with_unfiltered(setup: Setup) -> Setup {
+    let setup = setup.guest("D", 13).guest("E", 14);
+    setup.unfiltered("D").unfiltered("E")
+}
+
+#[test]
+fn one_that_may_give_way_is_found_for_unknown_unicast_too() {
+    let mut lab = Lab::new(with_unfiltered(small(400)));
+    for port in 1..=399 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+    }
+    lab.sees("A", "udp A:5000 > B:9", "A> rule, >B rule");
+    let opened = (1..=20).find(|port| {
+        let fate = lab.send("C", &format!("udp C:{port} > X:9 {UNKNOWN}")).fate;
+        fate.starts_with("C> rule")
+    });
+    assert!(
+        opened.is_some(),
+        "the only unanswered connection is found within a few attempts"
+    );
+    lab.rows();
+}
+
+/// The first receivers' copies would need room and find none; the last one's belongs to a connection.
+#[test]
+fn an_answer_to_an_unknown_mac_needs_no_room() {
+    let mut lab = Lab::new(with_unfiltered(small(8)));
+    lab.sees(
+        "E",
+        "udp X:1 > B:9 from 02:00:00:00:00:99",
+        "E> unfiltered, >B rule",
+    );
+    for port in 1..=7 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+    }
+    let answers = format!("udp B:9 > X:1 {UNKNOWN}");
+    // The connections live on; the MAC is forgotten.
+    for wait_ms in [2_100, 100_000, 100_000] {
+        lab.wait(wait_ms);
+        for port in 1..=7 {
+            lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+        }
+        lab.sees("B", &answers, "B> reply, >E unfiltered");
+    }
+    lab.tick(100_000);
+    let fate = "B> reply, >U ct_full, >D ct_full, >E unfiltered";
+    lab.sees("B", &answers, fate);
+    lab.rows();
+}
+
 /// L10: what is forgotten is opened anew by its opener alone.
 #[test]
 fn a_flow_whose_state_is_gone_is_opened_by_its_opener_alone() {
