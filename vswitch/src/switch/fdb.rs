@@ -87,11 +87,12 @@ impl Fdb {
         mut displaced: impl FnMut(PortId),
     ) {
         let members = self.members.entry(segment).or_default();
-        members.push(Member {
+        let member = Member {
             port,
             takes_unknown,
-        });
-        members.sort_by_key(|member| member.port);
+        };
+        let place = members.partition_point(|other| other.port < port);
+        members.insert(place, member);
         for (mac, shared) in macs {
             let key = Spot::new(segment, mac);
             let taken = self
