@@ -89,7 +89,6 @@ impl Verdict {
     }
 }
 
-/// `ACCEPT(rule)`, `DROP(default_deny)`.
 /// The verdict of every byte: read for each packet of a known connection.
 static BY_CODE: [Option<Verdict>; 1 + u8::MAX as usize] = {
     let mut verdicts = [None; 1 + u8::MAX as usize];
@@ -108,6 +107,7 @@ static BY_CODE: [Option<Verdict>; 1 + u8::MAX as usize] = {
     verdicts
 };
 
+/// `ACCEPT(rule)`, `DROP(default_deny)`.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({})", self.as_str(), self.why())

@@ -187,7 +187,8 @@ impl State {
         Self::Close,
     ];
 
-    /// Entries of this state may be evicted for a new connection: nobody has answered yet.
+    /// Entries of this state may be evicted for a new connection: nobody has answered yet, or the handshake
+    /// is half open. So does Linux with what is not yet `ASSURED`.
     #[inline]
     #[must_use]
     pub const fn is_unreplied(self) -> bool {

@@ -24,7 +24,8 @@ pub enum TimeoutError {
 macro_rules! timeouts {
     ($($name:ident = $default:literal, $min:literal ..= $max:literal;)+) => {
         /// Idle timeouts, seconds. Names are the kernel's (`nf_conntrack-sysctl.rst`), and so are the
-        /// defaults, but that an association's shutdown has whole seconds; the ranges of `tcp_established`, `udp` and `udp_stream` are those of AWS.
+        /// defaults, but that an association's shutdown has whole seconds; the ranges of `tcp_established`,
+        /// `udp` and `udp_stream` are those of AWS.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[expect(missing_docs, reason = "the names are the kernel's sysctl names")]
         pub struct Timeouts { $(pub $name: u32,)+ }

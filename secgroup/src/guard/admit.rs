@@ -47,7 +47,6 @@ impl Guard {
         self.admit_dhcp(ip)
     }
 
-    /// A couple, or one of the ways to speak before having an address.
     /// Of [`Headers::ordinary`] frames, only whose they are remains to be asked.
     #[inline]
     fn admit_ordinary(&self, mac: Mac, ip: &Ip) -> Result<(), Reason> {
@@ -60,6 +59,7 @@ impl Guard {
         }
     }
 
+    /// A couple, or one of the ways to speak before having an address.
     fn admit_source(&self, mac: Mac, frame: &[u8], ip: &Ip) -> Result<(), Reason> {
         match ip.src {
             _ if nd::is_neighbour_or_listener(ip) => nd::admit(&self.couples, mac, frame, ip),

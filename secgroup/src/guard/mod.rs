@@ -65,7 +65,6 @@ impl Guard {
         self.couples.macs()
     }
 
-    /// Whether DHCP answers may come from this address.
     /// What remains of [`shape::addresses`] for an ordinary packet: the broadcast address of its subnet,
     /// which the packet alone does not show.
     #[inline]
@@ -81,6 +80,7 @@ impl Guard {
         }
     }
 
+    /// Whether DHCP answers may come from this address.
     #[inline]
     fn is_known_server(&self, address: IpAddr) -> bool {
         self.dhcp_servers.contains(&address)

@@ -23,7 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tap::Queue;
 
-/// Frames judged under one lock.
+/// Frames judged under one lock; what first fragments among them set free comes on top, of an uplink at
+/// most 127 to each.
 const BATCH: usize = 16;
 
 /// Frames read from one port before the next has its turn: no port starves the others.

@@ -12,8 +12,8 @@ use secgroup::conntrack::Settings;
 use secgroup::{
     AddressGroup, Group, Guard, Model, ModelError, Policy, PortId, Remote, Rule, RuleTable,
 };
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -238,10 +238,7 @@ impl Switch {
                 None => new.extend(self.attach(config, policy, stateful, connections_max)),
             }
         }
-        let segments: HashSet<_> = self.ports().map(|port| port.config.segment).collect();
-        for segment in segments {
-            self.replace_shared_macs(segment);
-        }
+        self.replace_shared_macs();
         self.own_timeouts = prepared.own_timeouts;
         self.settings = prepared.settings;
         self.persist_established = prepared.persist_established;
@@ -366,16 +363,12 @@ impl Switch {
         }
     }
 
-    /// What a port leaves behind that others own too becomes theirs.
-    fn replace_shared_macs(&mut self, segment: super::Segment) {
-        let heirs: Vec<(PortId, Vec<packet::Mac>)> = self
-            .ports()
-            .filter(|port| port.config.segment == segment && port.guard.owned_macs().len() > 1)
-            .map(|port| (port.number(), port.guard.owned_macs().to_vec()))
-            .collect();
-        for (port, macs) in heirs {
-            for mac in macs {
-                self.fdb.inherit(segment, mac, port);
+    /// What ports leave behind that others own too becomes theirs: in one walk, for all wait for it.
+    fn replace_shared_macs(&mut self) {
+        for port in self.ports.iter().flatten() {
+            let macs = port.guard.owned_macs();
+            for &mac in macs.iter().filter(|_| macs.len() > 1) {
+                self.fdb.inherit(port.config.segment, mac, port.number());
             }
         }
     }

@@ -4,7 +4,7 @@ use super::entry::Address;
 use super::fdb::Learned;
 use super::port::Opened;
 use super::step::{Fate, Judged, Room, Step, Tracked};
-use super::{Attached, Frame, Now, Outbox, Switch, connection};
+use super::{Attached, Frame, Now, Outbox, Switch, room};
 use packet::Ip;
 use secgroup::PortId;
 use secgroup::conntrack::{self, Conn, Key, Side, Slot, TcpWindow, Timeouts, Way, idle_ms};
@@ -134,8 +134,8 @@ impl Switch {
             }
             (Tracked::NoRoom, ..) => {
                 let looked_at = match self.port(rx) {
-                    Some(sender) if sender.is_at_its_limit() => connection::OWN_BUDGET,
-                    _ => connection::EVICTION_BUDGET,
+                    Some(sender) if sender.is_at_its_limit() => room::OWN_BUDGET,
+                    _ => room::EVICTION_BUDGET,
                 };
                 self.tables.v4.move_hand(looked_at);
                 self.tables.v6.move_hand(looked_at);
@@ -163,18 +163,19 @@ impl Switch {
         else {
             return;
         };
-        let own = self.own_timeouts.then(|| {
-            let ports = A::table(&self.tables).entry(slot).conn.key.port;
-            self.timeouts_between(ports)
-        });
-        let (mut entry, mut window) = A::table_mut(&mut self.tables).pair_mut(slot);
-        if entry.conn.policy_epoch != self.policy_epoch {
+        let conn = &A::table(&self.tables).entry(slot).conn;
+        let ports = conn.key.port;
+        if conn.policy_epoch != self.policy_epoch {
             self.judged_again::<A>(slot, *sides);
-            (entry, window) = A::table_mut(&mut self.tables).pair_mut(slot);
         }
         if !step.is_accept() {
             return;
         }
+        let own = advance
+            .refreshes
+            .then(|| self.own_timeouts(ports))
+            .flatten();
+        let (entry, window) = A::table_mut(&mut self.tables).pair_mut(slot);
         let conn = &mut entry.conn;
         conn.set_state(advance.state);
         if advance.refreshes {
@@ -228,7 +229,7 @@ impl Switch {
         } else {
             conn.policy_epoch = self.policy_epoch;
         }
-        let own = self.own_timeouts.then(|| self.timeouts_between([rx, to]));
+        let own = self.own_timeouts([rx, to]);
         let timeouts = own.as_ref().unwrap_or(&self.settings.timeouts);
         let idle_ms = idle_ms(state, ip.protocol, &window, timeouts);
         conn.deadline_ms = now.ms.wrapping_add(idle_ms);
@@ -246,11 +247,15 @@ impl Switch {
         Some((slot, Way::Original))
     }
 
-    /// The timeouts that hold for a connection between two ports.
-    #[cold]
-    fn timeouts_between(&self, ports: [PortId; 2]) -> Timeouts {
+    /// The timeouts that hold for a connection between two ports, where one of them has its own.
+    #[inline]
+    fn own_timeouts(&self, ports: [PortId; 2]) -> Option<Timeouts> {
+        if !self.own_timeouts {
+            return None;
+        }
         let own = ports.map(|port| self.port(port)?.config.timeouts.as_deref());
-        self.settings.timeouts.between(own)
+        let has_own = own.iter().any(Option::is_some);
+        has_own.then(|| self.settings.timeouts.between(own))
     }
 
     fn make_room<A: Address>(&mut self, room: Room) {

@@ -2,23 +2,15 @@
 
 use super::alone::is_dhcp;
 use super::entry::Address;
-use super::port::Opened;
-use super::step::{Fate, Judged, Room, Step, Tracked, verdicts};
+use super::step::{Fate, Judged, Step, Tracked, verdicts};
 use super::watch::{Observer, Silent, Stage};
 use super::{Frame, Now, Port, Switch};
 use packet::{
     Basis, Direction, Ethernet, FiveTuple, Headers, Ip, L4, Mac, Reason, Verdict, protocol,
 };
-use secgroup::conntrack::{self, Conn, Key, Side, Slot, State, TcpWindow, Way};
-use secgroup::{Flow, FlowService, PortId, RuleRef};
+use secgroup::conntrack::{self, Conn, Key, Side, Slot, Way};
+use secgroup::{Flow, FlowService, RuleRef};
 use std::net::IpAddr;
-
-/// Entries looked at for one that may give way when the table is full. Linux looks at eight buckets.
-pub(super) const EVICTION_BUDGET: usize = 128;
-
-/// As [`EVICTION_BUDGET`], for a port at its own limit, which it may reach at any time: few, for its latest
-/// connections were looked at before.
-pub(super) const OWN_BUDGET: usize = 16;
 
 impl Switch {
     /// Whether a packet between these two is judged by connection state: it is IP that is tracked at
@@ -31,9 +23,31 @@ impl Switch {
             && !receiver.is_broadcast(headers)
     }
 
-    /// A packet of a connection, or one that may open one.
+    /// A packet of a connection, or one that may open one. `None`: its addresses are of two families.
     #[inline]
-    pub(super) fn track<A: Address>(
+    pub(super) fn track_any(
+        &self,
+        now: Now,
+        ports: (&Port, &Port),
+        frame: &Frame<'_>,
+        ip: &Ip,
+        watch: &mut impl Observer,
+    ) -> Option<Step> {
+        match (ip.src, ip.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let ends = (src.octets(), dst.octets());
+                Some(self.track(now, ports, frame, ip, ends, watch))
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let ends = (src.octets(), dst.octets());
+                Some(self.track(now, ports, frame, ip, ends, watch))
+            }
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn track<A: Address>(
         &self,
         now: Now,
         (sender, receiver): (&Port, &Port),
@@ -73,18 +87,22 @@ impl Switch {
     /// The sender's side of unknown unicast, which has as many connections as receivers: what one copy may
     /// leave by, it leaves by. So an answer passes without a rule also where the asker's MAC has aged out
     /// meanwhile, and what is valid towards nobody is refused where it is sent. `None`: rules alone decide.
+    ///
+    /// Room is looked for once, for it is the sender's and the table's: behind a search in vain only what
+    /// has a connection already is asked.
     #[cold]
     pub(super) fn side_towards_unknown(
         &self,
         now: Now,
         sender: &Port,
         frame: &Frame<'_>,
-    ) -> Option<Judged> {
+    ) -> Option<(Judged, Tracked)> {
         let ip = frame.headers.ip().filter(|_| sender.filters())?;
         if ip.fragment.is_some_and(|part| part.offset > 0) {
             return None;
         }
         let mut refused = None;
+        let mut tracked = Tracked::No;
         let segment = sender.config.segment;
         for to in self.fdb.copies(segment, sender.number(), true) {
             let receiver = self.port(to)?;
@@ -92,23 +110,51 @@ impl Switch {
                 return None;
             }
             let ports = (sender, receiver);
-            let step = match (ip.src, ip.dst) {
-                (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                    let ends = (src.octets(), dst.octets());
-                    self.track(now, ports, frame, ip, ends, &mut Silent)
-                }
-                (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                    let ends = (src.octets(), dst.octets());
-                    self.track(now, ports, frame, ip, ends, &mut Silent)
-                }
-                _ => return None,
-            };
+            if matches!(tracked, Tracked::NoRoom) && !self.is_known(ports, ip) {
+                continue;
+            }
+            let step = self.track_any(now, ports, frame, ip, &mut Silent)?;
             match step.egress {
-                Some(judged) if judged.verdict.is_accept() => return step.egress,
+                Some(judged) if judged.verdict.is_accept() => return Some((judged, Tracked::No)),
                 other => refused = refused.or(other),
             }
+            if matches!(step.tracked, Tracked::NoRoom) {
+                tracked = Tracked::NoRoom;
+            }
         }
-        refused
+        Some((refused?, tracked))
+    }
+
+    /// Whether there is an entry of a packet's tuple between two ports, live or over.
+    #[cold]
+    fn is_known(&self, ports: (&Port, &Port), ip: &Ip) -> bool {
+        match (ip.src, ip.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                self.has_entry(ports, ip, (src.octets(), dst.octets()))
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                self.has_entry(ports, ip, (src.octets(), dst.octets()))
+            }
+            _ => false,
+        }
+    }
+
+    fn has_entry<A: Address>(
+        &self,
+        (sender, receiver): (&Port, &Port),
+        ip: &Ip,
+        (src, dst): (A, A),
+    ) -> bool {
+        let Some(ends) = conntrack::ends(ip) else {
+            return false;
+        };
+        let (key, _) = Key::new(
+            (src, ends.0, sender.number()),
+            (dst, ends.1, receiver.number()),
+        );
+        let table = A::table(&self.tables);
+        let hash = table.hash(&key, ip.protocol);
+        table.find(hash, &key, ip.protocol).is_some()
     }
 
     /// What is refused before any connection is looked for, and errors, which are about another one.
@@ -251,81 +297,6 @@ impl Switch {
             }
         };
         step
-    }
-
-    /// Where a connection opened by `sender` finds room. At its own limit its own unanswered connections
-    /// give way; in a full table those of whoever holds at least as many, so that none who floods pushes
-    /// out the few of another.
-    fn room<A: Address>(&self, sender: &Port, replaces: Option<Slot>) -> Option<Room> {
-        if let Some(slot) = replaces {
-            let conn = &A::table(&self.tables).entry(slot).conn;
-            let own = conn.key.port[conn.originator()] == sender.number();
-            return (own || !sender.is_at_its_limit()).then_some(Room::Instead(slot));
-        }
-        if sender.is_at_its_limit() {
-            let own = |owner: PortId| owner == sender.number();
-            let recent = self.recent_victim(sender);
-            return recent.or_else(|| self.victim_of_any::<A>(OWN_BUDGET, own));
-        }
-        if self.connections < self.connections_max {
-            return Some(Room::Free);
-        }
-        let holds_as_many = |owner: PortId| {
-            let owner = self.port(owner);
-            owner.is_none_or(|owner| owner.connections >= sender.connections)
-        };
-        let victim = self.victim_of_any::<A>(EVICTION_BUDGET, holds_as_many);
-        victim.or_else(|| self.recent_victim(sender))
-    }
-
-    /// The oldest of the port's latest connections that may give way.
-    fn recent_victim(&self, sender: &Port) -> Option<Room> {
-        sender.recent.iter().find_map(|opened| {
-            let slot = opened.slot;
-            match opened.family {
-                0 => self
-                    .gives_way::<[u8; 4]>(opened)
-                    .then_some(Room::OfIpv4(slot)),
-                _ => self
-                    .gives_way::<[u8; 16]>(opened)
-                    .then_some(Room::OfIpv6(slot)),
-            }
-        })
-    }
-
-    /// Whether this connection still stands, and nobody has answered it.
-    fn gives_way<A: Address>(&self, opened: &Opened) -> bool {
-        let table = A::table(&self.tables);
-        table.live(opened.slot).is_some_and(|entry| {
-            let conn = &entry.conn;
-            may_give_way(conn.state(), conn.protocol, table.window(opened.slot))
-                && table.hash(&conn.key, conn.protocol) as u32 == opened.hash
-        })
-    }
-
-    /// An unanswered connection that may give way, of the new one's family first.
-    fn victim_of_any<A: Address>(
-        &self,
-        budget: usize,
-        of: impl Fn(PortId) -> bool + Copy,
-    ) -> Option<Room> {
-        let v4 = || self.victim::<[u8; 4]>(budget, of).map(Room::OfIpv4);
-        let v6 = || self.victim::<[u8; 16]>(budget, of).map(Room::OfIpv6);
-        if A::INDEX == 0 {
-            v4().or_else(v6)
-        } else {
-            v6().or_else(v4)
-        }
-    }
-
-    /// An unanswered connection near the hand that may give way to a new one.
-    fn victim<A: Address>(&self, budget: usize, of: impl Fn(PortId) -> bool) -> Option<Slot> {
-        let table = A::table(&self.tables);
-        table.candidate(budget, |slot, entry| {
-            let conn = &entry.conn;
-            may_give_way(conn.state(), conn.protocol, table.window(slot))
-                && of(conn.key.port[conn.originator()])
-        })
     }
 
     #[cold]
@@ -542,16 +513,5 @@ fn quoted_ip(quoted: &packet::Quoted) -> Ip {
         l4,
         l4_offset: 0,
         end: 0,
-    }
-}
-
-/// Whether a connection may give way to a new one: nobody has answered it, or it is reset. One picked up
-/// in the middle is established by its state alone.
-fn may_give_way(state: State, protocol: u8, window: &TcpWindow) -> bool {
-    match state {
-        State::Counted => false,
-        State::Close => true,
-        State::Established => protocol == protocol::TCP && !window.is_answered(),
-        _ => state.is_unreplied(),
     }
 }

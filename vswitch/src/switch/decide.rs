@@ -6,7 +6,6 @@ use super::watch::{Observer, Stage};
 use super::{Frame, Now, Switch};
 use packet::Reason;
 use secgroup::PortId;
-use std::net::IpAddr;
 
 impl Switch {
     /// The life of one frame, top to bottom; `copy` is the receiver of one copy of a flood, whose
@@ -56,32 +55,15 @@ impl Switch {
                 return self.follow_first(now, (sender, receiver), frame, ip, fate, watch);
             }
             (Some(ip), Some(receiver)) if self.is_tracked(sender, receiver, headers) => {
-                match (ip.src, ip.dst) {
-                    (IpAddr::V4(src), IpAddr::V4(dst)) => self.track(
-                        now,
-                        (sender, receiver),
-                        frame,
-                        ip,
-                        (src.octets(), dst.octets()),
-                        watch,
-                    ),
-                    (IpAddr::V6(src), IpAddr::V6(dst)) => self.track(
-                        now,
-                        (sender, receiver),
-                        frame,
-                        ip,
-                        (src.octets(), dst.octets()),
-                        watch,
-                    ),
-                    _ => Step::refused(sender, Some(receiver), Reason::Malformed),
-                }
+                let step = self.track_any(now, (sender, receiver), frame, ip, watch);
+                step.unwrap_or_else(|| Step::refused(sender, Some(receiver), Reason::Malformed))
             }
             _ => Self::judge_alone(&self.members, sender, receiver, frame),
         };
         if destination == Destination::Unknown
-            && let Some(egress) = self.side_towards_unknown(now, sender, frame)
+            && let Some((egress, tracked)) = self.side_towards_unknown(now, sender, frame)
         {
-            step.egress = Some(egress);
+            (step.egress, step.tracked) = (Some(egress), tracked);
         }
         let is_copy = copy.is_some();
         self.begin_fragments(now, (sender, receiver), headers, is_copy, &mut step);

@@ -2,8 +2,9 @@
 //!
 //! Ports with port security have static entries and learn nothing: their MACs are known and no unknown
 //! unicast is flooded to them. A port's own MAC never moves; the MAC of an allowed address pair that several
-//! ports have (a virtual router's) moves among **them**, to whoever sent with it last. Ports that may have unknown MACs (uplinks, ports
-//! without port security) learn, up to a limit each, and forget after [`AGEING_S`].
+//! ports have (a virtual router's) moves among **them**, to whoever sent with it last. Ports that may have
+//! unknown MACs (uplinks, ports without port security) learn, up to a limit each, and forget after
+//! [`AGEING_S`].
 
 use hashbrown::HashMap;
 use packet::Mac;
@@ -75,7 +76,8 @@ struct Member {
 }
 
 impl Fdb {
-    /// Adds a port to its segment with its static MACs and whether each is shared; tells the port of each that was learned there.
+    /// Adds a port to its segment with its static MACs and whether each is shared; of each that was learned
+    /// elsewhere it tells the port.
     pub(super) fn attach(
         &mut self,
         segment: Segment,
@@ -85,11 +87,12 @@ impl Fdb {
         mut displaced: impl FnMut(PortId),
     ) {
         let members = self.members.entry(segment).or_default();
-        members.push(Member {
+        let member = Member {
             port,
             takes_unknown,
-        });
-        members.sort_by_key(|member| member.port);
+        };
+        let place = members.partition_point(|other| other.port < port);
+        members.insert(place, member);
         for (mac, shared) in macs {
             let key = Spot::new(segment, mac);
             let taken = self

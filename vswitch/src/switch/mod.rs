@@ -29,6 +29,7 @@ mod log;
 mod macs;
 mod port;
 mod record;
+mod room;
 mod show;
 mod stage;
 mod step;

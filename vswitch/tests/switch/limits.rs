@@ -159,6 +159,26 @@ fn at_its_limit_a_ports_own_unanswered_connections_give_way() {
     }
 }
 
+/// A tuple has one entry, whoever opens it: what a port opened once may be another's by now.
+#[test]
+fn at_its_limit_a_port_gives_up_no_connection_that_another_opened_since() {
+    let setup = Setup::of_b(OPEN)
+        .group("A", OPEN)
+        .port("A", |port| port.conntrack_limit = Some(2));
+    let mut lab = Lab::new(setup);
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    lab.wait(30_000);
+    lab.sees("B", "udp B:9 > A:1", "B> rule, >A rule");
+    let opened_by = |lab: &Lab, name| lab.switch.port(lab.number(name)).unwrap().connections;
+    for port in 2..=8 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        assert!(opened_by(&lab, "A") <= 2, "after port {port}");
+        assert_eq!(opened_by(&lab, "B"), 1, "after port {port}");
+    }
+    lab.sees("A", "udp A:1 > B:9", "A> reply, >B reply");
+    lab.rows();
+}
+
 /// An unanswered one that is no longer among the latest is found too, by and by.
 #[test]
 fn at_its_limit_an_old_unanswered_connection_gives_way_too() {
@@ -309,6 +329,61 @@ fn one_that_may_give_way_is_found_wherever_it_stands() {
         opened.is_some(),
         "the only unanswered connection is found within a few attempts"
     );
+    lab.rows();
+}
+
+/// To an unknown MAC, whose copies are judged each by itself.
+const UNKNOWN: &str = "to 02:00:00:00:00:99";
+
+/// Two more behind whom an unknown MAC may be.
+fn with_unfiltered(setup: Setup) -> Setup {
+    let setup = setup.guest("D", 13).guest("E", 14);
+    setup.unfiltered("D").unfiltered("E")
+}
+
+#[test]
+fn one_that_may_give_way_is_found_for_unknown_unicast_too() {
+    let mut lab = Lab::new(with_unfiltered(small(400)));
+    for port in 1..=399 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+    }
+    lab.sees("A", "udp A:5000 > B:9", "A> rule, >B rule");
+    let opened = (1..=20).find(|port| {
+        let fate = lab.send("C", &format!("udp C:{port} > X:9 {UNKNOWN}")).fate;
+        fate.starts_with("C> rule")
+    });
+    assert!(
+        opened.is_some(),
+        "the only unanswered connection is found within a few attempts"
+    );
+    lab.rows();
+}
+
+/// The first receivers' copies would need room and find none; the last one's belongs to a connection.
+#[test]
+fn an_answer_to_an_unknown_mac_needs_no_room() {
+    let mut lab = Lab::new(with_unfiltered(small(8)));
+    lab.sees(
+        "E",
+        "udp X:1 > B:9 from 02:00:00:00:00:99",
+        "E> unfiltered, >B rule",
+    );
+    for port in 1..=7 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+    }
+    let answers = format!("udp B:9 > X:1 {UNKNOWN}");
+    // The connections live on; the MAC is forgotten.
+    for wait_ms in [2_100, 100_000, 100_000] {
+        lab.wait(wait_ms);
+        for port in 1..=7 {
+            lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+        }
+        lab.sees("B", &answers, "B> reply, >E unfiltered");
+    }
+    lab.tick(100_000);
+    let fate = "B> reply, >U ct_full, >D ct_full, >E unfiltered";
+    lab.sees("B", &answers, fate);
     lab.rows();
 }
 

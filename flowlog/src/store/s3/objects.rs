@@ -5,8 +5,9 @@
 //! file of the system's folder for temporary ones (`TMPDIR`), which has no name and is gone with it.
 //!
 //! **Limits**: an answer to a listing has [`LISTING_BYTES_MAX`], a listing [`PAGES_MAX`] pages and as many
-//! objects as its caller wants, an object [`OBJECT_BYTES_MAX`], of which memory has [`HELD_BYTES`]. **Failure**: as told by [`StoreError`];
-//! what the store cannot give at the moment is asked for again [`ATTEMPTS`] times in all.
+//! objects as its caller wants, an object [`OBJECT_BYTES_MAX`] and little more than was listed, of which memory
+//! has [`HELD_BYTES`]. **Failure**: as told by [`StoreError`]; what the store cannot give at the moment is asked
+//! for again [`ATTEMPTS`] times in all.
 
 use super::{
     Access, Bucket, Cause, StoreError,
@@ -132,8 +133,7 @@ impl Objects {
         }
         let sizes = Sizes {
             awaited: object.bytes,
-            // Not the size that was listed: it may have been replaced since.
-            limit: OBJECT_BYTES_MAX,
+            limit: bytes_taken(object.bytes),
         };
         self.again(|| {
             let mut held = tempfile::spooled_tempfile(HELD_BYTES);
@@ -211,6 +211,13 @@ impl Objects {
     }
 }
 
+/// Bytes taken of an object that was listed with so many: it may have been replaced since, by one that is like
+/// it and not by one that fills the disk. What memory holds is taken in any case.
+fn bytes_taken(listed: u64) -> u64 {
+    let twice = listed.saturating_mul(2);
+    twice.clamp(HELD_BYTES as u64, OBJECT_BYTES_MAX)
+}
+
 /// Without the secrets that the client holds.
 impl std::fmt::Debug for Objects {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -248,6 +255,13 @@ fn is_wanted(prefix: &str, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_that_was_replaced_may_be_twice_as_large_as_it_was_listed() {
+        assert_eq!(bytes_taken(0), HELD_BYTES as u64);
+        assert_eq!(bytes_taken(1 << 30), 2 << 30);
+        assert_eq!(bytes_taken(OBJECT_BYTES_MAX), OBJECT_BYTES_MAX);
+    }
 
     #[test]
     fn a_prefix_is_a_folder_or_an_object_and_never_half_a_name() {

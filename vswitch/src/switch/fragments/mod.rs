@@ -14,6 +14,9 @@
 //! * A copy of a flood cannot wait for itself: one ahead of its first is refused `frag_order` at its
 //!   receiver. Where the sender filters, the frame has waited before it became copies.
 //! * Bounded per sending port and in all, in number, bytes and time (`book`); beyond, `frag_limit`.
+//! * A first fragment sets free what waits for it in the same call, up to 127 fragments (`pieces`), each
+//!   forwarded like any frame. Whoever holds the lock for a batch holds it for these besides: of a guest for
+//!   no more than may wait (512), of an uplink for 127 to every frame of the batch.
 //!
 //! Fragments between ports that filter nothing pass untouched. A datagram that is whole is forgotten.
 
