@@ -688,3 +688,27 @@ fn of_several_sctp_chunks_the_one_that_opens_or_closes_counts() {
     assert_eq!(chunk(&[3, 0, 0xff, 0xff]), (Some(3), false, 9));
     assert_eq!(chunk(&[SACK; 40].concat()), (Some(3), false, 9));
 }
+
+/// RFC 9260, section 6.10. Less than a chunk's header behind it is padding.
+#[test]
+fn an_init_that_shares_its_packet_is_told_whatever_stands_before_it() {
+    let bundled = |chunks: &[&[u8]]| {
+        let mut upper = vec![0, 1, 0, 2, 0, 0, 0, 9, 0, 0, 0, 0];
+        upper.extend(chunks.concat());
+        let frame = v4().upper(protocol::SCTP, &upper);
+        match parse(&frame).ip().unwrap().l4 {
+            L4::Sctp(sctp) => sctp.bundled,
+            other => panic!("{other:?}"),
+        }
+    };
+    const DATA: [u8; 4] = [0, 3, 0, 4];
+    const SACK: [u8; 8] = [3, 0, 0, 6, 1, 2, 0, 0];
+    const COOKIE_ECHO: [u8; 4] = [10, 0, 0, 4];
+    for alone in [1, 2, 14] {
+        let alone = [alone, 0, 0, 8, 0, 0, 0, 7];
+        assert!(!bundled(&[&alone]) && !bundled(&[&alone, &[0; 3]]));
+        assert!(bundled(&[&alone, &DATA]) && bundled(&[&DATA, &alone]));
+        assert!(bundled(&[&SACK, &SACK, &alone]) && bundled(&[&alone, &alone]));
+    }
+    assert!(!bundled(&[&COOKIE_ECHO, &DATA]) && !bundled(&[&SACK, &DATA]) && !bundled(&[]));
+}

@@ -294,6 +294,7 @@ fn sctps() -> impl Strategy<Value = L4> {
                 chunk,
                 reflected: reflected && is_end,
                 init_tag: if has_tag { init_tag } else { 0 },
+                bundled: false,
             })
         },
     )

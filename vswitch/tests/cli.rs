@@ -357,6 +357,40 @@ fn a_port_that_the_configuration_does_not_have_is_wrong_usage() {
     assert!(code == 0 && out.lines().count() == 3);
 }
 
+#[test]
+fn a_state_or_protocol_that_is_none_is_wrong_usage_before_anybody_is_asked() {
+    let directory = lab();
+    let show = ["show", "connections"];
+    let flush = ["connections", "flush"];
+    for command in [show, flush] {
+        for (wrong, words) in [
+            (
+                ["--state", "open_wide"],
+                "`open_wide` is no state; write one of",
+            ),
+            (["--protocol", "any"], "`any` is no protocol; write a name"),
+            (
+                ["--tuple", "eth 0x88cc"],
+                "belongs to no connection; write it as",
+            ),
+        ] {
+            let (code, out, err) = run(directory.path(), &[command, wrong].concat());
+            assert_eq!((code, out.as_str()), (2, ""), "{err}");
+            assert!(err.contains(words), "{err}");
+        }
+    }
+}
+
+#[test]
+fn the_help_of_show_connections_says_what_its_columns_count() {
+    let directory = lab();
+    let (code, out, _) = run(directory.path(), &["show", "connections", "--help"]);
+    assert_eq!(code, 0);
+    for words in ["INTERVAL PACKETS", "fall back when it closes", "judged_now"] {
+        assert!(out.contains(words), "{out}");
+    }
+}
+
 /// Two loggers' files of one packet, on two days.
 fn two_logs() -> tempfile::TempDir {
     let directory = lab();

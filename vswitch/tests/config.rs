@@ -176,6 +176,41 @@ fn duplicate_rules_are_merged_also_in_another_spelling_and_a_notice_says_so() {
     );
 }
 
+/// A pair of length 0 speaks for its MAC alone, so it opens nobody's rules.
+#[test]
+fn a_wide_pair_of_a_member_of_a_remote_group_is_told() {
+    let notices = |remote: &str, pairs: &str| -> Vec<String> {
+        let text = format!(
+            "region: KR1\nvpcs: [{{ name: lab }}]\n\
+             subnets: [{{ name: app, vpc: lab, cidr: 10.77.1.0/24 }}]\n\
+             security_groups:\n\
+             \x20 - {{ name: inside }}\n\
+             \x20 - {{ name: web, rules: [{{ direction: ingress, {remote} }}] }}\n\
+             ports: [{{ name: vm1, subnet: app, fixed_ips: [10.77.1.11], security_groups: [inside], \
+             allowed_address_pairs: [{pairs}] }}]\n"
+        );
+        let (_, notices) = Config::parse(&text, "test.yaml").unwrap();
+        notices.iter().map(|notice| notice.text.clone()).collect()
+    };
+    let halves =
+        "{ ip_address: 0.0.0.0/1 }, { ip_address: 128.0.0.0/1 }, { ip_address: '2000::/3' }";
+    let told = notices("remote_group: inside", halves);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told[0].starts_with("`0.0.0.0/1` is shorter than /8:"),
+        "{told:?}"
+    );
+    assert!(
+        told[2].starts_with("`2000::/3` is shorter than /32:"),
+        "{told:?}"
+    );
+    assert!(notices("remote_ip_prefix: 10.0.0.0/8", halves).is_empty());
+    let narrow = "{ ip_address: 10.0.0.0/8 }, { ip_address: '2001:db8::/32' }";
+    assert!(notices("remote_group: inside", narrow).is_empty());
+    let all = notices("remote_group: inside", "{ ip_address: 0.0.0.0/0 }");
+    assert_eq!(all, ["`0.0.0.0/0` lets the guest send from every address"]);
+}
+
 #[test]
 fn a_partition_without_a_variable_may_be_meant_and_is_told() {
     let logger = "flowlog_loggers:\n  - { name: l, resource_type: VPC, resource: lab, storage_url: ./x, \

@@ -177,6 +177,9 @@ pub struct Sctp {
     pub reflected: bool,
     /// Of an INIT or INIT ACK: the tag that its sender wants to see; else 0.
     pub init_tag: u32,
+    /// An INIT, INIT ACK or SHUTDOWN COMPLETE shares the packet with another chunk, which none of them
+    /// may (RFC 9260, section 6.10).
+    pub bundled: bool,
 }
 
 /// What connection tracking needs of DCCP (RFC 4340).

@@ -19,6 +19,9 @@ const ICMP_FIXED: usize = 8;
 const SCTP_FIXED: usize = 12;
 const DCCP_FIXED: usize = 12;
 
+/// Type, flags and length (RFC 9260, section 3.2).
+const CHUNK_HEADER: usize = 4;
+
 /// Chunks of a packet that are looked at.
 const SCTP_CHUNKS_MAX: usize = 16;
 
@@ -248,6 +251,7 @@ fn sctp(l4: &mut L4, payload: &[u8], first: bool) -> Extent {
         chunk,
         reflected: reflected && may_be_reflected(chunk),
         init_tag,
+        bundled: is_bundled_wrongly(chunks),
     });
     Extent {
         header_len: SCTP_FIXED,
@@ -285,11 +289,31 @@ fn deciding_chunk(mut chunks: &[u8]) -> Option<SctpChunk<'_>> {
     Some(first)
 }
 
+/// Whether an INIT, INIT ACK or SHUTDOWN COMPLETE is not the only chunk (RFC 9260, section 6.10). Behind
+/// the first [`SCTP_CHUNKS_MAX`] none is looked for: there it decides nothing.
+fn is_bundled_wrongly(mut chunks: &[u8]) -> bool {
+    for i in 0..SCTP_CHUNKS_MAX {
+        let Some((chunk, rest)) = first_chunk(chunks) else {
+            return false;
+        };
+        let stands_alone = matches!(
+            chunk.kind,
+            sctp_chunk::INIT | sctp_chunk::INIT_ACK | sctp_chunk::SHUTDOWN_COMPLETE
+        );
+        // What is too short for a chunk's header is padding.
+        if stands_alone && (i > 0 || rest.len() >= CHUNK_HEADER) {
+            return true;
+        }
+        chunks = rest;
+    }
+    false
+}
+
 /// A chunk and what follows it. A length below 4 is a lie; one past the end is a fragment's, or a lie
 /// that the receiver will see.
 fn first_chunk(chunks: &[u8]) -> Option<(SctpChunk<'_>, &[u8])> {
-    let ([kind, flags, l0, l1], value) = chunks.split_first_chunk::<4>()?;
-    let len = usize::from(u16::from_be_bytes([*l0, *l1])).checked_sub(4)?;
+    let ([kind, flags, l0, l1], value) = chunks.split_first_chunk::<CHUNK_HEADER>()?;
+    let len = usize::from(u16::from_be_bytes([*l0, *l1])).checked_sub(CHUNK_HEADER)?;
     let rest = value.get(len.next_multiple_of(4)..).unwrap_or_default();
     let value = value.get(..len).unwrap_or(value);
     let (kind, flags) = (*kind, *flags);

@@ -72,6 +72,15 @@ impl Tags {
     }
 }
 
+/// The chunk that moves the association. One that must stand alone and does not moves none: an end would
+/// drop it, or read it otherwise than it is judged here.
+fn deciding_chunk(sctp: &Sctp) -> Result<u8, Invalid> {
+    if sctp.bundled {
+        return Err(Invalid("bundled"));
+    }
+    sctp.chunk.ok_or(Invalid("no_chunk"))
+}
+
 /// What a packet opens: an INIT an association, a HEARTBEAT one on another path of an association that
 /// stands (or, with `tcp_loose`, data in the middle).
 pub(super) fn open(sctp: &Sctp, settings: &Settings) -> Result<(State, TcpWindow), Invalid> {
@@ -79,7 +88,7 @@ pub(super) fn open(sctp: &Sctp, settings: &Settings) -> Result<(State, TcpWindow
         known: [0; 2],
         restart: [0; 2],
     };
-    let state = match sctp.chunk.ok_or(Invalid("no_chunk"))? {
+    let state = match deciding_chunk(sctp)? {
         sctp_chunk::INIT if sctp.tag == 0 && sctp.init_tag != 0 => {
             tags.known[Way::Reply as usize] = sctp.init_tag;
             State::SynSent
@@ -103,7 +112,7 @@ pub(super) fn advance(
     sctp: &Sctp,
     settings: &Settings,
 ) -> Result<Advance, Invalid> {
-    let chunk = sctp.chunk.ok_or(Invalid("no_chunk"))?;
+    let chunk = deciding_chunk(sctp)?;
     if chunk == sctp_chunk::INIT && state == State::Close {
         let (state, window) = open(sctp, settings)?;
         return Ok(Advance {

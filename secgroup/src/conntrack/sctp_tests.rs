@@ -13,6 +13,7 @@ fn packet(chunk: u8, tag: u32, init_tag: u32) -> Sctp {
         chunk: Some(chunk),
         reflected: false,
         init_tag,
+        bundled: false,
     }
 }
 
@@ -220,4 +221,22 @@ fn a_closed_association_is_opened_anew_by_an_init_of_either_side() {
         let after = advance(talk.state, &talk.window, way, &init, &Settings::default()).unwrap();
         assert!(after.reopens && after.state == State::SynSent);
     }
+}
+
+/// RFC 9260, section 6.10.
+#[test]
+fn a_chunk_that_must_stand_alone_and_does_not_neither_opens_nor_moves_an_association() {
+    let bundled = |chunk, tag, init_tag| Sctp {
+        bundled: true,
+        ..packet(chunk, tag, init_tag)
+    };
+    for chunk in [sctp_chunk::INIT, sctp_chunk::DATA] {
+        let refused = Talk::opens(&bundled(chunk, 0, A_TAG)).err();
+        assert_eq!(refused, Some(Invalid("bundled")), "{chunk}");
+    }
+    let mut talk = Talk::established();
+    let complete = bundled(sctp_chunk::SHUTDOWN_COMPLETE, A_TAG, 0);
+    let refused = talk.hears(Way::Reply, &complete);
+    assert_eq!(refused, Err(Invalid("bundled")));
+    assert_eq!(talk.state, State::Established);
 }

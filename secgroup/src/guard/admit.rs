@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// ARP request (RFC 826).
 const ARP_REQUEST: u16 = 1;
+/// Reverse request and reply, all that RARP has (RFC 903).
+const RARP_OPERATIONS: [u16; 2] = [3, 4];
 
 impl Guard {
     /// Whether the port may send this frame. `h` is the parse of `frame`.
@@ -88,7 +90,11 @@ impl Guard {
         }
         // An announcement after migration speaks for the MAC alone (RFC 903).
         if h.eth.ethertype == ethertype::RARP {
-            return Ok(());
+            return if RARP_OPERATIONS.contains(&arp.operation) {
+                Ok(())
+            } else {
+                Err(Reason::Malformed)
+            };
         }
         let is_probe = arp.sender_ip.is_unspecified() && arp.operation == ARP_REQUEST;
         // A probe (RFC 5227) asks for the address that it is about to use.

@@ -18,7 +18,8 @@ pub enum Essential {
 /// What the receiver must know of the sending port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sender {
-    /// An uplink, or port security is off.
+    /// An uplink, or port security is off: whatever is not filtered at its own port may be router and DHCP
+    /// server, as Neutron has it (`OVSFirewallDriver` drops their messages at filtered senders alone).
     pub trusted: bool,
 }
 

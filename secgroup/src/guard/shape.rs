@@ -76,12 +76,13 @@ pub(super) fn addresses(ip: &Ip, broadcast: Option<Ipv4Addr>) -> Result<(), Reas
     }
 }
 
-/// Neighbour discovery comes from the same link (hop limit 255, RFC 4861 section 6.1) and whole
-/// (RFC 6980): a fragmented one could hide what it claims.
+/// Neighbour discovery comes from the same link (hop limit 255), has code 0 (RFC 4861, sections 6.1, 7.1
+/// and 8.1) and is whole (RFC 6980): a fragmented one could hide what it claims.
 #[inline]
 pub(super) fn neighbour(ip: &Ip) -> Result<(), Reason> {
     let Some(Icmp {
         kind: kind @ 133..=137,
+        code,
         ..
     }) = icmpv6(ip)
     else {
@@ -90,7 +91,7 @@ pub(super) fn neighbour(ip: &Ip) -> Result<(), Reason> {
     match ip.fragment {
         Some(Fragment { .. }) if kind == 134 => Err(Reason::RaGuard),
         Some(Fragment { .. }) => Err(Reason::SpoofNd),
-        None if ip.hop_limit != 255 => Err(Reason::Malformed),
+        None if ip.hop_limit != 255 || code != 0 => Err(Reason::Malformed),
         None => Ok(()),
     }
 }

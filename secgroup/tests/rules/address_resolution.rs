@@ -108,6 +108,22 @@ fn rarp_announces_the_own_mac_only() {
     assert_eq!(admit(&guest(A), &rarp(mac(66))), Err(Reason::SpoofMac));
 }
 
+/// RFC 903 has a reverse request and a reverse reply; an ARP answer in RARP's clothes is neither.
+#[test]
+fn rarp_with_an_operation_of_arp_is_malformed() {
+    for (operation, expected) in [
+        (REQUEST, Err(Reason::Malformed)),
+        (REPLY, Err(Reason::Malformed)),
+        (3, Ok(())),
+        (4, Ok(())),
+        (5, Err(Reason::Malformed)),
+    ] {
+        let body = body(operation, (mac(A), v4(B)), v4(C));
+        let rarp = ethernet(Mac::BROADCAST, mac(A), ethertype::RARP, &body);
+        assert_eq!(admit(&guest(A), &rarp), expected, "operation {operation}");
+    }
+}
+
 /// P22.
 #[test]
 fn a_trusted_port_may_say_any_arp() {

@@ -226,6 +226,27 @@ fn an_option_of_length_0_is_malformed() {
     );
 }
 
+/// RFC 4861, sections 6.1, 7.1 and 8.1: the code is 0. Whose advertisement it is comes first.
+#[test]
+fn neighbour_discovery_with_a_code_is_malformed_at_both_ends() {
+    for kind in 133..=137 {
+        let target = (kind > 134).then(|| v6(A.into()));
+        let mut body = message(kind, target, None);
+        body[1] = 1;
+        let frame = frame(mac(A), v6(A.into()), &body);
+        let at_sender = match kind {
+            134 => Reason::RaGuard,
+            _ => Reason::Malformed,
+        };
+        assert_eq!(admit(&guest(A), &frame), Err(at_sender), "{kind}");
+        assert_eq!(
+            receives(&guest(B), &frame),
+            Err(Reason::Malformed),
+            "{kind}"
+        );
+    }
+}
+
 #[test]
 fn which_icmpv6_needs_no_rule_and_none_of_it_is_tracked() {
     let essential = |direction, kind: u8| {

@@ -162,6 +162,11 @@ pub enum ShowCommand {
     /// Security groups: members and rules
     Groups(Filter),
     /// Tracked connections: state, timeout, the rule on each side
+    ///
+    /// INTERVAL PACKETS and INTERVAL REPLIES (`counted` in JSON) are what the present interval of the flow log
+    /// counted: they fall back when it closes. The rule on each side is the one that the connection was last
+    /// judged by. A reload judges it anew at its next packet; until then it is marked `(to be judged anew)`,
+    /// and `judged_now` is false.
     Connections(ShowConnections),
     /// Flow-log records in the making: the open interval
     Flows(Filter),
@@ -298,6 +303,8 @@ mod tests {
             "vswitch connections flush",
             "vswitch connections flush --all --port vm1",
             "vswitch connections flush --tuple tcp",
+            "vswitch show connections --state open_wide",
+            "vswitch connections flush --protocol any",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

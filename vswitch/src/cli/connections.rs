@@ -3,7 +3,9 @@
 use super::args::{Ask, limit_range};
 use super::output::Output;
 use super::select::Prefix;
-use crate::control::{ConnectionSelect, LIMIT_DEFAULT, Reply, Request, ask};
+use crate::control::{
+    ConnectionSelect, LIMIT_DEFAULT, Reply, Request, ask, known_state, protocol, tuple,
+};
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Args, Subcommand};
 use packet::PacketSpec;
@@ -24,10 +26,10 @@ pub struct ConnectionFilter {
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<Prefix>,
     /// Of this protocol, by name or number.
-    #[arg(long, value_name = "PROTOCOL")]
+    #[arg(long, value_name = "PROTOCOL", value_parser = protocol_text)]
     pub protocol: Option<String>,
     /// In this state, as `established`.
-    #[arg(long, value_name = "STATE")]
+    #[arg(long, value_name = "STATE", value_parser = state_text)]
     pub state: Option<String>,
     /// That this packet would belong to, whichever way it goes: `tcp 10.77.1.11:40000 > 10.77.1.12:22`.
     #[arg(long, value_name = "PACKET", value_parser = packet_text)]
@@ -126,10 +128,21 @@ pub(super) fn connections(
     Ok(ExitCode::SUCCESS)
 }
 
+// The daemon reads these texts; here they are read before it is asked, so that a wrong one is wrong usage.
+
 /// A packet's text form, as it was written.
 fn packet_text(text: &str) -> Result<String, String> {
-    match text.parse::<PacketSpec>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+    text.parse::<PacketSpec>()
+        .map_err(|error| error.to_string())?;
+    tuple(text).map(|_| text.to_owned())
+}
+
+/// A protocol, as it was written.
+fn protocol_text(text: &str) -> Result<String, String> {
+    protocol(text).map(|_| text.to_owned())
+}
+
+/// A state's name.
+fn state_text(text: &str) -> Result<String, String> {
+    known_state(text).map(|()| text.to_owned())
 }

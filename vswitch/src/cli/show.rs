@@ -209,14 +209,15 @@ fn connections(rows: &[ConnectionRow]) -> Table {
         ("TO", Left),
         ("STATE", Left),
         ("EXPIRES", Right),
-        ("PACKETS", Right),
-        ("REPLIES", Right),
+        ("INTERVAL PACKETS", Right),
+        ("INTERVAL REPLIES", Right),
         ("EGRESS", Left),
         ("INGRESS", Left),
     ]);
     for row in rows {
         let [from, to] = &row.ports;
-        let [egress, ingress] = row.sides.each_ref().map(side);
+        let judged = |of: &Option<SideText>| side(of, row.judged_now);
+        let [egress, ingress] = row.sides.each_ref().map(judged);
         table.row([
             protocol(row).into(),
             row.source.to_string().into(),
@@ -251,10 +252,16 @@ fn protocol(row: &ConnectionRow) -> String {
     }
 }
 
-fn side(side: &Option<SideText>) -> Cell {
+/// What a side was judged by, and whether that is still so.
+fn side(side: &Option<SideText>, judged_now: bool) -> Cell {
     let Some(side) = side else { return "-".into() };
     let paint = Paint::of_verdict(side.verdict.starts_with("ACCEPT"));
-    Cell::painted(paint, side.rule.as_ref().unwrap_or(&side.verdict))
+    let by = side.rule.as_ref().unwrap_or(&side.verdict);
+    if judged_now {
+        Cell::painted(paint, by)
+    } else {
+        Cell::painted(Paint::Faint, format!("{by} (to be judged anew)"))
+    }
 }
 
 fn flows(rows: &[FlowRow]) -> Table {
@@ -429,6 +436,7 @@ mod tests {
             state: "established".into(),
             expires_in_s: 29,
             sides: [None, None],
+            judged_now: true,
             counted: [Counted {
                 packets: 1,
                 bytes: 84,
@@ -454,6 +462,20 @@ mod tests {
             (&json["icmp_type"], &json["icmp_id"], &json["source"]),
             (&8.into(), &777.into(), &"10.99.1.12".into())
         );
+    }
+
+    #[test]
+    fn a_side_that_is_yet_to_be_judged_by_the_present_policy_says_so() {
+        let judged = Some(SideText {
+            verdict: "ACCEPT(rule)".into(),
+            rule: Some("ingress IPv4 tcp 22 from any".into()),
+            rule_id: None,
+            security_group_id: None,
+        });
+        let before = "ingress IPv4 tcp 22 from any (to be judged anew)";
+        assert_eq!(side(&judged, false).text(), before);
+        assert_eq!(side(&judged, true).text(), "ingress IPv4 tcp 22 from any");
+        assert_eq!(side(&None, false).text(), "-");
     }
 
     #[test]

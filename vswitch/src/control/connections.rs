@@ -90,6 +90,7 @@ fn row(view: &ConnectionView, names: &Names, book: &RuleBook) -> ConnectionRow {
                 security_group_id: identity.map(|identity| identity.group),
             })
         }),
+        judged_now: view.judged_now,
         counted: view
             .counted
             .map(|(packets, bytes)| Counted { packets, bytes }),
@@ -118,13 +119,7 @@ impl<'a> Wanted<'a> {
         let within = select.network.as_ref();
         let within = within.map(|name| ports_within(plan, names, name));
         let state = select.state.as_deref();
-        if let Some(state) = state.filter(|state| State::names().all(|name| name != *state)) {
-            let known: Vec<&str> = State::names().collect();
-            return Err(format!(
-                "`{state}` is no state; write one of {}",
-                known.join(", ")
-            ));
-        }
+        state.map(known_state).transpose()?;
         Ok(Self {
             at: at.transpose()?,
             within: within.transpose()?,
@@ -194,15 +189,36 @@ fn ports_within(plan: &Plan, names: &Names, name: &str) -> Result<HashSet<PortId
     Ok(names.ports(|info| ids.contains(&info.subnet_id) || ids.contains(&info.vpc_id)))
 }
 
+/// A state's name, if it is one.
+///
+/// # Errors
+/// For people, with the names that there are.
+pub(crate) fn known_state(text: &str) -> Result<(), String> {
+    if State::names().any(|name| name == text) {
+        return Ok(());
+    }
+    let known: Vec<&str> = State::names().collect();
+    Err(format!(
+        "`{text}` is no state; write one of {}",
+        known.join(", ")
+    ))
+}
+
 /// The number of one protocol; `any` narrows nothing, so that it is none.
-fn protocol(text: &str) -> Result<u8, String> {
+///
+/// # Errors
+/// For people, with what would be one.
+pub(crate) fn protocol(text: &str) -> Result<u8, String> {
     protocol_number(text).flatten().ok_or_else(|| {
         format!("`{text}` is no protocol; write a name as tcp, or a number up to 255")
     })
 }
 
 /// The tuple of a packet's text form; of an ICMP query with its identifier, unless that is 0.
-fn tuple(text: &str) -> Result<(FiveTuple, Option<u16>), String> {
+///
+/// # Errors
+/// For people, with what is wrong.
+pub(crate) fn tuple(text: &str) -> Result<(FiveTuple, Option<u16>), String> {
     let form = "write it as tcp 10.77.1.11:40000 > 10.77.1.12:22";
     let spec: PacketSpec = text
         .parse()

@@ -26,6 +26,7 @@ mod session;
 mod socket;
 
 pub use answer::trace;
+pub(crate) use connections::{known_state, protocol, tuple};
 pub use end::End;
 pub use record::LogRow;
 pub use request::{ConnectionSelect, LIMIT_DEFAULT, LIMIT_MAX, Request, Select};

@@ -162,9 +162,13 @@ pub struct ConnectionRow {
     pub state: String,
     /// Seconds until it expires, as things stand.
     pub expires_in_s: u32,
-    /// Verdict and rule of the original direction: the originator's egress, the other end's ingress.
+    /// Verdict and rule of the original direction, as last judged: the originator's egress, the other end's
+    /// ingress.
     pub sides: [Option<SideText>; 2],
-    /// What the open window counted, original and reply.
+    /// Whether `sides` is what the present policy says. After a reload, and where a flood opened the
+    /// connection, it is not until the next packet, which is judged anew.
+    pub judged_now: bool,
+    /// What the present interval counted, original and reply; its end begins again at nothing.
     pub counted: [Counted; 2],
 }
 
@@ -333,6 +337,7 @@ mod tests {
                 }),
                 None,
             ],
+            judged_now: true,
             counted: [Counted {
                 packets: 1,
                 bytes: 40,

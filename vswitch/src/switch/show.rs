@@ -22,6 +22,9 @@ pub struct ConnectionView {
     pub expires_in_ms: u32,
     /// Judgement of the original direction: sender's side, receiver's side.
     pub sides: [Option<(Verdict, RuleRef)>; 2],
+    /// Whether `sides` is what the present policy says; else, after a reload or where a flood opened it,
+    /// the next packet is judged anew.
+    pub judged_now: bool,
     /// Packets and bytes of the present window, original and reply.
     pub counted: [(u32, u32); 2],
 }
@@ -70,7 +73,7 @@ impl Switch {
             if !conn.state().is_connection() || conn.is_expired(now_ms) {
                 continue;
             }
-            out.push(view(entry, now_ms));
+            out.push(view(entry, self.policy_epoch, now_ms));
         }
     }
 
@@ -96,10 +99,13 @@ impl Switch {
         wanted: impl Fn(&ConnectionView) -> bool,
     ) -> u32 {
         let table = A::table(&self.tables);
+        let policy_epoch = self.policy_epoch;
         let is_wanted = |slot: &Slot| {
             let entry = table.entry(*slot);
             let conn = &entry.conn;
-            conn.state().is_connection() && !conn.is_expired(now_ms) && wanted(&view(entry, now_ms))
+            conn.state().is_connection()
+                && !conn.is_expired(now_ms)
+                && wanted(&view(entry, policy_epoch, now_ms))
         };
         let range = range.start..range.end.min(table.arena_len());
         let slots: Vec<Slot> = table.slots_in(range).filter(is_wanted).collect();
@@ -144,7 +150,7 @@ impl Switch {
     }
 }
 
-fn view<A: Address>(entry: &Entry<A, Attached>, now_ms: u32) -> ConnectionView {
+fn view<A: Address>(entry: &Entry<A, Attached>, policy_epoch: u16, now_ms: u32) -> ConnectionView {
     let conn = &entry.conn;
     let (from, to) = (conn.originator(), 1 - conn.originator());
     let ip = |end: usize| -> IpAddr { conn.key.addr[end].ip() };
@@ -164,6 +170,7 @@ fn view<A: Address>(entry: &Entry<A, Attached>, now_ms: u32) -> ConnectionView {
         state: conn.state(),
         expires_in_ms: conn.deadline_ms.wrapping_sub(now_ms),
         sides: conn.sides.map(|side| Some((side.verdict()?, side.rule()))),
+        judged_now: conn.policy_epoch == policy_epoch,
         counted: entry.with.map(|tally| (tally.packets, tally.bytes)),
     }
 }

@@ -22,7 +22,7 @@ pub const fn meaning(reason: Reason) -> Meaning {
         ),
         Reason::Revoked => (
             "its connection was allowed by a rule that is gone",
-            "put the rule back; `persist_established: true` lets answered connections outlive their rule",
+            "put the rule back, or, where the rules allow what comes now, `vswitch connections flush --tuple` the old connection; `persist_established: true` lets answered connections outlive their rule",
         ),
         Reason::CtInvalid => (
             "it belongs to no valid connection",

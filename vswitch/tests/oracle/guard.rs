@@ -61,6 +61,9 @@ pub(crate) fn admit(port: &PortConfig, seen: &Seen<'_>) -> Result<(), Reason> {
             let is_probe = sender_ip.is_unspecified() && *operation == 1;
             let claimed = if is_probe { target_ip } else { sender_ip };
             let own_mac = sender_mac.is_none_or(|mac| mac == seen.src);
+            if own_mac && *reverse && ![3, 4].contains(operation) {
+                return Err(Reason::Malformed);
+            }
             if own_mac && (*reverse || owns(port, Some(seen.src), (*claimed).into())) {
                 Ok(())
             } else {
@@ -185,11 +188,10 @@ fn link(port: &PortConfig, seen: &Seen<'_>) -> Result<(), Reason> {
     }
 }
 
-/// Lengths, and that neighbour discovery was not forwarded.
+/// Lengths, and that neighbour discovery was not forwarded and has its one code.
 fn form(seen: &Seen<'_>, ip: &IpSpec) -> Result<(), Reason> {
-    let is_neighbour =
-        icmpv6(ip).is_some_and(|icmp| matches!(icmp.kind, ROUTER_SOLICITATION..=REDIRECT));
-    if seen.is_cut || is_neighbour && ip.ttl != 255 {
+    let neighbour = icmpv6(ip).filter(|icmp| matches!(icmp.kind, ROUTER_SOLICITATION..=REDIRECT));
+    if seen.is_cut || neighbour.is_some_and(|icmp| ip.ttl != 255 || icmp.code != 0) {
         return Err(Reason::Malformed);
     }
     Ok(())

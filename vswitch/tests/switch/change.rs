@@ -3,7 +3,7 @@
 use crate::laboratory::Lab;
 use crate::setup::{EG, NONE, Setup};
 use crate::talk::Talk;
-use packet::{Direction, Reason};
+use packet::{Basis, Direction, Reason, Verdict};
 use secgroup::RuleTable;
 use vswitch::switch::Prepared;
 
@@ -34,6 +34,21 @@ fn a_connection_whose_rule_goes_is_cut_both_ways_and_resumes_when_the_rule_retur
     talk.passes(&mut lab, 0, "psh,ack", 100);
     lab.logs("A> rule 1, >B rule 1, B> reply 1, >A reply 1");
     assert_eq!(lab.connections().len(), 1, "the same connection");
+}
+
+#[test]
+fn a_connection_is_shown_as_judged_before_until_its_next_packet_after_a_reload() {
+    let (mut lab, mut talk) = established(Setup::of_b(WEB));
+    let shown = |lab: &Lab| {
+        let view = lab.connections()[0];
+        (view.judged_now, view.sides[1].unwrap().0)
+    };
+    let rule = Verdict::Accept(Basis::Rule);
+    assert_eq!(shown(&lab), (true, rule));
+    lab.group("B", EG);
+    assert_eq!(shown(&lab), (false, rule));
+    talk.says(&mut lab, 0, "psh,ack", 10, "A> rule, >B revoked");
+    assert_eq!(shown(&lab), (true, Verdict::Drop(Reason::Revoked)));
 }
 
 /// X01 in IPv6, which is not recorded but cut all the same.

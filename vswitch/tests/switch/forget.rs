@@ -99,3 +99,16 @@ fn a_cut_connection_that_is_forgotten_is_a_new_one() {
     assert_eq!(lab.forget(|_| true), 1);
     lab.sees(&from, &text, "A> rule, >B default_deny");
 }
+
+/// A reply under way looks like a new flow on the same tuple, so a cut holds both ways. Once the connection
+/// is forgotten, the rules alone say who may open it.
+#[test]
+fn a_cut_holds_against_a_rule_of_the_other_direction_until_the_connection_is_forgotten() {
+    let mut lab = Lab::new(Setup::of_b("out, in udp 500"));
+    lab.sees("A", "udp A:500 > B:500", "A> rule, >B rule");
+    lab.reload(|setup| setup.group("A", "out, in udp 500").group("B", EG));
+    lab.sees("B", "udp B:500 > A:500", "B> revoked");
+    assert_eq!(lab.forget(|view| view.tuple.src_port == 500), 1);
+    lab.sees("B", "udp B:500 > A:500", "B> rule, >A rule");
+    lab.sees("A", "udp A:500 > B:500", "A> reply, >B reply");
+}

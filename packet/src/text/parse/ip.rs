@@ -128,6 +128,7 @@ impl Draft {
                 chunk: Some(sctp_chunk::INIT),
                 reflected: false,
                 init_tag: 0,
+                bundled: false,
             },
             init_tag: None,
             dccp_type: dccp_type::REQUEST,

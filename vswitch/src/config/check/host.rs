@@ -113,14 +113,14 @@ pub(super) fn conntrack(file: &File, findings: &mut Findings) -> Conntrack {
     let at = Place::root().key("conntrack");
     let typed = &file.conntrack;
     let limit = ranged(
-        typed.limit.unwrap_or(DEFAULT_CONNECTIONS),
-        1..=MAX_CONNECTIONS,
+        typed.limit.unwrap_or(DEFAULT_CONNECTIONS.into()),
+        1..=i64::from(MAX_CONNECTIONS),
         " connections",
         &at.key("limit"),
         findings,
     );
     Conntrack {
-        limit,
+        limit: u32::try_from(limit).unwrap_or(MAX_CONNECTIONS),
         persist_established: typed.persist_established.unwrap_or(false),
         settings: Settings {
             tcp_loose: typed.tcp_loose.unwrap_or(true),

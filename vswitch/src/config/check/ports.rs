@@ -82,6 +82,9 @@ fn resolve_port(
         policy::check_uplink(context, taken, findings);
     }
     check_limits(context, role, findings);
+    let groups = policy::groups(context, findings);
+    let pairs = policy::pairs(context, findings);
+    policy::check_wide_pairs(context, &groups, &pairs, findings);
     Port {
         id,
         name: typed.name.clone(),
@@ -90,8 +93,8 @@ fn resolve_port(
         subnet: subnet.map_or(0, |(number, _)| number),
         role,
         mac: identity::mac(context, id, taken, findings),
-        groups: policy::groups(context, findings),
-        allowed_address_pairs: policy::pairs(context, findings),
+        groups,
+        allowed_address_pairs: pairs,
         port_security: typed.port_security_enabled.unwrap_or(true) && role == Role::Instance,
         permitted_ethertypes: policy::ethertypes(context, findings),
         strict_rx: typed.strict_rx.unwrap_or(false),

@@ -11,9 +11,10 @@ use crate::config::places::Place;
 use crate::config::plan::Plan;
 use packet::Direction;
 use secgroup::{
-    AddressGroup, Ethertype, Group, Limit, Model, ModelError, PortId, Rule, RuleDraft, RuleError,
+    AddressGroup, Ethertype, Group, Limit, Model, ModelError, PortId, Remote, Rule, RuleDraft,
+    RuleError,
 };
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use uuid::Uuid;
 
 /// Groups and address groups; the built-in groups stand behind those of the file.
@@ -22,6 +23,8 @@ pub(super) struct Security {
     pub(super) group_names: Names,
     pub(super) groups: Vec<Group>,
     pub(super) address_groups: Vec<AddressGroup>,
+    /// Groups that a rule names as its other side.
+    pub(super) remote_groups: HashSet<Uuid>,
     /// Where rules with an id of their own stand, the last one of each id.
     pub(super) rule_places: HashMap<Uuid, Place>,
 }
@@ -56,11 +59,21 @@ pub(super) fn resolve(file: &File, network: &Network, findings: &mut Findings) -
             .map(|vpc| Group::built_in_default(vpc.default_group)),
     );
     Security {
+        remote_groups: remote_groups(&groups),
         group_names,
         groups,
         address_groups,
         rule_places,
     }
+}
+
+fn remote_groups(groups: &[Group]) -> HashSet<Uuid> {
+    let rules = groups.iter().flat_map(|group| &group.rules);
+    let remotes = rules.filter_map(|rule| match rule.remote {
+        Remote::Group(id) => Some(id),
+        Remote::Any | Remote::Prefix(_) | Remote::AddressGroup(_) => None,
+    });
+    remotes.collect()
 }
 
 fn address_groups(file: &File, findings: &mut Findings) -> (Names, Vec<AddressGroup>) {

@@ -1,7 +1,7 @@
 //! VPCs, subnets and ports as typed.
 
 use super::security::PortTimeouts;
-use super::shape::OneOrMany;
+use super::shape::{self, OneOrMany};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -72,6 +72,8 @@ pub struct Port {
     #[serde(default)]
     pub fixed_ips: Vec<String>,
     /// Security groups by name or id. Absent: the VPC's group `default`; `[]`: none, all refused.
+    #[serde(default, deserialize_with = "shape::groups")]
+    #[schemars(with = "Option<Vec<String>>")]
     pub security_groups: Option<Vec<String>>,
     /// Anti-spoofing and security groups, default true.
     pub port_security_enabled: Option<bool>,

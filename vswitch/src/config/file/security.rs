@@ -70,8 +70,9 @@ pub struct SecurityGroupRule {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Conntrack {
-    /// Connections held at most, default 1048576.
-    pub limit: Option<u32>,
+    /// Connections held at most, 1 to 16777216, default 1048576.
+    #[schemars(range(min = 1, max = 16_777_216))]
+    pub limit: Option<i64>,
     /// A lone ACK may open a connection in the middle where a rule allows it, default true.
     pub tcp_loose: Option<bool>,
     /// Packets outside the TCP window pass, default false.

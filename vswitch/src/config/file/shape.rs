@@ -61,6 +61,14 @@ pub(super) fn template<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Stri
     text.map(Some).ok_or_else(|| D::Error::custom(missing))
 }
 
+/// Groups that stand there. A key with nothing behind it would be taken as one that was left out, and a
+/// port whose groups were all struck off would have the group `default`.
+pub(super) fn groups<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    let groups = Option::<Vec<String>>::deserialize(from)?;
+    let missing = "no list stands here; write `[]` for no group, or leave the key out for the group `default`";
+    groups.map(Some).ok_or_else(|| D::Error::custom(missing))
+}
+
 /// A text or a whole number, read as text: for the schema only, since YAML scalars read as text anyway.
 #[derive(JsonSchema)]
 #[schemars(untagged)]

@@ -57,6 +57,7 @@ fn connection(packets: u32) -> ConnectionRow {
         state: "established".to_owned(),
         expires_in_s: 9,
         sides: [None, None],
+        judged_now: true,
         counted: [counted(packets), counted(packets / 2)],
     }
 }

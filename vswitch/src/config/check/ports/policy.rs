@@ -8,12 +8,17 @@ use crate::config::file::AllowedAddressPair;
 use crate::config::limits::MAX_ETHERTYPES;
 use crate::config::mistake::{Findings, quoted};
 use crate::config::places::Place;
+use ipnet::IpNet;
 use packet::{Mac, ethertype};
 use secgroup::{Group, Limit, Pair};
 use uuid::Uuid;
 
 /// Least value of an ethertype; below are lengths (IEEE 802.3).
 const FIRST_ETHERTYPE: u16 = 0x600;
+/// A pair shorter than this stands for more than one operator's addresses: IANA gives out IPv4 by /8.
+const WIDE_V4: u8 = 8;
+/// The same of IPv6, where the registries give an operator a /32.
+const WIDE_V6: u8 = 32;
 
 /// The port's groups; where the key is absent, the VPC's `default`.
 pub(super) fn groups(context: &Context<'_>, findings: &mut Findings) -> Vec<Uuid> {
@@ -98,7 +103,7 @@ fn pair(typed: &AllowedAddressPair, at: &Place, findings: &mut Findings) -> Opti
     let mac = typed
         .mac_address
         .as_ref()
-        .map(|text| parsed::<Mac>(text, &at.key("mac_address"), findings));
+        .map(|text| source_mac(text, &at.key("mac_address"), findings));
     let prefix = prefix?;
     if prefix.prefix_len() == 0 {
         findings.notice(
@@ -112,6 +117,44 @@ fn pair(typed: &AllowedAddressPair, at: &Place, findings: &mut Findings) -> Opti
             prefix,
             mac: Some(mac?),
         }),
+    }
+}
+
+/// The MAC of a pair: one that a frame can come from.
+fn source_mac(text: &str, at: &Place, findings: &mut Findings) -> Option<Mac> {
+    let mac = parsed::<Mac>(text, at, findings)?;
+    if mac.is_legal_source() {
+        return Some(mac);
+    }
+    let problem = format!("`{mac}` cannot be a source address (group bit set, or all zeros)");
+    findings.mistake(at, problem, "choose another");
+    None
+}
+
+/// Notes pairs so wide that rules for a group of theirs are open to a good part of the world. One of
+/// length 0 is not among them: it speaks for its MAC alone.
+pub(super) fn check_wide_pairs(
+    context: &Context<'_>,
+    groups: &[Uuid],
+    pairs: &[Pair],
+    findings: &mut Findings,
+) {
+    let remotes = &context.security.remote_groups;
+    if !groups.iter().any(|group| remotes.contains(group)) {
+        return;
+    }
+    for pair in pairs {
+        let narrowest_wide = match pair.prefix {
+            IpNet::V4(_) => WIDE_V4,
+            IpNet::V6(_) => WIDE_V6,
+        };
+        if (1..narrowest_wide).contains(&pair.prefix.prefix_len()) {
+            let text = format!(
+                "`{}` is shorter than /{narrowest_wide}: rules that name a group of this port as `remote_group` let all of it in",
+                pair.prefix
+            );
+            findings.notice(&context.at.key("allowed_address_pairs"), text);
+        }
     }
 }
 
