@@ -217,7 +217,10 @@ fn a_worker_that_waits_has_the_switch_before_the_next_slice() {
                 worked.store(true, Ordering::Release);
             });
             let status = Path::new("/proc").join(worker.recv().unwrap());
-            while !is_asleep(&status) {
+            // A thread may sleep for a moment on its way to the lock; there it sleeps on.
+            let mut looks = 0;
+            while looks < 20 {
+                looks = if is_asleep(&status) { looks + 1 } else { 0 };
                 std::thread::sleep(Duration::from_millis(1));
             }
             assert!(!worked.load(Ordering::Acquire));
