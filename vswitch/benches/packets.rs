@@ -10,7 +10,7 @@
 
 use packet::{Mac, VNET_HDR_LEN, build::frame, tcp_flags};
 use secgroup::{PortId, RuleTable};
-use std::{hint::black_box, net::Ipv4Addr, ops::Range, time::Instant};
+use std::{hint::black_box, net::Ipv4Addr, ops::Range};
 use vswitch::{
     config::Config,
     run::switch_config,
@@ -26,7 +26,7 @@ security_groups:
     rules: [{ direction: ingress, protocol: tcp, port_range_min: 80, port_range_max: 80 }]
 ports:
   - { name: a, subnet: app, mac_address: \"fa:16:3e:00:00:01\", fixed_ips: [10.77.1.11], security_groups: [web],
-      allowed_address_pairs: [{ ip_address: 10.77.0.0/16 }] }
+      allowed_address_pairs: [{ ip_address: 10.77.0.0/16 }], conntrack_limit: 1048576, flow_limit: 1048576 }
   - { name: b, subnet: app, mac_address: \"fa:16:3e:00:00:02\", fixed_ips: [10.77.1.12], security_groups: [web] }
 flowlog_loggers:
   - { name: all, resource_type: VPC, resource: lab, storage_type: FILE, storage_url: ./flowlogs }
@@ -71,7 +71,7 @@ fn main() {
             let (mut switch, mut flows) = established(1);
             send(&mut switch, &mut flows, packets);
         }
-        None => [1, 1000, 100_000].into_iter().for_each(time),
+        None => [1, 1000, 100_000, 1_000_000].into_iter().for_each(time),
     }
 }
 
@@ -80,10 +80,19 @@ fn time(count: u32) {
     const PACKETS: usize = 4_000_000;
     let (mut switch, mut flows) = established(count);
     send(&mut switch, &mut flows, PACKETS / 4);
-    let start = Instant::now();
+    let start = processor_ns();
     send(&mut switch, &mut flows, PACKETS);
-    let ns = start.elapsed().as_secs_f64() * 1e9 / PACKETS as f64;
-    println!("established TCP, {count:>6} flows in random order: {ns:6.1} ns per packet");
+    let ns = (processor_ns() - start) as f64 / PACKETS as f64;
+    println!("established TCP, {count:>7} flows in random order: {ns:6.1} ns per packet");
+}
+
+/// Processor time of this thread so far, nanoseconds: other programs take part in the caches alone.
+fn processor_ns() -> u64 {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has it");
+    let on_cpu = schedstat.split_whitespace().next();
+    on_cpu
+        .and_then(|ns| ns.parse().ok())
+        .expect("the first number is the time on a processor")
 }
 
 /// Batches of data from A, each followed by a batch of B's acknowledgements: parsed ahead and then

@@ -225,7 +225,10 @@ fn a_worker_that_waits_has_the_switch_before_the_next_slice() {
             }
             assert!(!worked.load(Ordering::Acquire));
         });
-        shared.slice(|_| assert!(worked.load(Ordering::Acquire)));
+        // The daemon's own worker may have waited before it: then that one has the switch first, and
+        // whoever comes after the worker may be passed over once. Three slices take a microsecond.
+        let has_worked = |_: &mut _| worked.load(Ordering::Acquire);
+        assert!((0..3).any(|_| shared.slice(has_worked)));
     });
     running.daemon.stop().unwrap();
 }

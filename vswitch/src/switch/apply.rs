@@ -396,6 +396,7 @@ impl Switch {
             self.whole_round(now);
         }
         self.policy_epoch += 1;
+        self.look_for_orphans();
     }
 }
 

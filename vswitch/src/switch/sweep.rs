@@ -8,7 +8,7 @@ use super::entry::Address;
 use super::{Now, Switch};
 use flowlog::{Skipped, Window};
 use secgroup::PortId;
-use secgroup::conntrack::{Slot, State};
+use secgroup::conntrack::{Conn, Slot, State};
 
 /// Arena slots visited per slice: at 20 to 30 ns each, about 10 µs.
 const SLICE: u32 = 512;
@@ -30,6 +30,10 @@ pub(super) struct Sweep {
     running: bool,
     last_round_ms: u32,
     slots: Vec<Slot>,
+    /// Whether this round looks for connections whose originator has lost its address, and whether the
+    /// next one has to: the first whole one after a reload.
+    orphans: bool,
+    orphans_next: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -118,6 +122,7 @@ impl Switch {
         self.sweep.hand = 0;
         self.sweep.running = true;
         self.sweep.last_round_ms = now.ms;
+        self.sweep.orphans = std::mem::take(&mut self.sweep.orphans_next);
         let mut aged = Vec::new();
         self.fdb.age(now.ms, |port| aged.push(port));
         for port in aged {
@@ -213,6 +218,19 @@ impl Switch {
 
     /// One entry: counters of an older window go; older tallies leave; what is expired or belongs to a
     /// port that is gone is removed; a judgement of an older policy is marked before numbers wrap.
+    /// Addresses have changed: the next round looks whose connections that ends.
+    pub(super) fn look_for_orphans(&mut self) {
+        self.sweep.orphans_next = true;
+    }
+
+    /// Whether a connection's originator no longer owns the address it opened it from: given back later,
+    /// the address begins anew.
+    fn is_orphan<A: Address>(&self, conn: &Conn<A>) -> bool {
+        let from = conn.originator();
+        let originator = self.port(conn.key.port[from]);
+        originator.is_some_and(|port| port.filters() && !port.guard.owns(conn.key.addr[from].ip()))
+    }
+
     fn visit<A: Address>(&mut self, now: Now, slot: Slot) {
         let conn = A::table(&self.tables).entry(slot).conn;
         let older = conn.window() != self.window_mod8();
@@ -220,7 +238,9 @@ impl Switch {
             State::Counted => older,
             _ => {
                 let absent = |port: PortId| port.is_real() && self.port(port).is_none();
-                conn.is_expired(now.ms) || conn.key.port.into_iter().any(absent)
+                conn.is_expired(now.ms)
+                    || conn.key.port.into_iter().any(absent)
+                    || (self.sweep.orphans && self.is_orphan(&conn))
             }
         };
         if gone {

@@ -152,9 +152,14 @@ impl Interpreter {
         let (now_ms, ports) = (self.now_ms, &self.ports);
         self.connections.retain(|conversation, connection| {
             let is_there = |port| ports.contains_key(&port);
+            let owns_its_address = || {
+                let opener = &ports[&conversation.from.port];
+                !filters(opener) || guard::owns(opener, None, conversation.from.address)
+            };
             connection.ends_ms > now_ms
                 && is_there(conversation.from.port)
                 && is_there(conversation.to.port)
+                && owns_its_address()
         });
         self.places.forget_old(now_ms);
         self.last_round_ms = now_ms;

@@ -150,6 +150,17 @@ fn another_fixed_address_ends_the_old_identity_at_once() {
     lab.sees("A", "udp 10.0.0.20:1 > B:9", "A> rule, >B rule");
 }
 
+/// An address that was taken away and given back keeps no connection from before.
+#[test]
+fn an_address_given_back_begins_anew() {
+    let (mut lab, mut talk) = established(Setup::of_b(WEB));
+    lab.reload(|setup| setup.port("A", |port| port.spec.fixed_ips[0] = [10, 0, 0, 20].into()));
+    lab.tick(1_000);
+    assert_eq!(lab.connections().len(), 0);
+    lab.reload(|setup| setup.port("A", |port| port.spec.fixed_ips[0] = [10, 0, 0, 10].into()));
+    talk.says(&mut lab, 1, "psh,ack", 10, "B> rule, >A default_deny");
+}
+
 /// X14 and its contrast.
 #[test]
 fn persisting_connections_are_those_that_were_answered() {
