@@ -111,7 +111,14 @@ impl Switch {
             }
             let ports = (sender, receiver);
             if matches!(tracked, Tracked::NoRoom) && !self.is_known(ports, ip) {
-                continue;
+                // It would find no room either; it leaves only to be refused where it arrives.
+                let alone = Self::judge_alone(&self.members, sender, Some(receiver), frame);
+                match alone.egress {
+                    Some(judged) if judged.verdict.is_accept() && !alone.is_accept() => {
+                        return Some((judged, Tracked::No));
+                    }
+                    _ => continue,
+                }
             }
             let step = self.track_any(now, ports, frame, ip, &mut Silent)?;
             match step.egress {

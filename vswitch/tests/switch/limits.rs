@@ -387,6 +387,20 @@ fn an_answer_to_an_unknown_mac_needs_no_room() {
     lab.rows();
 }
 
+/// What finds no room for the first receiver's copy leaves all the same if another one is refused only
+/// where it arrives.
+#[test]
+fn unknown_unicast_without_room_leaves_for_whoever_refuses_it() {
+    let setup = with_unfiltered(small(8))
+        .port("A", |port| port.conntrack_limit = Some(0))
+        .port("E", |port| port.mtu = 576);
+    let mut lab = Lab::new(setup);
+    let short = format!("udp A:1 > X:9 {UNKNOWN}");
+    lab.sees("A", &short, "A> ct_full");
+    let long = format!("udp A:1 > X:9 len=1000 {UNKNOWN}");
+    lab.sees("A", &long, "A> rule, >U ct_full, >D ct_full, >E mtu");
+}
+
 /// L10: what is forgotten is opened anew by its opener alone.
 #[test]
 fn a_flow_whose_state_is_gone_is_opened_by_its_opener_alone() {
