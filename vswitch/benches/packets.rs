@@ -14,7 +14,7 @@ use std::{hint::black_box, net::Ipv4Addr, ops::Range};
 use vswitch::{
     config::Config,
     run::switch_config,
-    switch::{Frame, Now, Outbox, Prepared, Switch},
+    switch::{BATCH, Frame, Now, Outbox, Prepared, Switch},
 };
 
 const CONFIG: &str = "
@@ -41,8 +41,6 @@ const B: (Mac, Ipv4Addr) = (
 );
 const FROM_A: PortId = PortId(0);
 const FROM_B: PortId = PortId(1);
-/// As a worker judges under one lock.
-const BATCH: usize = 16;
 /// Ethernet, IPv4 and TCP without options.
 const HEADERS: usize = 54;
 /// Where in them TCP's sequence and acknowledgement numbers stand.

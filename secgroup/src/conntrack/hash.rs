@@ -9,7 +9,7 @@ use std::{fmt, hash::Hasher};
 
 /// What keys the hash of one table. A copy may hash outside the table's lock.
 #[derive(Clone)]
-pub struct Seed {
+pub(super) struct Seed {
     start: u64,
     shared: SharedSeed,
 }
@@ -17,7 +17,7 @@ pub struct Seed {
 impl Seed {
     /// Derives the keys of the hash; `seed` must be random and secret in production.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         // Both inputs of each multiplication are keyed: with a known factor, a crafted word could
         // make it zero, and the product with it.
         Self {
@@ -29,7 +29,7 @@ impl Seed {
     /// Hashes a key and its protocol; of an IPv4 key in two multiplications.
     #[inline]
     #[must_use]
-    pub fn hash<A: KeyAddress>(&self, key: &Key<A>, protocol: u8) -> u64 {
+    pub(super) fn hash<A: KeyAddress>(&self, key: &Key<A>, protocol: u8) -> u64 {
         let mut hasher = FoldHasher::with_seed(self.start, &self.shared);
         A::hash_both(key.addr, &mut hasher);
         hasher.write_u64(key.rest());

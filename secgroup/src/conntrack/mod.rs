@@ -26,7 +26,6 @@ mod track;
 
 pub use arena::Spare;
 pub use conn::{Conn, Key, KeyAddress, Side, State, Way};
-pub use hash::Seed;
 pub use key::{Query, asked, ends, query};
 pub use table::{Entry, Slot, Table};
 pub use tcp::{Peer, TcpWindow};

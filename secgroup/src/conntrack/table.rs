@@ -51,12 +51,6 @@ impl<A: KeyAddress, T: Copy> Table<A, T> {
         }
     }
 
-    /// What keys the hash; with a copy of it, keys can be hashed outside the lock.
-    #[must_use]
-    pub const fn seed(&self) -> &Seed {
-        &self.seed
-    }
-
     /// The keyed hash of a key: [`Seed::hash`] with this table's seed.
     #[inline]
     #[must_use]

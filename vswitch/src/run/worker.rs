@@ -5,15 +5,15 @@
 //!    ▲                                                  └─ write, give buffers back, settle
 //!    └── a slice of the sweep; busy: look who else has frames, idle: spin a little, then sleep
 //! ```
-//! How frames are read and written is the business of [`Ports`]. The switch's lock is taken once per batch and never across a system call. The gate is held for
-//! reading from the first read to the last settlement, so that whoever holds it for writing sees every
-//! accepted copy settled.
+//! How frames are read and written is the business of [`Ports`]. The switch's lock is taken once per batch
+//! and never across a system call. The gate is held for reading from the first read to the last settlement,
+//! so that whoever holds it for writing sees every accepted copy settled.
 
 use super::log_thread::LogQueue;
 use super::shared::Shared;
 use super::spin::Spin;
 use crate::io::{Frame as Outgoing, Lease, PortGone, Ports, Sent};
-use crate::switch::{Frame, Now, Outbox};
+use crate::switch::{BATCH, Frame, Now, Outbox};
 use mio::{Poll, Token};
 use parking_lot::Mutex;
 use secgroup::PortId;
@@ -22,10 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tap::Queue;
-
-/// Frames judged under one lock; what first fragments among them set free comes on top, of an uplink at
-/// most 127 to each.
-const BATCH: usize = 16;
 
 /// Frames read from one port before the next has its turn: no port starves the others.
 const TURN: usize = 64;

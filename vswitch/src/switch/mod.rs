@@ -44,6 +44,7 @@ pub use fdb::{AGEING_S, Destination, Place, Segment};
 pub use log::{Chunk, Left, Share};
 pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
 pub use show::{ConnectionView, FlowView};
+pub use stage::BATCH;
 pub use step::{Fate, FragmentStep, Judged, Room, Step, Tracked, Upper};
 pub use watch::{Observer, Silent, Stage};
 

@@ -21,8 +21,9 @@ use std::net::IpAddr;
 /// TCP window each).
 const WORTH_IT: u32 = 4096;
 
-/// Frames touched at a time, as a worker's batch has.
-const BATCH: usize = 16;
+/// Frames of a batch: judged under one lock, and touched ahead together. What first fragments among them
+/// set free comes on top, of an uplink at most 127 to each.
+pub const BATCH: usize = 16;
 
 impl Switch {
     /// Asks for the memory that [`Switch::forward`] will read for these frames of port `rx`.
