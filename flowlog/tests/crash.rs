@@ -7,7 +7,7 @@
 
 mod support;
 
-use flowlog::{Bucket, Collector, Delivery, LoggerSpec, Secret, Storage};
+use flowlog::{Collector, Delivery, LoggerSpec, Storage};
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -18,7 +18,7 @@ use std::{
     thread,
     time::Duration,
 };
-use support::s3::{ACCESS, BUCKET, Fault, REGION, SECRET, Server};
+use support::s3::{Fault, Server};
 use support::*;
 
 /// Kills unless the environment says otherwise.
@@ -38,17 +38,7 @@ fn rows_of_interval(n: u64) -> u16 {
 fn spec(dir: &Path, endpoint: &str) -> LoggerSpec {
     let storage = match endpoint {
         "" => Storage::Directory(dir.join("1")),
-        endpoint => Storage::Bucket(Bucket {
-            endpoint: endpoint.into(),
-            region: REGION.into(),
-            path_style: true,
-            name: BUCKET.into(),
-            prefix: String::new(),
-            access_key: Secret::File(dir.join("access")),
-            secret_key: Secret::File(dir.join("secret")),
-            ca_file: None,
-            timeout: Duration::from_secs(2),
-        }),
+        endpoint => Storage::Bucket(bucket(endpoint, dir)),
     };
     LoggerSpec {
         storage,
@@ -215,8 +205,7 @@ fn after_any_kill_a_directory_holds_every_closed_interval_once_and_whole() {
 #[test]
 fn after_any_kill_a_bucket_holds_every_closed_interval_once_and_whole() {
     let dir = TempDir::new().unwrap();
-    fs::write(dir.path().join("access"), ACCESS).unwrap();
-    fs::write(dir.path().join("secret"), SECRET).unwrap();
+    write_keys(dir.path());
     let server = Server::start();
     let closed = kill_again_and_again(dir.path(), &server.endpoint, |random| {
         let faults = [

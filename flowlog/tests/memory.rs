@@ -4,14 +4,10 @@
 
 mod support;
 
-use flowlog::{
-    Account, AwsText, AwsVersion, Bucket, Compression, Field, Format, LoggerSpec, Objects, Secret,
-};
+use flowlog::{Account, AwsText, AwsVersion, Compression, Field, Format, LoggerSpec, Objects};
 use packet::FiveTuple;
-use std::{
-    env, fs, net::Ipv4Addr, num::NonZeroU32, path::Path, process::Command, thread, time::Duration,
-};
-use support::s3::{ACCESS, BUCKET, REGION, SECRET, Server};
+use std::{env, fs, net::Ipv4Addr, num::NonZeroU32, path::Path, process::Command, thread};
+use support::s3::Server;
 use support::*;
 
 /// What the other process is told, in its environment: what to do, where, and with which store.
@@ -127,17 +123,7 @@ fn tuple(n: u32) -> FiveTuple {
 
 /// Reads the bucket's objects to their ends.
 fn read(dir: &Path, endpoint: &str) -> u64 {
-    let bucket = Bucket {
-        endpoint: endpoint.into(),
-        region: REGION.into(),
-        path_style: true,
-        name: BUCKET.into(),
-        prefix: String::new(),
-        access_key: Secret::File(dir.join("access")),
-        secret_key: Secret::File(dir.join("secret")),
-        ca_file: None,
-        timeout: Duration::from_secs(10),
-    };
+    let bucket = bucket(endpoint, dir);
     let objects = Objects::new(&bucket).unwrap();
     let listing = objects.list(10, |_| {}).unwrap();
     let before = Memory::before();
@@ -215,9 +201,7 @@ fn a_million_rows_of_text_go_through_a_buffer_that_does_not_grow() {
 fn an_object_greater_than_the_memory_that_is_allowed_is_read_from_a_bucket() {
     let server = Server::start();
     let dir = tempfile::tempdir().unwrap();
-    for (name, text) in [("access", ACCESS), ("secret", SECRET)] {
-        fs::write(dir.path().join(name), text).unwrap();
-    }
+    write_keys(dir.path());
     let line = format!("{}\n", "x".repeat(LINE - 1));
     let text = format!("region\n{}", line.repeat(OBJECT_BYTES / LINE));
     let object = ("great.csv".to_owned(), text.into_bytes());

@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use support::s3::{ACCESS, BUCKET, Fault, REGION, SECRET, Server};
+use support::s3::{BUCKET, Fault, SECRET, Server};
 use support::*;
 
 const ID: &str = "00000000-0000-0000-0000-000000000001";
@@ -31,21 +31,10 @@ impl Scene {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let server = Server::start();
-        let secret = |name: &str, text: &str| {
-            let path = dir.path().join(name);
-            fs::write(&path, format!("{text}\n")).unwrap();
-            Secret::File(path)
-        };
+        write_keys(dir.path());
         let bucket = Bucket {
-            endpoint: server.endpoint.clone(),
-            region: REGION.into(),
-            path_style: true,
-            name: BUCKET.into(),
             prefix: "lab/a".into(),
-            access_key: secret("access", ACCESS),
-            secret_key: secret("secret", SECRET),
-            ca_file: None,
-            timeout: Duration::from_secs(2),
+            ..bucket(&server.endpoint, dir.path())
         };
         Self {
             dir,

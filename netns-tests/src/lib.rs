@@ -16,6 +16,7 @@
 pub mod binary;
 mod capture;
 mod command;
+mod container;
 mod daemon;
 mod guest;
 mod lab;
@@ -27,6 +28,7 @@ pub mod vm;
 
 pub use capture::{Seen, Tcpdump, Watch};
 pub use command::{Done, run};
+pub use container::Container;
 pub use daemon::Daemon;
 pub use guest::{Guest, carries};
 pub use lab::{Lab, eventually, within};

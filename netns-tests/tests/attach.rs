@@ -6,15 +6,12 @@
 )]
 
 use netns_tests::{
-    Guest, Plan, carries, eventually,
+    Container, Guest, Plan, carries,
     rules::{ping_in, tcp_in},
     run,
     vm::{Vm, VmPlan},
 };
-use std::{
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{process::Command, time::Duration};
 use tap::Netns;
 
 const BOOT: Duration = Duration::from_secs(120);
@@ -30,37 +27,10 @@ fn sh(netns: &Netns, script: &str) {
     let _ = done.ok();
 }
 
-/// A process that holds a network namespace without a name, as a container runtime makes it.
-struct Container(std::process::Child);
-
-impl Container {
-    fn start() -> Self {
-        let child = Command::new("unshare")
-            .args(["--net", "sleep", "60"])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let own = Netns::of_process(std::process::id()).inode();
-        eventually("the container's namespace", || {
-            Netns::of_process(child.id())
-                .inode()
-                .is_some_and(|inode| Some(inode) != own)
-        });
-        Self(child)
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_container_is_attached_by_the_namespace_of_its_process() {
     let container = Container::start();
-    let place = format!("/proc/{}/ns/net", container.0.id());
+    let place = container.place();
     let plan = Plan::new()
         .group("web", &[ping_in(), tcp_in(80)])
         .guest("a", &["out"])

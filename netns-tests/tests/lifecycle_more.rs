@@ -7,18 +7,14 @@
 )]
 
 use netns_tests::{
-    Daemon, Done, Lab, Plan,
+    Container, Daemon, Done, Lab, Plan,
     binary::{root, vswitch},
     eventually,
     rules::ping_in,
     run,
 };
 use rustix::process::Signal;
-use std::{
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{path::Path, process::Command, time::Duration};
 use tap::{Links, Netns};
 
 /// Longest that a command may take.
@@ -121,36 +117,6 @@ fn a_namespace_made_anew_under_a_running_daemon_is_attached_by_a_reload() {
     );
     eventually("b answers", || a_pings_b(&lab));
     let _ = lab.finish();
-}
-
-/// A process with a network namespace of its own.
-struct Container(Child);
-
-impl Container {
-    fn start() -> Self {
-        let child = Command::new("unshare")
-            .args(["--net", "sleep", "60"])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let own = Netns::of_process(std::process::id()).inode();
-        eventually("the container's namespace", || {
-            let inode = Netns::of_process(child.id()).inode();
-            inode.is_some() && inode != own
-        });
-        Self(child)
-    }
-
-    fn place(&self) -> String {
-        format!("/proc/{}/ns/net", self.0.id())
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

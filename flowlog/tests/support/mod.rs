@@ -6,8 +6,8 @@ pub mod ipfix;
 pub mod s3;
 
 use flowlog::{
-    Closed, Collector, Delivery, EmptyIntervals, LoggerSpec, Observation, PortInfo, Ports,
-    Resource, RuleInfo, Storage, Tally, Tick, Window, read,
+    Bucket, Closed, Collector, Delivery, EmptyIntervals, LoggerSpec, Observation, PortInfo, Ports,
+    Resource, RuleInfo, Secret, Storage, Tally, Tick, Window, read,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, tcp_flags as t};
 use std::{
@@ -15,6 +15,7 @@ use std::{
     fs,
     path::Path,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 use uuid::Uuid;
 
@@ -29,6 +30,28 @@ impl TempDir {
 
     pub fn path(&self) -> &Path {
         self.0.path()
+    }
+}
+
+/// The bucket of a store that fails on command, its keys in files of `dir` (see [`write_keys`]).
+pub fn bucket(endpoint: &str, dir: &Path) -> Bucket {
+    Bucket {
+        endpoint: endpoint.into(),
+        region: s3::REGION.into(),
+        path_style: true,
+        name: s3::BUCKET.into(),
+        prefix: String::new(),
+        access_key: Secret::File(dir.join("access")),
+        secret_key: Secret::File(dir.join("secret")),
+        ca_file: None,
+        timeout: Duration::from_secs(2),
+    }
+}
+
+/// The keys that the store knows.
+pub fn write_keys(dir: &Path) {
+    for (name, text) in [("access", s3::ACCESS), ("secret", s3::SECRET)] {
+        fs::write(dir.join(name), format!("{text}\n")).unwrap();
     }
 }
 

@@ -51,7 +51,7 @@ impl<A: KeyAddress, T: Copy> Table<A, T> {
         }
     }
 
-    /// The keyed hash of a key: [`Seed::hash`] with this table's seed.
+    /// The hash of a key, keyed with this table's seed.
     #[inline]
     #[must_use]
     pub fn hash(&self, key: &Key<A>, protocol: u8) -> u64 {
