@@ -1,0 +1,84 @@
+//! The switch, with Security Groups on every port and, unless said otherwise, the flow log on.
+
+use super::{Between, System, setup::Guests};
+use crate::wire::establish;
+use anyhow::{Context, Result, ensure};
+use netns_tests::{Lab, Plan, rules::from_prefix, rules::tcp_in};
+
+/// The logger of everything. Its interval lies within a run of some seconds now and then, as it does
+/// for users.
+const LOGGER: &str = "name: all, resource_type: VPC, resource: lab, aggregation_interval: 10s";
+/// Interval of the logger whose boundary is crossed, seconds.
+pub(crate) const LOSS_INTERVAL: u64 = 30;
+/// Room for connections, and records of one port, in the switch that holds many.
+const ROOM: u32 = 1 << 21;
+/// Rules of the group that is reloaded.
+const RULES: u16 = 10_000;
+
+/// `guests` in a group that lets everything in and out; `top` is a line of the configuration.
+pub(super) fn start(name: &str, guests: Guests, top: &str, log: bool) -> Result<System> {
+    let plan = guests.plan(&["open"], "").top(top);
+    let plan = if log { plan.logger(LOGGER) } else { plan };
+    run(name, guests, plan)
+}
+
+/// Two guests with `flows` established connections that outlast the measurement. The files are those
+/// one would choose for as many records.
+pub(super) fn with_flows(name: &str, flows: u32) -> Result<System> {
+    let guests = Guests::Two;
+    let keys = format!("conntrack_limit: {ROOM}, flow_limit: {ROOM}");
+    let plan = guests
+        .plan(&["open"], &keys)
+        .top(&format!(
+            "conntrack: {{ limit: {ROOM}, timeouts: {{ udp: 3600, udp_stream: 3600 }} }}"
+        ))
+        .logger(&format!(
+            "name: all, resource_type: VPC, resource: lab, aggregation_interval: {LOSS_INTERVAL}s, \
+             log_format: PARQUET, compression_type: ZSTD, flow_limit: {ROOM}"
+        ));
+    let mut system = run(name, guests, plan)?;
+    system.flows = flows;
+    establish(system.pair(), flows)?;
+    let held = connections(&system.lab)?;
+    ensure!(
+        held >= flows.into(),
+        "the table holds {held} of {flows} connections"
+    );
+    Ok(system)
+}
+
+/// Two guests that are also in a group of [`RULES`] rules.
+pub(super) fn with_rules(name: &str) -> Result<System> {
+    let guests = Guests::Two;
+    let plan = guests
+        .plan(&["open", "many"], "")
+        .group("many", &many_rules(0))
+        .logger(LOGGER);
+    run(name, guests, plan)
+}
+
+/// Rules that differ from those of another `edition`.
+pub(crate) fn many_rules(edition: u32) -> Vec<String> {
+    let net = edition % 200;
+    let rule = |n: u16| {
+        let [high, low] = n.to_be_bytes();
+        from_prefix(tcp_in(n), format!("10.{net}.{high}.{low}/32"))
+    };
+    (1..=RULES).map(rule).collect()
+}
+
+fn run(name: &str, guests: Guests, plan: Plan) -> Result<System> {
+    let mut lab = plan.start();
+    let pid = lab.daemon().pid();
+    System::new(name, lab, guests, Between::Switch(pid))
+}
+
+fn connections(lab: &Lab) -> Result<u64> {
+    let status = lab.show("status");
+    let count = status
+        .pointer("/connections")
+        .or(status.pointer("/0/connections"));
+    count
+        .and_then(serde_json::Value::as_u64)
+        .with_context(|| format!("no count of connections in {status}"))
+}
