@@ -44,7 +44,7 @@ struct Options {
     /// Seconds of each turn.
     #[arg(long, default_value_t = 3)]
     seconds: u32,
-    /// Only measures whose name contains one of these.
+    /// Only measures of these names, or whose name contains one of these.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Other switches to be compared with: all, none, or names.
@@ -80,6 +80,8 @@ fn main() -> Result<()> {
             .join(", ")
     );
     peers::Peer::chosen(&options.peers)?;
+    // What panics is caught, and told as the reason of a failure.
+    std::panic::set_hook(Box::new(|_| ()));
     let mut report = Report::new(about(&options));
     for field in measures.chunk_by(|x, y| x.field == y.field) {
         let mut systems = fields::systems(field[0].field, &options, &mut report)?;
@@ -92,7 +94,12 @@ fn main() -> Result<()> {
 
 impl Options {
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+        let is_name = |part: &str| MEASURES.iter().any(|measure| measure.name == part);
+        let fits = |part: &String| match is_name(part) {
+            true => name == part,
+            false => name.contains(part),
+        };
+        self.only.is_empty() || self.only.iter().any(fits)
     }
 }
 

@@ -118,6 +118,8 @@ fn write(file: &Path, text: &str) -> Result<()> {
 struct Row {
     system: String,
     median: Option<f64>,
+    /// Packets, not a rate.
+    is_count: bool,
     to_reference: Vec<f64>,
     of_switch: Vec<f64>,
     rounds: usize,
@@ -145,6 +147,7 @@ impl Row {
         Self {
             system: system.to_owned(),
             median: outcome.median(system, None),
+            is_count: is_lost,
             kept: match reference {
                 Some(_) => to_reference.len(),
                 None => outcome.all(system, None).len(),
@@ -158,9 +161,9 @@ impl Row {
 
     fn text(&self, measure: &str) -> String {
         let spread = |ratios: &[f64]| Spread::of(ratios).map_or(String::new(), |all| all.text());
-        let median = self
-            .median
-            .map_or("-".to_owned(), |value| format!("{value:.3}"));
+        let digits = if self.is_count { 0 } else { 3 };
+        let median = self.median;
+        let median = median.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
         let kept = format!("{}-{}", self.kept, self.rounds - self.kept);
         let beside = self.beside.iter().map(|(name, median, ratios)| {
             let ratio =

@@ -3,9 +3,10 @@
 use super::Figure;
 use crate::{
     systems::{End, LOSS_INTERVAL, System, many_rules},
-    wire::{Drain, Flows, Sender, establish},
+    wire::{Drain, Flows, Sender},
 };
 use anyhow::{Context, Result, ensure};
+use netns_tests::Lab;
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
@@ -22,6 +23,8 @@ const TRIAL: u32 = 3;
 const TRIALS: u32 = 2;
 /// Of the highest rate: the one at which nothing must get lost.
 const SHARE: f64 = 0.8;
+/// How long the records of an interval may take after that.
+const WRITING_MAX: Duration = Duration::from_secs(30);
 /// How long a sender waits for a reload that does not come.
 const RELOAD_MAX: Duration = Duration::from_secs(30);
 /// What is still on its way when the sender stops.
@@ -33,7 +36,7 @@ const AFTER_BOUNDARY: Duration = Duration::from_secs(10);
 
 /// The highest rate at which nothing is lost, by halving.
 pub(super) fn highest_rate(system: &mut System, time: Duration) -> Result<Figure> {
-    prepare(system)?;
+    system.prepare()?;
     let (rate, flooded) = search(system, time)?;
     Ok(Figure {
         value: rate / 1e6,
@@ -43,6 +46,7 @@ pub(super) fn highest_rate(system: &mut System, time: Duration) -> Result<Figure
 
 /// Lost while an interval closes in which every flow had packets.
 pub(super) fn across_interval(system: &mut System, time: Duration) -> Result<Figure> {
+    system.prepare()?;
     let (highest, _) = search(system, time)?;
     let rate = highest * SHARE;
     // All flows have their turn within the window that then closes.
@@ -54,14 +58,18 @@ pub(super) fn across_interval(system: &mut System, time: Duration) -> Result<Fig
     let boundary = next_boundary(around)?;
     thread::sleep(boundary.saturating_sub(around + now()?));
     let end = Instant::now() + boundary.saturating_sub(now()?) + AFTER_BOUNDARY;
+    let written = records(&system.lab);
     let trial = trial(system, rate, || Instant::now() < end)?;
-    Ok(trial.figure(rate))
+    let mut figure = trial.figure(rate);
+    let written = written_since(written, system)?;
+    figure.beside.push(("records written", written));
+    Ok(figure)
 }
 
 /// Lost while 10,000 rules are read again, one of the groups changed.
 pub(super) fn across_reload(system: &mut System, time: Duration) -> Result<Figure> {
     static EDITION: AtomicU32 = AtomicU32::new(1);
-    prepare(system)?;
+    system.prepare()?;
     let (highest, _) = search(system, time)?;
     let rate = highest * SHARE;
     let rules = many_rules(EDITION.fetch_add(1, Ordering::Relaxed));
@@ -123,13 +131,6 @@ impl Trial {
     }
 }
 
-fn prepare(system: &System) -> Result<()> {
-    match system.flows {
-        1 => establish(system.pair(), 1),
-        _ => Ok(()),
-    }
-}
-
 /// The highest rate without loss, and what is delivered of a flood; packets per second.
 fn search(system: &System, time: Duration) -> Result<(f64, f64)> {
     let trial_time = time / TRIAL;
@@ -185,6 +186,30 @@ fn trial_between(
         tap_dropped: a.stats()?.tx_dropped - dropped_before,
         elapsed,
     })
+}
+
+/// Records written since there were `before`: at least one of each flow, or there was no boundary to
+/// be crossed. A busy machine writes for a while.
+fn written_since(before: f64, system: &System) -> Result<f64> {
+    let deadline = Instant::now() + WRITING_MAX;
+    loop {
+        let written = records(&system.lab) - before;
+        if written >= f64::from(system.flows) {
+            return Ok(written);
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "only {written} records were written"
+        );
+        thread::sleep(DRAINING);
+    }
+}
+
+/// Rows in the files that the loggers' stores have.
+fn records(lab: &Lab) -> f64 {
+    let loggers = lab.show("loggers");
+    let rows = loggers.as_array().into_iter().flatten();
+    rows.filter_map(|row| row["rows"].as_f64()).sum()
 }
 
 /// Since the epoch.

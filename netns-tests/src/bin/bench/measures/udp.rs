@@ -3,7 +3,7 @@
 use super::Figure;
 use crate::{
     systems::System,
-    wire::{Drain, Flows, Sender, establish},
+    wire::{Drain, Flows, Sender},
 };
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -15,9 +15,7 @@ use std::{
 /// flows of its own.
 pub(super) fn flood(system: &System, time: Duration, senders: u16) -> Result<Figure> {
     let [a, b] = system.pair();
-    if system.flows == 1 {
-        establish([a, b], 1)?;
-    }
+    system.prepare()?;
     let mut all = (0..senders)
         .map(|lane| Sender::new(a, b, Flows::new(system.flows).lane(lane)))
         .collect::<Result<Vec<_>>>()?;

@@ -12,7 +12,10 @@ mod pump;
 mod setup;
 mod switch;
 
-use crate::peers::Peer;
+use crate::{
+    peers::Peer,
+    wire::{establish, touch},
+};
 use anyhow::{Context, Result, ensure};
 use netns_tests::Lab;
 use ovs::Ovs;
@@ -133,6 +136,19 @@ impl System {
             flows: 1,
             lab,
         })
+    }
+
+    /// Has the connections of its flows established and young: a packet of each way where there is one,
+    /// one of each flow where they were established when the system was made.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        if self.flows == 1 {
+            return establish(self.pair(), 1);
+        }
+        touch(self.pair(), self.flows)?;
+        match self.between {
+            Between::Switch(_) => switch::holds(&self.lab, self.flows),
+            Between::Pump(_) | Between::Ovs(_) | Between::Kernel => Ok(()),
+        }
     }
 
     /// The first two guests.

@@ -161,7 +161,7 @@ table=71,priority=65,ip,reg5={number},in_port={number},dl_src={mac},nw_src={ip},
 table=71,priority=10,reg5={number},ct_state=-trk,actions=drop
 table=72,priority=74,ct_state=+est-rel-rpl,ip,reg5={number},actions=resubmit(,73)
 table=72,priority=74,ct_state=+new-est,ip,reg5={number},actions=resubmit(,73)
-table=72,priority=40,ct_state=+est,reg5={number},actions=ct(commit,zone=NXM_NX_REG6[0..15],exec(load:1->NXM_NX_CT_MARK[]))
+table=72,priority=40,ct_state=+est,ip,reg5={number},actions=ct(commit,zone=NXM_NX_REG6[0..15],exec(load:1->NXM_NX_CT_MARK[]))
 table=73,priority=100,reg6=1,dl_dst={mac},actions=load:{number}->NXM_NX_REG5[],resubmit(,81)
 table=81,priority=90,ct_state=-trk,ip,reg5={number},actions=ct(table=82,zone=NXM_NX_REG6[0..15])
 table=81,priority=80,ct_state=+trk,reg5={number},actions=resubmit(,82)
@@ -169,7 +169,7 @@ table=82,priority=75,ct_state=+est-rel-rpl,ip,reg5={number},actions=output:{numb
 table=82,priority=75,ct_state=+new-est,ip,reg5={number},actions=ct(commit,zone=NXM_NX_REG6[0..15]),output:{number}
 table=82,priority=50,ct_state=+est-rel+rpl,ct_zone=1,ct_mark=0,reg5={number},actions=output:{number}
 table=82,priority=50,ct_state=-new-est+rel-inv,ct_zone=1,ct_mark=0,reg5={number},actions=output:{number}
-table=82,priority=40,ct_state=+est,reg5={number},actions=ct(commit,zone=NXM_NX_REG6[0..15],exec(load:1->NXM_NX_CT_MARK[]))
+table=82,priority=40,ct_state=+est,ip,reg5={number},actions=ct(commit,zone=NXM_NX_REG6[0..15],exec(load:1->NXM_NX_CT_MARK[]))
 "
         );
     }

@@ -38,6 +38,19 @@ pub(crate) fn establish([a, b]: [&End; 2], flows: u32) -> Result<()> {
     Ok(())
 }
 
+/// Has `a` send a packet of each flow to `b`, and waits until they are there.
+pub(crate) fn touch([a, b]: [&End; 2], flows: u32) -> Result<()> {
+    let _drain = Drain::new(b)?;
+    let mut sender = Sender::new(a, b, Flows::new(flows))?;
+    let mut left = flows;
+    while left > 0 {
+        let part = left.min(ABREAST);
+        deliver(&mut sender, b, part)?;
+        left -= part;
+    }
+    Ok(())
+}
+
 /// Sends the next `count` frames until `to` has received that many at one attempt.
 fn deliver(sender: &mut Sender, to: &End, count: u32) -> Result<()> {
     let first = sender.position();
