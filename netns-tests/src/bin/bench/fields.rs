@@ -6,7 +6,7 @@ use crate::{
     outcome::ONE_FLOW,
     peers::Peer,
     report::Report,
-    systems::{SWITCH, System},
+    systems::{CROSSED_INTERVAL, LONG_INTERVAL, SWITCH, System},
 };
 use anyhow::Result;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,7 +36,9 @@ pub(crate) fn systems(field: Field, options: &Options, report: &mut Report) -> R
                 ("switch, 1,000,000 flows", VERY_MANY),
             ];
             for (name, flows) in switches {
-                all.add(name, || System::switch_with_flows(name, flows));
+                all.add(name, || {
+                    System::switch_with_flows(name, flows, LONG_INTERVAL)
+                });
             }
             for (name, flows) in [("pump, 1 flow", 1), ("pump, 1,000,000 flows", VERY_MANY)] {
                 all.add(name, || {
@@ -52,7 +54,9 @@ pub(crate) fn systems(field: Field, options: &Options, report: &mut Report) -> R
         }
         Field::AcrossInterval => {
             let name = "switch, 1,000,000 flows";
-            all.add(name, || System::switch_with_flows(name, VERY_MANY));
+            all.add(name, || {
+                System::switch_with_flows(name, VERY_MANY, CROSSED_INTERVAL)
+            });
         }
         Field::AcrossReload => {
             let name = "switch, 10,000 rules";

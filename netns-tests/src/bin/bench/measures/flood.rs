@@ -18,7 +18,7 @@ pub(super) fn rr(system: &System, time: Duration, pinned: bool) -> Result<Figure
     let mut sender = Sender::new(c, a, Flows::new(1))?;
     if system.is_switch() {
         // A pump sends what its first guest has to say to the second one alone.
-        establish([c, a], 1)?;
+        establish([c, a], Flows::new(1))?;
     }
     let drain = Drain::new(a)?;
     let (is_over, start) = (AtomicBool::new(false), Instant::now());

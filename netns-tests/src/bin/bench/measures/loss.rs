@@ -2,7 +2,7 @@
 
 use super::Figure;
 use crate::{
-    systems::{End, LOSS_INTERVAL, System, many_rules},
+    systems::{CROSSED_INTERVAL, End, System, many_rules},
     wire::{Drain, Flows, Sender},
 };
 use anyhow::{Context, Result, ensure};
@@ -36,7 +36,7 @@ const AFTER_BOUNDARY: Duration = Duration::from_secs(10);
 
 /// The highest rate at which nothing is lost, by halving.
 pub(super) fn highest_rate(system: &mut System, time: Duration) -> Result<Figure> {
-    system.prepare()?;
+    system.prepare(1)?;
     let (rate, flooded) = search(system, time)?;
     Ok(Figure {
         value: rate / 1e6,
@@ -46,14 +46,14 @@ pub(super) fn highest_rate(system: &mut System, time: Duration) -> Result<Figure
 
 /// Lost while an interval closes in which every flow had packets.
 pub(super) fn across_interval(system: &mut System, time: Duration) -> Result<Figure> {
-    system.prepare()?;
+    system.prepare(1)?;
     let (highest, _) = search(system, time)?;
     let rate = highest * SHARE;
     // All flows have their turn within the window that then closes.
     let around = Duration::from_secs_f64(f64::from(system.flows) / rate) + MARGIN;
     ensure!(
-        around < Duration::from_secs(LOSS_INTERVAL),
-        "{rate:.0} packets a second do not touch every flow in {LOSS_INTERVAL} s"
+        around < Duration::from_secs(CROSSED_INTERVAL),
+        "{rate:.0} packets a second do not touch every flow in {CROSSED_INTERVAL} s"
     );
     let boundary = next_boundary(around)?;
     thread::sleep(boundary.saturating_sub(around + now()?));
@@ -69,7 +69,7 @@ pub(super) fn across_interval(system: &mut System, time: Duration) -> Result<Fig
 /// Lost while 10,000 rules are read again, one of the groups changed.
 pub(super) fn across_reload(system: &mut System, time: Duration) -> Result<Figure> {
     static EDITION: AtomicU32 = AtomicU32::new(1);
-    system.prepare()?;
+    system.prepare(1)?;
     let (highest, _) = search(system, time)?;
     let rate = highest * SHARE;
     let rules = many_rules(EDITION.fetch_add(1, Ordering::Relaxed));
@@ -219,6 +219,6 @@ fn now() -> Result<Duration> {
 
 /// The first end of an interval, since the epoch, that is at least `away`.
 fn next_boundary(away: Duration) -> Result<Duration> {
-    let seconds = (now()? + away).as_secs() / LOSS_INTERVAL + 1;
-    Ok(Duration::from_secs(seconds * LOSS_INTERVAL))
+    let seconds = (now()? + away).as_secs() / CROSSED_INTERVAL + 1;
+    Ok(Duration::from_secs(seconds * CROSSED_INTERVAL))
 }

@@ -15,7 +15,7 @@ use std::{
 /// flows of its own.
 pub(super) fn flood(system: &System, time: Duration, senders: u16) -> Result<Figure> {
     let [a, b] = system.pair();
-    system.prepare()?;
+    system.prepare(senders)?;
     let mut all = (0..senders)
         .map(|lane| Sender::new(a, b, Flows::new(system.flows).lane(lane)))
         .collect::<Result<Vec<_>>>()?;

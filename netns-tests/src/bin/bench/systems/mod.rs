@@ -14,7 +14,7 @@ mod switch;
 
 use crate::{
     peers::Peer,
-    wire::{establish, touch},
+    wire::{Flows, establish, touch},
 };
 use anyhow::{Context, Result, ensure};
 use netns_tests::Lab;
@@ -27,7 +27,7 @@ use rustix::{
 };
 use setup::Guests;
 use std::{net::Ipv4Addr, thread, time::Duration};
-pub(crate) use switch::{LOSS_INTERVAL, many_rules};
+pub(crate) use switch::{CROSSED_INTERVAL, LONG_INTERVAL, many_rules};
 use tap::{LinkStats, Links, Netns};
 
 /// What the names of pumps begin with.
@@ -86,8 +86,8 @@ impl System {
     }
 
     /// The switch with room for many flows, which its UDP measures send.
-    pub(crate) fn switch_with_flows(name: &str, flows: u32) -> Result<Self> {
-        switch::with_flows(name, flows)
+    pub(crate) fn switch_with_flows(name: &str, flows: u32, interval_s: u64) -> Result<Self> {
+        switch::with_flows(name, flows, interval_s)
     }
 
     /// The switch with a group of many rules, to be changed while it runs.
@@ -139,12 +139,14 @@ impl System {
     }
 
     /// Has the connections of its flows established and young: a packet of each way where there is one,
-    /// one of each flow where they were established when the system was made.
-    pub(crate) fn prepare(&self) -> Result<()> {
+    /// one of each flow where they were established when the system was made. Of several senders each has
+    /// its own.
+    pub(crate) fn prepare(&self, senders: u16) -> Result<()> {
         if self.flows == 1 {
-            return establish(self.pair(), 1);
+            let mut lanes = (0..senders).map(|lane| Flows::new(1).lane(lane));
+            return lanes.try_for_each(|flows| establish(self.pair(), flows));
         }
-        touch(self.pair(), self.flows)?;
+        touch(self.pair(), Flows::new(self.flows))?;
         match self.between {
             Between::Switch(_) => switch::holds(&self.lab, self.flows),
             Between::Pump(_) | Between::Ovs(_) | Between::Kernel => Ok(()),

@@ -1,7 +1,7 @@
 //! The switch, with Security Groups on every port and, unless said otherwise, the flow log on.
 
 use super::{Between, System, setup::Guests};
-use crate::wire::establish;
+use crate::wire::{Flows, establish};
 use anyhow::{Context, Result, ensure};
 use netns_tests::{Lab, Plan, rules::from_prefix, rules::tcp_in};
 
@@ -9,7 +9,9 @@ use netns_tests::{Lab, Plan, rules::from_prefix, rules::tcp_in};
 /// for users.
 const LOGGER: &str = "name: all, resource_type: VPC, resource: lab, aggregation_interval: 10s";
 /// Interval of the logger whose boundary is crossed, seconds.
-pub(crate) const LOSS_INTERVAL: u64 = 30;
+pub(crate) const CROSSED_INTERVAL: u64 = 30;
+/// Interval where a boundary with many flows is not to fall into a turn: the longest there is.
+pub(crate) const LONG_INTERVAL: u64 = 900;
 /// Room for connections, and records of one port, in the switch that holds many.
 const ROOM: u32 = 1 << 21;
 /// Rules of the group that is reloaded.
@@ -24,8 +26,8 @@ pub(super) fn start(name: &str, guests: Guests, top: &str, log: bool) -> Result<
 
 /// Two guests with `flows` established connections. The files are those one would choose for as many
 /// records. The idle timeouts are the longest that the configuration takes; a measure touches every
-/// flow before it begins.
-pub(super) fn with_flows(name: &str, flows: u32) -> Result<System> {
+/// flow before it begins. `interval_s` is the log's.
+pub(super) fn with_flows(name: &str, flows: u32, interval_s: u64) -> Result<System> {
     let guests = Guests::Two;
     let keys = format!("conntrack_limit: {ROOM}, flow_limit: {ROOM}");
     let plan = guests
@@ -34,12 +36,12 @@ pub(super) fn with_flows(name: &str, flows: u32) -> Result<System> {
             "conntrack: {{ limit: {ROOM}, timeouts: {{ udp: 60, udp_stream: 180 }} }}"
         ))
         .logger(&format!(
-            "name: all, resource_type: VPC, resource: lab, aggregation_interval: {LOSS_INTERVAL}s, \
+            "name: all, resource_type: VPC, resource: lab, aggregation_interval: {interval_s}s, \
              log_format: PARQUET, compression_type: ZSTD, flow_limit: {ROOM}"
         ));
     let mut system = run(name, guests, plan)?;
     system.flows = flows;
-    establish(system.pair(), flows)?;
+    establish(system.pair(), Flows::new(flows))?;
     Ok(system)
 }
 

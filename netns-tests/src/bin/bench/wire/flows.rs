@@ -32,6 +32,11 @@ impl Flows {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(self) -> u32 {
+        self.count
+    }
+
     /// Those of a further sender, which differ from all others'.
     pub(crate) fn lane(self, lane: u16) -> Self {
         Self { lane, ..self }

@@ -24,11 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 3;
 
 /// Has both ends send a packet of each flow to the other, `a` first, and waits until they are there.
-pub(crate) fn establish([a, b]: [&End; 2], flows: u32) -> Result<()> {
+pub(crate) fn establish([a, b]: [&End; 2], flows: Flows) -> Result<()> {
     let _drains = [Drain::new(a)?, Drain::new(b)?];
-    let mut there = Sender::new(a, b, Flows::new(flows))?;
-    let mut back = Sender::new(b, a, Flows::new(flows).reversed())?;
-    let mut left = flows;
+    let mut there = Sender::new(a, b, flows)?;
+    let mut back = Sender::new(b, a, flows.reversed())?;
+    let mut left = flows.count();
     while left > 0 {
         let part = left.min(ABREAST);
         deliver(&mut there, b, part)?;
@@ -39,10 +39,10 @@ pub(crate) fn establish([a, b]: [&End; 2], flows: u32) -> Result<()> {
 }
 
 /// Has `a` send a packet of each flow to `b`, and waits until they are there.
-pub(crate) fn touch([a, b]: [&End; 2], flows: u32) -> Result<()> {
+pub(crate) fn touch([a, b]: [&End; 2], flows: Flows) -> Result<()> {
     let _drain = Drain::new(b)?;
-    let mut sender = Sender::new(a, b, Flows::new(flows))?;
-    let mut left = flows;
+    let mut sender = Sender::new(a, b, flows)?;
+    let mut left = flows.count();
     while left > 0 {
         let part = left.min(ABREAST);
         deliver(&mut sender, b, part)?;

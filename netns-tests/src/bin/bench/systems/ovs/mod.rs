@@ -1,25 +1,22 @@
 //! Open vSwitch with its userspace datapath and TAPs that are moved into the guests' namespaces: an
 //! instance of our own, with sockets and database in the lab's folder.
 
+mod collector;
+mod flows;
+
 use super::{
     Between, System,
     setup::{Guests, PATIENCE, configure, feed},
 };
 use crate::peers::Peer;
 use anyhow::{Context, Result, ensure};
-use netns_tests::Lab;
+use collector::Collector;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    fmt::Write as _,
     fs::File,
-    net::UdpSocket,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 use tap::{Links, Netns, TX_QUEUE_LEN};
@@ -30,8 +27,6 @@ const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 const ACTIVE_TIMEOUT: u64 = 10;
 /// Flows that the exporter may meter at once. Without both it would export every packet by itself.
 const CACHE: u32 = 1 << 20;
-/// Between looks of the collector at whether it is over.
-const TICK: Duration = Duration::from_millis(100);
 
 /// A running Open vSwitch, ended when it is dropped.
 #[derive(Debug)]
@@ -105,7 +100,7 @@ pub(super) fn start(peer: Peer) -> Result<System> {
             .arg("add-flows")
             .arg(format!("unix:{}", socket.display()))
             .arg("-");
-        feed(None, &mut command, &flows(&lab, guests))?;
+        feed(None, &mut command, &flows::with_conntrack(&lab, guests))?;
     }
     if let Some(collector) = &collector {
         place.control(&format!(
@@ -132,48 +127,6 @@ pub(super) fn start(peer: Peer) -> Result<System> {
         collector.wait()?;
     }
     Ok(system)
-}
-
-/// Flows as OpenStack's openvswitch driver writes them: tables 71 to 73 judge what a port sends, 81
-/// and 82 what it receives; registers 5 and 6 hold port and network, which is the zone.
-fn flows(lab: &Lab, guests: Guests) -> String {
-    let mut text = String::from(
-        "table=0,priority=0,actions=drop
-table=71,priority=0,actions=drop
-table=72,priority=50,ct_state=+inv+trk,actions=drop
-table=72,priority=50,ct_state=+est-rel+rpl,ct_zone=1,ct_mark=0,actions=resubmit(,73)
-table=72,priority=50,ct_state=-new-est+rel-inv,ct_zone=1,ct_mark=0,actions=resubmit(,73)
-table=72,priority=0,actions=drop
-table=73,priority=0,actions=drop
-table=81,priority=0,actions=drop
-table=82,priority=50,ct_state=+inv+trk,actions=drop
-table=82,priority=0,actions=drop
-",
-    );
-    for (number, name) in (1..).zip(guests.names()) {
-        let guest = lab.guest(name);
-        let (ip, mac) = (guest.ip(), guest.port().mac());
-        let _ = write!(
-            text,
-            "table=0,priority=100,in_port={number},actions=load:{number}->NXM_NX_REG5[],load:1->NXM_NX_REG6[],resubmit(,71)
-table=71,priority=95,arp,reg5={number},in_port={number},dl_src={mac},arp_spa={ip},actions=NORMAL
-table=71,priority=65,ip,reg5={number},in_port={number},dl_src={mac},nw_src={ip},actions=ct(table=72,zone=NXM_NX_REG6[0..15])
-table=71,priority=10,reg5={number},ct_state=-trk,actions=drop
-table=72,priority=74,ct_state=+est-rel-rpl,ip,reg5={number},actions=resubmit(,73)
-table=72,priority=74,ct_state=+new-est,ip,reg5={number},actions=resubmit(,73)
-table=72,priority=40,ct_state=+est,ip,reg5={number},actions=ct(commit,zone=NXM_NX_REG6[0..15],exec(load:1->NXM_NX_CT_MARK[]))
-table=73,priority=100,reg6=1,dl_dst={mac},actions=load:{number}->NXM_NX_REG5[],resubmit(,81)
-table=81,priority=90,ct_state=-trk,ip,reg5={number},actions=ct(table=82,zone=NXM_NX_REG6[0..15])
-table=81,priority=80,ct_state=+trk,reg5={number},actions=resubmit(,82)
-table=82,priority=75,ct_state=+est-rel-rpl,ip,reg5={number},actions=output:{number}
-table=82,priority=75,ct_state=+new-est,ip,reg5={number},actions=ct(commit,zone=NXM_NX_REG6[0..15]),output:{number}
-table=82,priority=50,ct_state=+est-rel+rpl,ct_zone=1,ct_mark=0,reg5={number},actions=output:{number}
-table=82,priority=50,ct_state=-new-est+rel-inv,ct_zone=1,ct_mark=0,reg5={number},actions=output:{number}
-table=82,priority=40,ct_state=+est,ip,reg5={number},actions=ct(commit,zone=NXM_NX_REG6[0..15],exec(load:1->NXM_NX_CT_MARK[]))
-"
-        );
-    }
-    text
 }
 
 /// Where an instance lives.
@@ -258,64 +211,5 @@ impl Place {
             "{wanted} is in no connection: {table}"
         );
         Ok(())
-    }
-}
-
-/// Counts what an exporter sends.
-#[derive(Debug)]
-struct Collector {
-    port: u16,
-    datagrams: Arc<AtomicU64>,
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Collector {
-    fn start(netns: &Netns) -> Result<Self> {
-        let socket = netns.run_in(|| UdpSocket::bind("127.0.0.1:0"))??;
-        socket.set_read_timeout(Some(TICK))?;
-        let port = socket.local_addr()?.port();
-        let (datagrams, is_over) = (
-            Arc::new(AtomicU64::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let shared = (Arc::clone(&datagrams), Arc::clone(&is_over));
-        let thread = thread::spawn(move || {
-            let mut buffer = [0; 1 << 16];
-            while !shared.1.load(Ordering::Relaxed) {
-                if socket.recv(&mut buffer).is_ok() {
-                    shared.0.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        Ok(Self {
-            port,
-            datagrams,
-            is_over,
-            thread: Some(thread),
-        })
-    }
-
-    fn count(&self) -> u64 {
-        self.datagrams.load(Ordering::Relaxed)
-    }
-
-    /// Waits until something has come, for as long as records may be held back.
-    fn wait(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(ACTIVE_TIMEOUT) + PATIENCE;
-        while self.count() == 0 {
-            ensure!(Instant::now() < deadline, "no IPFIX arrives");
-            thread::sleep(TICK);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
