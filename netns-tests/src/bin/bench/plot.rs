@@ -109,7 +109,7 @@ fn draw_bar(text: &mut String, bar: &Bar, y: u32) {
         let (least, median, greatest) = (at(spread.least), at(spread.median), at(spread.greatest));
         let _ = writeln!(
             text,
-            "<rect x=\"{BAR_LEFT:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{}\"/>\n\
+            "<rect x=\"{BAR_LEFT:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{}\" fill-opacity=\"0.6\"/>\n\
              <path d=\"M{least:.1} {middle:.1}H{greatest:.1}M{least:.1} {}v6M{greatest:.1} {}v6\" \
              stroke=\"{TEXT}\" fill=\"none\" stroke-width=\"1.5\"/>",
             median - BAR_LEFT,
@@ -117,7 +117,7 @@ fn draw_bar(text: &mut String, bar: &Bar, y: u32) {
             middle - 3.0,
             middle - 3.0,
         );
-        told = format!("{}  {told}", spread.text());
+        told = format!("{} · {told}", spread.text());
     }
     let _ = writeln!(
         text,

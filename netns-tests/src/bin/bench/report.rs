@@ -118,8 +118,8 @@ fn write(file: &Path, text: &str) -> Result<()> {
 struct Row {
     system: String,
     median: Option<f64>,
-    /// Packets, not a rate.
-    is_count: bool,
+    /// Of the median, behind the point.
+    digits: usize,
     to_reference: Vec<f64>,
     of_switch: Vec<f64>,
     rounds: usize,
@@ -147,7 +147,7 @@ impl Row {
         Self {
             system: system.to_owned(),
             median: outcome.median(system, None),
-            is_count: is_lost,
+            digits: digits(outcome.measure.kind),
             kept: match reference {
                 Some(_) => to_reference.len(),
                 None => outcome.all(system, None).len(),
@@ -161,8 +161,7 @@ impl Row {
 
     fn text(&self, measure: &str) -> String {
         let spread = |ratios: &[f64]| Spread::of(ratios).map_or(String::new(), |all| all.text());
-        let digits = if self.is_count { 0 } else { 3 };
-        let median = self.median;
+        let (digits, median) = (self.digits, self.median);
         let median = median.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
         let kept = format!("{}-{}", self.kept, self.rounds - self.kept);
         let beside = self.beside.iter().map(|(name, median, ratios)| {
@@ -191,6 +190,14 @@ impl Row {
     }
 }
 
+/// Packets are whole.
+const fn digits(kind: Kind) -> usize {
+    match kind {
+        Kind::Rate => 3,
+        Kind::Lost => 0,
+    }
+}
+
 fn turn_json(turn: &Turn) -> Value {
     let (value, beside, failed) = match &turn.figure {
         Ok(figure) => {
@@ -207,12 +214,13 @@ fn turn_json(turn: &Turn) -> Value {
 }
 
 fn group(outcome: &Outcome<'_>, reference: Option<&str>) -> Group {
+    let digits = digits(outcome.measure.kind);
     let bars = outcome.systems().into_iter().filter_map(|system| {
         let median = outcome.median(system, None)?;
         let spread = reference.and_then(|other| outcome.ratio(system, other, None));
         Some(Bar {
             system: system.to_owned(),
-            figure: format!("{median:.3} {}", outcome.measure.unit),
+            figure: format!("{median:.digits$} {}", outcome.measure.unit),
             spread,
         })
     });

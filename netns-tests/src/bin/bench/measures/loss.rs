@@ -58,11 +58,12 @@ pub(super) fn across_interval(system: &mut System, time: Duration) -> Result<Fig
     let boundary = next_boundary(around)?;
     thread::sleep(boundary.saturating_sub(around + now()?));
     let end = Instant::now() + boundary.saturating_sub(now()?) + AFTER_BOUNDARY;
-    let written = records(&system.lab);
+    let (written, dropped) = (records(&system.lab), dropped(&system.lab));
     let trial = trial(system, rate, || Instant::now() < end)?;
     let mut figure = trial.figure(rate);
     let written = written_since(written, system)?;
     figure.beside.push(("records written", written));
+    figure.beside.extend(dropped_since(dropped, &system.lab));
     Ok(figure)
 }
 
@@ -73,6 +74,7 @@ pub(super) fn across_reload(system: &mut System, time: Duration) -> Result<Figur
     let (highest, _) = search(system, time)?;
     let rate = highest * SHARE;
     let rules = many_rules(EDITION.fetch_add(1, Ordering::Relaxed));
+    let dropped = dropped(&system.lab);
     let (is_over, start) = (AtomicBool::new(false), Instant::now());
     let ends = system.pair().map(Clone::clone);
     let (trial, reloaded) = thread::scope(|scope| {
@@ -91,9 +93,9 @@ pub(super) fn across_reload(system: &mut System, time: Duration) -> Result<Figur
         anyhow::Ok((trial, reloaded))
     })?;
     let mut figure = trial.figure(rate);
-    figure
-        .beside
-        .push(("reload ms", reloaded.as_secs_f64() * 1e3));
+    let reload_ms = reloaded.as_secs_f64() * 1e3;
+    figure.beside.push(("reload ms", reload_ms));
+    figure.beside.extend(dropped_since(dropped, &system.lab));
     Ok(figure)
 }
 
@@ -203,6 +205,24 @@ fn written_since(before: f64, system: &System) -> Result<f64> {
         );
         thread::sleep(DRAINING);
     }
+}
+
+/// What the switch itself counts at all ports: refusals, and frames that a guest's queue did not take.
+fn dropped(lab: &Lab) -> [f64; 2] {
+    let ports = lab.show("ports");
+    let sum = |key: &str| {
+        let rows = ports.as_array().into_iter().flatten();
+        rows.filter_map(|row| row[key].as_f64()).sum()
+    };
+    [sum("drops"), sum("tx_lost")]
+}
+
+fn dropped_since(before: [f64; 2], lab: &Lab) -> [(&'static str, f64); 2] {
+    let [refused, lost] = dropped(lab);
+    [
+        ("refused by the switch", refused - before[0]),
+        ("lost by the switch", lost - before[1]),
+    ]
 }
 
 /// Rows in the files that the loggers' stores have.
