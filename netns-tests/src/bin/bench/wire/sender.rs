@@ -119,7 +119,8 @@ impl Sender {
             .collect();
         let taken = match sendmmsg(&self.socket, &mut messages, SendFlags::empty()) {
             Ok(taken) => taken as u32,
-            Err(Errno::NOBUFS | Errno::AGAIN | Errno::INTR) => 0,
+            Err(Errno::NOBUFS) => 0,
+            Err(Errno::INTR) => return Ok((0, 0)),
             Err(errno) => return Err(errno.into()),
         };
         ensure!(taken <= count, "sendmmsg counts");
