@@ -8,18 +8,22 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::{path::PathBuf, process::Command};
 
-/// What to measure.
+/// What to measure. Defaults but for the files are those of the measuring program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Rounds for each measure, a turn of each system (A B B A is two).
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 10)]
     pairs: u32,
-    /// Seconds of each measurement.
+    /// Seconds of each turn.
     #[arg(long, default_value_t = 3)]
     seconds: u32,
-    /// Only measures whose name contains this.
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Only measures of these names, or whose name contains one of these; commas between.
+    #[arg(long)]
+    only: Option<String>,
+    /// Other switches to be compared with: all, none, or of bridge, bridge+iptables, bridge+nftables,
+    /// ovs, ovs+ct, ovs+ct+ipfix; commas between. One that is not installed is told and left out.
+    #[arg(long, default_value = "all")]
+    peers: String,
     /// A further switch in each round, with this line at the top of its configuration.
     #[arg(long)]
     variant: Vec<String>,
@@ -29,6 +33,9 @@ pub(crate) struct Options {
     /// Where the figures go as JSON.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
+    /// Where the plot goes.
+    #[arg(long, default_value = "target/bench.svg")]
+    svg: PathBuf,
 }
 
 /// Builds and measures. `Ok(false)`: a measurement failed.
@@ -51,12 +58,17 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         .current_dir(crate::root())
         .args(["--pairs", &options.pairs.to_string()])
         .args(["--seconds", &options.seconds.to_string()])
-        .args(["--only", &options.only])
+        .args(["--peers", &options.peers])
         .args(["--instructions-per-packet", &per_packet.to_string()])
         .arg("--json")
         .arg(&options.json)
+        .arg("--svg")
+        .arg(&options.svg)
         .env("VSWITCH_BIN", release.join("vswitch"))
         .env("PUMP_BIN", release.join("examples/pump"));
+    if let Some(only) = &options.only {
+        command.args(["--only", only]);
+    }
     for variant in &options.variant {
         command.args(["--variant", variant]);
     }

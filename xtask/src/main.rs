@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo xtask test     all that has to hold, in order, up to the first step that fails
-//! cargo xtask bench    the switch against a pump that inspects nothing, and the Linux bridge
+//! cargo xtask bench    the switch against a pump that inspects nothing, and other switches
 //! cargo xtask tidy     links and commands in the documents
 //! ```
 #![forbid(unsafe_code)]

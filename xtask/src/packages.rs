@@ -35,6 +35,9 @@ pub(crate) const FOR_MEASURING: &[Wanted] = &[
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("iperf3", "iperf3"),
+    // Peers. Measuring goes on without what cannot be had.
+    ("iptables-restore", "iptables"),
+    ("ovs-vswitchd", "openvswitch-switch"),
     ("valgrind", "valgrind"),
 ];
 

@@ -1,8 +1,12 @@
-//! The reference pump: copies frames between two TAPs, both ways, and looks at nothing. What it
-//! reaches is what the kernel allows; a switch is measured against it.
+//! The reference pump: copies frames between TAPs and looks at nothing. What it reaches is what the
+//! kernel allows; a switch is measured against it.
 //!
 //! ```text
-//! pump [read_write|io_uring] TAP_A[@NETNS] TAP_B[@NETNS]
+//! pump [read_write|io_uring] TAP_A[@NETNS] TAP_B[@NETNS] [FURTHER[@NETNS] ...]
+//!
+//!   A ◀──▶ B     what comes from the first TAP goes to the second, and from every other one to the
+//!   ▲            first: a map that is fixed, so that no frame is looked at
+//!   └── FURTHER
 //! ```
 //!
 //! The TAPs are opened as the switch opens them (virtio headers, all offloads, one queue), each frame
@@ -31,14 +35,17 @@ const SLEEP: Duration = Duration::from_millis(500);
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result = match arguments.as_slice() {
-        ["io_uring", a, b] => run([a, b], ring::pump),
-        ["read_write", a, b] | [a, b] => run([a, b], plain::pump),
-        _ => {
-            eprintln!("usage: pump [read_write|io_uring] TAP_A[@NETNS] TAP_B[@NETNS]");
-            return ExitCode::from(2);
-        }
+    let (pump, places): (Pump, _) = match arguments.as_slice() {
+        ["io_uring", places @ ..] => (ring::pump, places),
+        ["read_write", places @ ..] | places => (plain::pump, places),
     };
+    if places.len() < 2 {
+        eprintln!(
+            "usage: pump [read_write|io_uring] TAP_A[@NETNS] TAP_B[@NETNS] [FURTHER[@NETNS] ...]"
+        );
+        return ExitCode::from(2);
+    }
+    let result = run(places, pump);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What came from a TAP.
+/// What went to a TAP.
 #[derive(Debug, Default, Clone, Copy)]
 struct Copied {
     frames: u64,
@@ -56,17 +63,22 @@ struct Copied {
     lost: u64,
 }
 
-type Pump = fn([Queue; 2], &mut [Copied; 2], &Stop) -> Result<(), Box<dyn Error>>;
+/// Where frames of a TAP go: from the first to the second, from all others to the first.
+const fn destination(from: usize) -> usize {
+    (from == 0) as usize
+}
 
-fn run(places: [&str; 2], pump: Pump) -> Result<(), Box<dyn Error>> {
+type Pump = fn(Vec<Queue>, &mut [Copied], &Stop) -> Result<(), Box<dyn Error>>;
+
+fn run(places: &[&str], pump: Pump) -> Result<(), Box<dyn Error>> {
     let stop = Stop(Arc::default());
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop.0))?;
     }
-    let [a, b] = places;
-    let queues = [open(a)?, open(b)?];
-    let mut copied = [Copied::default(); 2];
-    eprintln!("pump: {a} <-> {b}");
+    let queues = places.iter().map(|place| open(place));
+    let queues = queues.collect::<Result<Vec<_>, _>>()?;
+    let mut copied = vec![Copied::default(); queues.len()];
+    eprintln!("pump: {}", places.join(" "));
     let result = pump(queues, &mut copied, &stop);
     for (name, copied) in places.iter().zip(copied) {
         let Copied {
@@ -74,7 +86,7 @@ fn run(places: [&str; 2], pump: Pump) -> Result<(), Box<dyn Error>> {
             bytes,
             lost,
         } = copied;
-        println!("from {name}: {frames} frames, {bytes} bytes, {lost} lost");
+        println!("to {name}: {frames} frames, {bytes} bytes, {lost} lost");
     }
     result
 }

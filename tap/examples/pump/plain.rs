@@ -1,6 +1,6 @@
 //! By `read` and `write`: one system call each per frame, `epoll` to sleep.
 
-use crate::{Copied, SLEEP, Stop};
+use crate::{Copied, SLEEP, Stop, destination};
 use rustix::{
     event::epoll::{self, CreateFlags, Event, EventData, EventFlags},
     fd::OwnedFd,
@@ -13,8 +13,8 @@ use tap::{MAX_FRAME, Queue, vanished};
 const BUDGET: usize = 64;
 
 pub(crate) fn pump(
-    queues: [Queue; 2],
-    copied: &mut [Copied; 2],
+    queues: Vec<Queue>,
+    copied: &mut [Copied],
     stop: &Stop,
 ) -> Result<(), Box<dyn Error>> {
     let sleeper = epoll::create(CreateFlags::CLOEXEC)?;
@@ -22,10 +22,12 @@ pub(crate) fn pump(
         epoll::add(&sleeper, queue, EventData::new_u64(0), EventFlags::IN)?;
     }
     let mut buffer = vec![0; MAX_FRAME];
-    let [a, b] = &queues;
     while !stop.is_asked() {
-        let [from_a, from_b] = copied;
-        let moved = copy(a, b, from_a, &mut buffer)? + copy(b, a, from_b, &mut buffer)?;
+        let mut moved = 0;
+        for (number, from) in queues.iter().enumerate() {
+            let to = destination(number);
+            moved += copy(from, &queues[to], &mut copied[to], &mut buffer)?;
+        }
         if moved == 0 {
             sleep(&sleeper)?;
         }

@@ -1,13 +1,13 @@
 //! By `io_uring`: one system call writes what was read, reads what has come meanwhile, and sleeps if
 //! there is nothing.
 
-use crate::{Copied, SLEEP, Stop};
+use crate::{Copied, SLEEP, Stop, destination};
 use std::{error::Error, io};
 use tap::{Queue, Ring, Written, vanished};
 
 pub(crate) fn pump(
-    queues: [Queue; 2],
-    copied: &mut [Copied; 2],
+    queues: Vec<Queue>,
+    copied: &mut [Copied],
     stop: &Stop,
 ) -> Result<(), Box<dyn Error>> {
     let mut ring = Ring::new()?;
@@ -17,7 +17,7 @@ pub(crate) fn pump(
     let mut held = vec![];
     while !stop.is_asked() {
         while let Some(from) = ring.next_ready() {
-            let to = 1 - from;
+            let to = destination(from.into()) as u16;
             while let Some(frame) = ring.next(from)? {
                 ring.write(to, frame, frame.len)?;
                 held.push(frame);
@@ -29,7 +29,7 @@ pub(crate) fn pump(
         }
         ring.submit()?;
         for written in ring.settled() {
-            count(&mut copied[usize::from(1 - written.queue)], written)?;
+            count(&mut copied[usize::from(written.queue)], written)?;
         }
         held.drain(..).for_each(|frame| ring.give_back(frame));
     }

@@ -1,253 +1,232 @@
-//! Ratios with their spread, as a table and as JSON.
+//! A table while it runs; JSON and a plot in the end.
 
 use crate::{
-    Options,
-    measure::{Figure, Measure},
-    system::{PUMP, System},
+    goals::{self, Held},
+    measures::Kind,
+    outcome::{Outcome, STEAL_MAX, Turn},
+    plot::{Bar, Group, svg},
+    stats::Spread,
+    systems::SWITCH,
 };
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
-use std::{path::Path, time::Duration};
+use serde_json::{Map, Value, json};
+use std::{fs, path::Path};
 
-/// A round is dropped where another tenant had more than this share of the machine.
-pub(crate) const STEAL_MAX: f64 = 0.15;
-
-/// One turn of one system.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    system: String,
-    figure: Option<Figure>,
-    steal: f64,
-}
+/// Of what goes along with a figure: what is told as a ratio too.
+const RATED: [&str; 2] = ["p50 µs", "p99 µs"];
 
 /// Everything that was measured.
 #[derive(Debug)]
 pub(crate) struct Report {
-    machine: Value,
-    rows: Vec<Value>,
-    /// Of the measure at hand: rounds that count, and how many do not.
-    rounds: Vec<Vec<(String, f64)>>,
-    dropped: u32,
-    values: Vec<(String, f64)>,
-    beside: Vec<(String, &'static str, f64)>,
-}
-
-/// Takes a turn. A failure is told and leaves no figure.
-pub(crate) fn take(measure: &Measure, system: &System, time: Duration) -> Taken {
-    let before = jiffies();
-    let figure = (measure.take)(system, time)
-        .inspect_err(|error| eprintln!("{} of {}: {error:#}", measure.name, system.name))
-        .ok();
-    let after = jiffies();
-    let steal = (after.0 - before.0) / (after.1 - before.1).max(1.0);
-    Taken {
-        system: system.name.clone(),
-        figure,
-        steal,
-    }
-}
-
-/// Stolen and total time since boot, in ticks (proc(5), the line `cpu`).
-fn jiffies() -> (f64, f64) {
-    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-    let line = text.lines().next().unwrap_or_default();
-    let ticks: Vec<f64> = line
-        .split_whitespace()
-        .skip(1)
-        .take(8)
-        .filter_map(|tick| tick.parse().ok())
-        .collect();
-    (
-        ticks.get(7).copied().unwrap_or_default(),
-        ticks.iter().sum(),
-    )
+    about: Value,
+    left_out: Vec<Value>,
+    measures: Vec<Value>,
+    plot: Vec<Group>,
+    held: Vec<Held>,
 }
 
 impl Report {
-    pub(crate) fn new(options: &Options) -> Result<Self> {
-        let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-        let cpuinfo = read("/proc/cpuinfo");
-        let cpu = cpuinfo
-            .lines()
-            .find_map(|line| line.strip_prefix("model name"))
-            .unwrap_or_default();
-        let cores = std::thread::available_parallelism()
-            .context("the number of processors")?
-            .get();
-        let kernel = read("/proc/sys/kernel/osrelease").trim().to_owned();
-        let cpu = cpu.trim_start_matches(['\t', ' ', ':']).to_owned();
+    /// `about` goes along with the figures: the machine, the options, versions.
+    pub(crate) fn new(about: Value) -> Self {
         println!(
-            "{cores} × {cpu}, Linux {kernel}; {} rounds of {} s",
-            options.pairs, options.seconds
+            "{:24} {:28} {:>9} {:>19} {:>19} {:>5}  beside (medians)",
+            "measure", "system", "median", "to the reference", "switch / it", "kept"
         );
-        println!(
-            "{:14} {:>24} {:>9} {:>17} {:>5}  beside (medians)",
-            "measure", "system", "median", "to the best pump", "kept"
-        );
-        Ok(Self {
-            machine: json!({ "cores": cores, "cpu": cpu, "kernel": kernel, "pairs": options.pairs, "seconds": options.seconds, "instructions_per_packet": options.instructions_per_packet }),
-            rows: vec![],
-            rounds: vec![],
-            dropped: 0,
-            values: vec![],
-            beside: vec![],
-        })
-    }
-
-    /// A turn of each system that is compared.
-    pub(crate) fn round(&mut self, measure: &Measure, round: u32, taken: Vec<Taken>) {
-        let is_quiet = taken.iter().all(|taken| taken.steal <= STEAL_MAX);
-        let values: Vec<_> = taken
-            .iter()
-            .filter_map(|taken| Some((taken.system.clone(), taken.figure.as_ref()?.value)))
-            .collect();
-        if is_quiet && values.len() == taken.len() {
-            self.rounds.push(values);
-        } else {
-            self.dropped += 1;
-        }
-        self.others(measure, round, taken);
-    }
-
-    /// Turns that enter no ratio.
-    pub(crate) fn others(&mut self, measure: &Measure, round: u32, taken: Vec<Taken>) {
-        for Taken {
-            system,
-            figure,
-            steal,
-        } in taken
-        {
-            let Some(Figure { value, beside }) = figure else {
-                continue;
-            };
-            self.rows.push(json!({
-                "measure": measure.name, "unit": measure.unit, "round": round, "system": system, "value": value,
-                "steal": steal, "beside": beside.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
-            }));
-            self.values.push((system.clone(), value));
-            self.beside.extend(
-                beside
-                    .into_iter()
-                    .map(|(name, value)| (system.clone(), name, value)),
-            );
+        Self {
+            about,
+            left_out: vec![],
+            measures: vec![],
+            plot: vec![],
+            held: vec![],
         }
     }
 
-    /// Prints the measure at hand and makes room for the next.
-    pub(crate) fn print(&mut self, measure: &Measure) {
-        let mut systems: Vec<String> = vec![];
-        for (system, _) in &self.values {
-            if !systems.contains(system) {
-                systems.push(system.clone());
-            }
-        }
-        systems.sort_by_key(|system| (!system.starts_with("switch"), !system.starts_with(PUMP)));
-        let best = self.best_pump();
+    /// A system that cannot take part.
+    pub(crate) fn leave_out(&mut self, system: &str, why: &str) {
+        eprintln!("{system} is left out: {why}");
+        self.left_out.push(json!({ "system": system, "why": why }));
+    }
+
+    /// Takes a measure in, and prints it.
+    pub(crate) fn add(&mut self, outcome: &Outcome<'_>) {
+        let reference = outcome.reference();
+        let systems = outcome.systems();
+        let mut rows = Map::new();
         for system in &systems {
-            let mut ratios = self.ratios(system, &best);
-            let pairs = format!("{}-{}", ratios.len(), self.dropped);
-            let ratio = if ratios.is_empty() {
-                String::new()
-            } else {
-                spread(&mut ratios)
-            };
-            let beside = self.beside_of(system);
-            let median = format!("{:.3}", median(&mut self.values_of(system)));
+            let row = Row::of(outcome, system, reference);
+            println!("{}", row.text(outcome.measure.name));
+            rows.insert((*system).to_owned(), row.json());
+        }
+        let (name, unit) = (outcome.measure.name, outcome.measure.unit);
+        self.measures.push(json!({
+            "measure": name, "unit": unit, "reference": reference, "systems": rows,
+            "turns": outcome.turns.iter().map(turn_json).collect::<Vec<_>>(),
+        }));
+        self.plot.push(group(outcome, reference));
+        self.held.extend(goals::held(outcome));
+    }
+
+    /// Prints what the goals have come to, and writes the files.
+    pub(crate) fn finish(&self, json_file: &Path, svg_file: &Path) -> Result<()> {
+        println!("\n{:68} {:>10} {:>20}", "goal", "wanted", "found");
+        for held in &self.held {
+            let verdict = if held.is_met { "met" } else { "missed" };
             println!(
-                "{:14} {system:>24} {median:>9} {ratio:>17} {pairs:>5}  {beside}",
-                measure.name
+                "{:68} {:>10} {:>20} {verdict}",
+                held.what,
+                held.wanted,
+                held.found.text()
             );
-            self.rows.push(json!({
-                "measure": measure.name, "system": system, "best_pump": best, "ratios": ratios,
-                "dropped": self.dropped,
-            }));
         }
-        self.rounds.clear();
-        self.values.clear();
-        self.beside.clear();
-        self.dropped = 0;
-    }
-
-    fn values_of(&self, system: &str) -> Vec<f64> {
-        let values = self.values.iter().filter(|(name, _)| name == system);
-        values.map(|(_, value)| *value).collect()
-    }
-
-    /// The pump with the greatest median, which the others are held against.
-    fn best_pump(&self) -> String {
-        let mut best = (String::new(), 0.0);
-        for (name, _) in self
-            .values
-            .iter()
-            .filter(|(name, _)| name.starts_with(PUMP))
-        {
-            let value = median(&mut self.values_of(name));
-            if value > best.1 {
-                best = (name.clone(), value);
-            }
-        }
-        best.0
-    }
-
-    /// A system's figure by that of `best`, for each round that counts.
-    fn ratios(&self, system: &str, best: &str) -> Vec<f64> {
-        let value = |round: &[(String, f64)], name: &str| {
-            let found = round.iter().find(|(of, _)| of == name);
-            found.map(|(_, value)| *value)
-        };
-        let ratio = |round: &Vec<(String, f64)>| Some(value(round, system)? / value(round, best)?);
-        self.rounds.iter().filter_map(ratio).collect()
-    }
-
-    fn beside_of(&self, system: &str) -> String {
-        let mut names: Vec<&str> = vec![];
-        for (_, name, _) in self.beside.iter().filter(|(of, ..)| of == system) {
-            if !names.contains(name) {
-                names.push(name);
-            }
-        }
-        let text = names.iter().map(|name| {
-            let wanted = |row: &&(String, &'static str, f64)| row.0 == system && row.1 == *name;
-            let mut values: Vec<f64> = self.beside.iter().filter(wanted).map(|row| row.2).collect();
-            format!("{name} {:.2}", median(&mut values))
+        let goals = self.held.iter().map(|held| {
+            json!({
+                "goal": held.what, "wanted": held.wanted, "median": held.found.median,
+                "least": held.found.least, "greatest": held.found.greatest, "met": held.is_met,
+            })
         });
-        text.collect::<Vec<_>>().join(", ")
-    }
-
-    /// Writes everything.
-    pub(crate) fn write(&self, file: &Path) -> Result<()> {
-        let all = json!({ "machine": self.machine, "rows": self.rows });
-        std::fs::write(file, serde_json::to_string_pretty(&all)?)
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        let all = json!({
+            "about": self.about, "left_out": self.left_out, "measures": self.measures,
+            "goals": goals.collect::<Vec<_>>(),
+        });
+        write(json_file, &serde_json::to_string_pretty(&all)?)?;
+        let about = &self.about["machine"];
+        let caption = format!(
+            "{} × {}, Linux {}, {}",
+            about["cores"],
+            about["cpu"].as_str().unwrap_or_default(),
+            about["kernel"].as_str().unwrap_or_default(),
+            about["date"].as_str().unwrap_or_default(),
+        );
+        write(svg_file, &svg(&self.plot, &caption))?;
         println!(
-            "kept: rounds kept-dropped (a failure, or more than {:.0} % steal); figures in {}",
+            "\nmedian (least–greatest) of ratios within a round; the reference is the best pump, or one flow\n\
+             kept: rounds kept-dropped (a failure, or more than {:.0} % steal in either turn)\n\
+             every turn and ratio in {}, a plot in {}",
             STEAL_MAX * 100.0,
-            file.display()
+            json_file.display(),
+            svg_file.display()
         );
         Ok(())
     }
 }
 
-/// `median (least–greatest)`.
-fn spread(values: &mut [f64]) -> String {
-    if values.is_empty() {
-        return "-".into();
-    }
-    let middle = median(values);
-    format!(
-        "{middle:.2} ({:.2}–{:.2})",
-        values[0],
-        values[values.len() - 1]
-    )
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Sorts, and takes the middle.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => values[half],
-        _ => f64::midpoint(values[half - 1], values[half]),
+/// A system's line of the table.
+struct Row {
+    system: String,
+    median: Option<f64>,
+    /// Of the median, behind the point.
+    digits: usize,
+    to_reference: Vec<f64>,
+    of_switch: Vec<f64>,
+    rounds: usize,
+    kept: usize,
+    /// Name, median, and the ratios to the reference's where these say something.
+    beside: Vec<(&'static str, f64, Vec<f64>)>,
+}
+
+impl Row {
+    fn of(outcome: &Outcome<'_>, system: &str, reference: Option<&str>) -> Self {
+        let to = |beside| reference.map_or(vec![], |other| outcome.ratios(system, other, beside));
+        let is_lost = outcome.measure.kind == Kind::Lost;
+        let of_switch = match system == SWITCH || is_lost {
+            true => vec![],
+            false => outcome.ratios(SWITCH, system, None),
+        };
+        let beside = outcome.beside(system).into_iter().filter_map(|name| {
+            let ratios = match RATED.contains(&name) && Some(system) != reference {
+                true => to(Some(name)),
+                false => vec![],
+            };
+            Some((name, outcome.median(system, Some(name))?, ratios))
+        });
+        let to_reference = to(None);
+        Self {
+            system: system.to_owned(),
+            median: outcome.median(system, None),
+            digits: digits(outcome.measure.kind),
+            kept: match reference {
+                Some(_) => to_reference.len(),
+                None => outcome.all(system, None).len(),
+            },
+            to_reference,
+            of_switch,
+            rounds: outcome.rounds(system),
+            beside: beside.collect(),
+        }
+    }
+
+    fn text(&self, measure: &str) -> String {
+        let spread = |ratios: &[f64]| Spread::of(ratios).map_or(String::new(), |all| all.text());
+        let (digits, median) = (self.digits, self.median);
+        let median = median.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+        let kept = format!("{}-{}", self.kept, self.rounds - self.kept);
+        let beside = self.beside.iter().map(|(name, median, ratios)| {
+            let ratio =
+                Spread::of(ratios).map_or(String::new(), |all| format!(" [{}]", all.text()));
+            format!("{name} {median:.2}{ratio}")
+        });
+        format!(
+            "{measure:24} {:28} {median:>9} {:>19} {:>19} {kept:>5}  {}",
+            self.system,
+            spread(&self.to_reference),
+            spread(&self.of_switch),
+            beside.collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    fn json(&self) -> Value {
+        let beside = self.beside.iter().map(|(name, median, ratios)| {
+            let value = json!({ "median": median, "to_reference": ratios });
+            ((*name).to_owned(), value)
+        });
+        json!({
+            "median": self.median, "to_reference": self.to_reference, "switch_to_it": self.of_switch,
+            "kept": self.kept, "dropped": self.rounds - self.kept, "beside": beside.collect::<Map<_, _>>(),
+        })
+    }
+}
+
+/// Packets are whole.
+const fn digits(kind: Kind) -> usize {
+    match kind {
+        Kind::Rate => 3,
+        Kind::Lost => 0,
+    }
+}
+
+fn turn_json(turn: &Turn) -> Value {
+    let (value, beside, failed) = match &turn.figure {
+        Ok(figure) => {
+            let beside = figure.beside.iter();
+            let beside = beside.map(|(name, value)| ((*name).to_owned(), json!(value)));
+            (Some(figure.value), beside.collect::<Map<_, _>>(), None)
+        }
+        Err(why) => (None, Map::new(), Some(why)),
+    };
+    json!({
+        "round": turn.round, "system": turn.system, "value": value, "steal": turn.steal,
+        "beside": beside, "failed": failed,
+    })
+}
+
+fn group(outcome: &Outcome<'_>, reference: Option<&str>) -> Group {
+    let digits = digits(outcome.measure.kind);
+    let bars = outcome.systems().into_iter().filter_map(|system| {
+        let median = outcome.median(system, None)?;
+        let spread = reference.and_then(|other| outcome.ratio(system, other, None));
+        Some(Bar {
+            system: system.to_owned(),
+            figure: format!("{median:.digits$} {}", outcome.measure.unit),
+            spread,
+        })
+    });
+    Group {
+        measure: outcome.measure.name.to_owned(),
+        reference: reference.map(str::to_owned),
+        bars: bars.collect(),
     }
 }
