@@ -90,7 +90,8 @@ impl Sum {
     #[inline]
     #[must_use]
     pub fn is_right(self) -> bool {
-        self.partial() == 0xffff
+        // What folds to all ones is a multiple of it, and not zero.
+        self.0 != 0 && self.0.is_multiple_of(0xffff)
     }
 }
 

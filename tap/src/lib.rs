@@ -26,7 +26,7 @@ mod sched;
 pub use device::{MAX_FRAME, MAX_QUEUES, Queue, TX_QUEUE_LEN, Tap, TapOptions, vanished};
 pub use error::Error;
 pub use link::{Link, LinkStats, Links, TapKind};
-pub use memory::give_back_large_allocations;
+pub use memory::{advise_huge_pages, give_back_large_allocations, prefetch};
 pub use netns::{Netns, NewNetns};
 pub use packet_socket::{PacketMode, PacketSocket};
 pub use ring::{Filled, MAX_RING_QUEUES, Ring, Written};

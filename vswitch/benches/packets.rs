@@ -117,7 +117,7 @@ fn send(switch: &mut Switch, flows: &mut [Flow], packets: usize) {
 }
 
 fn forward(switch: &mut Switch, from: PortId, to: PortId, frames: &[Vec<u8>]) {
-    let mut parsed: [Option<Frame<'_>>; BATCH] = [const { None }; BATCH];
+    let mut parsed: [Option<Frame<'_>>; BATCH] = std::array::from_fn(|_| None);
     let mut outbox = Outbox {
         receivers: Vec::with_capacity(BATCH),
         ..Outbox::default()
@@ -126,9 +126,9 @@ fn forward(switch: &mut Switch, from: PortId, to: PortId, frames: &[Vec<u8>]) {
         Frame::parse_into(place, &FROM_A_KERNEL, black_box(frame));
     }
     switch.enter(NOW);
-    switch.touch_ahead(from, parsed.iter().map(Option::as_ref));
-    for frame in parsed.iter().flatten() {
-        switch.forward(NOW, from, frame, &mut outbox);
+    let ahead = switch.look_ahead(from, parsed.iter().map(Option::as_ref));
+    for (frame, ahead) in parsed.iter().flatten().zip(ahead) {
+        switch.forward_staged(NOW, from, frame, ahead, &mut outbox);
     }
     assert_eq!(outbox.receivers.len(), BATCH, "every packet is delivered");
     switch.settle(to, BATCH as u64, 0);

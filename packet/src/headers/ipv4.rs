@@ -37,7 +37,11 @@ pub(super) fn parse(headers: &mut Headers, packet: &[u8], offload: Offload) {
         (Some(_), None) => headers.flaw(Defect::IpLength),
         (Some(_), Some(_)) => {}
     }
-    headers.bad_checksum = header.is_some_and(|header| !Sum::new().bytes(header).is_right());
+    let sum = match header {
+        Some(header) if header_len > FIXED => Sum::new().bytes(header),
+        _ => Sum::new().bytes(fixed),
+    };
+    headers.bad_checksum = header.is_some() && !sum.is_right();
     let packet = if header.is_some() {
         whole.unwrap_or(packet)
     } else {

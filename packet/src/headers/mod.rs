@@ -34,22 +34,26 @@ pub(crate) const IP_PACKET_MAX: usize = 40 + 65_535;
 
 impl Headers {
     /// Nothing read yet: a place for [`Self::parse_into`].
-    pub const EMPTY: Self = Self {
-        eth: Ethernet {
-            src: Mac::ZERO,
-            dst: Mac::ZERO,
-            vlan: Vlan::Untagged,
-            ethertype: 0,
-        },
-        net: Net::Other,
-        wire: Wire {
-            packets: 1,
-            bytes: 0,
-        },
-        defect: None,
-        bad_checksum: false,
-        ordinary: false,
-    };
+    #[inline]
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            eth: Ethernet {
+                src: Mac::ZERO,
+                dst: Mac::ZERO,
+                vlan: Vlan::Untagged,
+                ethertype: 0,
+            },
+            net: Net::Other,
+            wire: Wire {
+                packets: 1,
+                bytes: 0,
+            },
+            defect: None,
+            bad_checksum: false,
+            ordinary: false,
+        }
+    }
 
     /// Parses a frame (without its virtio header). Never panics; at most [`Defect`].
     ///
@@ -57,7 +61,7 @@ impl Headers {
     /// [`Runt`] for fewer than 14 bytes.
     #[inline]
     pub fn parse(frame: &[u8], offload: Offload) -> Result<Self, Runt> {
-        let mut headers = Self::EMPTY;
+        let mut headers = Self::empty();
         headers.parse_into(frame, offload)?;
         Ok(headers)
     }
@@ -66,14 +70,17 @@ impl Headers {
     /// saves the copy. Whatever stood there is overwritten.
     ///
     /// # Errors
-    /// [`Runt`] for fewer than 14 bytes; the place then holds [`Self::EMPTY`].
+    /// [`Runt`] for fewer than 14 bytes; the place then holds [`Self::empty`].
     #[inline]
     pub fn parse_into(&mut self, frame: &[u8], offload: Offload) -> Result<(), Runt> {
         self.net = Net::Other;
-        self.wire = Self::EMPTY.wire;
+        self.wire = Wire {
+            packets: 1,
+            bytes: 0,
+        };
         self.bad_checksum = false;
         let Some((eth, defect)) = link::parse(frame) else {
-            *self = Self::EMPTY;
+            *self = Self::empty();
             return Err(Runt);
         };
         (self.eth, self.defect) = (eth, defect);

@@ -44,7 +44,7 @@ fn between_ports(l4: &L4) -> bool {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn between_hosts(ip: &Ip) -> bool {
     let is_host_v4 = |[a, b, ..]: [u8; 4]| a < GROUPS_FROM && [a, b] != LINK_LOCAL;
     match (ip.src, ip.dst) {

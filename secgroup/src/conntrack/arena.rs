@@ -8,7 +8,7 @@
 //! Growth opens another chunk and copies nothing. The lowest chunk with a free slot is filled first,
 //! so that after a peak the last chunks run empty and can be given back.
 
-use super::{Entry, TcpWindow};
+use super::{Advise, Entry, TcpWindow};
 
 /// Entries of a chunk: 5.5 MiB for IPv4.
 const CHUNK: u32 = 1 << CHUNK_BITS;
@@ -38,10 +38,13 @@ struct Chunk<A, T> {
 }
 
 impl<A: Copy, T: Copy> Chunk<A, T> {
-    fn new(capacity: u32) -> Self {
+    fn new(capacity: u32, advise: Advise) -> Self {
         let capacity = capacity.min(CHUNK);
+        let groups: Vec<Group<A, T>> = Vec::with_capacity(capacity.div_ceil(GROUP) as usize);
+        let start = groups.as_ptr();
+        advise(start.cast()..start.wrapping_add(groups.capacity()).cast());
         Self {
-            groups: Vec::with_capacity(capacity.div_ceil(GROUP) as usize),
+            groups,
             alive: vec![0; capacity.div_ceil(u64::BITS) as usize],
             used: 0,
             live: 0,
@@ -97,17 +100,19 @@ pub(super) struct Arena<A, T> {
     /// No chunk before this one has a free slot.
     open: usize,
     capacity: u32,
+    advise: Advise,
 }
 
 /// Memory that a table no longer needs. Drop it outside the table's lock: that is a system call.
 pub struct Spare<A, T>(#[expect(dead_code, reason = "held to be dropped")] Chunk<A, T>);
 
 impl<A: Copy, T: Copy> Arena<A, T> {
-    pub(super) const fn new(capacity: u32) -> Self {
+    pub(super) const fn new(capacity: u32, advise: Advise) -> Self {
         Self {
             chunks: Vec::new(),
             open: 0,
             capacity,
+            advise,
         }
     }
 
@@ -159,7 +164,7 @@ impl<A: Copy, T: Copy> Arena<A, T> {
             self.open += 1;
         }
         if self.open == self.chunks.len() {
-            self.chunks.push(Chunk::new(self.capacity));
+            self.chunks.push(Chunk::new(self.capacity, self.advise));
         }
         (self.open as u32) << CHUNK_BITS | self.chunks[self.open].put(entry)
     }
@@ -192,7 +197,7 @@ impl<A: Copy, T: Copy> Arena<A, T> {
         Some(Spare(chunk))
     }
 
-    #[inline]
+    #[inline(always)]
     fn group(&self, slot: u32) -> (&Group<A, T>, usize) {
         let chunk = &self.chunks[(slot >> CHUNK_BITS) as usize];
         (
@@ -201,7 +206,7 @@ impl<A: Copy, T: Copy> Arena<A, T> {
         )
     }
 
-    #[inline]
+    #[inline(always)]
     fn group_mut(&mut self, slot: u32) -> (&mut Group<A, T>, usize) {
         let chunk = &mut self.chunks[(slot >> CHUNK_BITS) as usize];
         (

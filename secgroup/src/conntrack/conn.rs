@@ -29,15 +29,19 @@ impl Way {
 /// byte costs ten times as much.
 pub trait KeyAddress: Copy + Eq {
     /// What orders the ends of a key.
-    fn number(self) -> u128;
+    type Order: Ord;
+    /// The place of an end: its address, then the rest of it.
+    fn order(self, rest: u32) -> Self::Order;
     /// Feeds both addresses of a key to its hash.
     fn hash_both(both: [Self; 2], hasher: &mut impl Hasher);
 }
 
 impl KeyAddress for [u8; 4] {
+    type Order = u64;
+
     #[inline]
-    fn number(self) -> u128 {
-        u32::from_be_bytes(self).into()
+    fn order(self, rest: u32) -> u64 {
+        u64::from(u32::from_be_bytes(self)) << 32 | u64::from(rest)
     }
 
     #[inline]
@@ -48,9 +52,11 @@ impl KeyAddress for [u8; 4] {
 }
 
 impl KeyAddress for [u8; 16] {
+    type Order = (u128, u32);
+
     #[inline]
-    fn number(self) -> u128 {
-        u128::from_be_bytes(self)
+    fn order(self, rest: u32) -> (u128, u32) {
+        (u128::from_be_bytes(self), rest)
     }
 
     #[inline]
@@ -76,11 +82,11 @@ pub struct Key<A> {
 impl<A: KeyAddress> Key<A> {
     /// The key of a packet from `src` to `dst` (address, layer 4 port, switch port), and whether the
     /// source is the **second** end of the key.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn new(src: (A, u16, PortId), dst: (A, u16, PortId)) -> (Self, bool) {
         let rest = |(_, l4, port): (A, u16, PortId)| u32::from(l4) << 16 | u32::from(port.0);
-        let swapped = (src.0.number(), rest(src)) > (dst.0.number(), rest(dst));
+        let swapped = src.0.order(rest(src)) > dst.0.order(rest(dst));
         let (low, high) = if swapped { (dst, src) } else { (src, dst) };
         let key = Self {
             addr: [low.0, high.0],
@@ -90,12 +96,12 @@ impl<A: KeyAddress> Key<A> {
         (key, swapped)
     }
 
-    /// The parts that are no addresses, as one number.
+    /// The parts that are no addresses, as one number: in the order of memory, so that it is one load.
     #[inline]
     pub(super) fn rest(&self) -> u64 {
         let [low, high] = self.l4;
         let [from, to] = self.port;
-        u64::from(low) << 48 | u64::from(high) << 32 | u64::from(from.0) << 16 | u64::from(to.0)
+        u64::from(low) | u64::from(high) << 16 | u64::from(from.0) << 32 | u64::from(to.0) << 48
     }
 }
 

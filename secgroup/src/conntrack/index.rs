@@ -10,6 +10,8 @@
 //! F14's). With eight entries per bucket on average, one in 250 lives outside its first bucket, and
 //! the index costs 8 bytes per entry at capacity.
 
+use super::Advise;
+
 /// Words of a bucket that hold an entry; the last one holds the count.
 const LANES: usize = 15;
 /// Words of a bucket: one cache line.
@@ -20,7 +22,7 @@ const MEAN_LOAD: u32 = 8;
 /// Greatest capacity: 26 bits of slot leave 6 bits of tag in a word.
 pub(super) const MAX_CAPACITY: u32 = 1 << 26;
 
-type Bucket = [u32; WORDS];
+pub(super) type Bucket = [u32; WORDS];
 
 pub(super) struct Index {
     /// Zeroed by the allocator, so that memory becomes resident with use.
@@ -32,10 +34,12 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn new(capacity: u32) -> Self {
+    pub(super) fn new(capacity: u32, advise: Advise) -> Self {
         let buckets = capacity.div_ceil(MEAN_LOAD).max(1) as usize;
         let words = vec![0_u32; (buckets + 1) * WORDS];
         let skip = words.as_ptr().align_offset(size_of::<Bucket>()).min(WORDS);
+        let memory = words.as_ptr_range();
+        advise(memory.start.cast()..memory.end.cast());
         let slot_bits = u32::BITS - capacity.saturating_sub(1).leading_zeros();
         Self {
             words,
@@ -45,29 +49,45 @@ impl Index {
         }
     }
 
-    /// Reads the bucket's first word, so that the line is under way when it is needed.
+    /// Where [`Self::find`] of this hash begins to look.
     #[inline]
-    pub(super) fn touch(&self, hash: u64) {
-        std::hint::black_box(self.bucket(self.home(hash))[0]);
+    pub(super) fn first_look(&self, hash: u64) -> &Bucket {
+        self.bucket(self.home(hash))
     }
 
     /// The slot of this hash for which `is_it` holds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let tag = self.tag(hash);
-        let mut at = self.home(hash);
-        for _ in 0..self.buckets {
-            let bucket = self.bucket(at);
-            // Word by word, for the lower ones are filled first: a hit is nearly always among them.
-            for word in &bucket[..LANES] {
-                if word & !self.slot_mask == tag && is_it(word & self.slot_mask) {
-                    return Some(word & self.slot_mask);
-                }
+        let (at, tag) = (self.home(hash), self.tag(hash));
+        let bucket = self.bucket(at);
+        let found = self.find_in(bucket, tag, &is_it);
+        if found.is_some() || bucket[LANES] == 0 {
+            return found;
+        }
+        self.find_beyond(at, tag, is_it)
+    }
+
+    /// Word by word, for the lower ones are filled first: a hit is nearly always among them.
+    #[inline(always)]
+    fn find_in(&self, bucket: &Bucket, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        for word in &bucket[..LANES] {
+            if word & !self.slot_mask == tag && is_it(word & self.slot_mask) {
+                return Some(word & self.slot_mask);
             }
-            if bucket[LANES] == 0 {
-                return None;
-            }
+        }
+        None
+    }
+
+    /// In the buckets that a full one has overflowed into.
+    #[cold]
+    fn find_beyond(&self, mut at: usize, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        for _ in 1..self.buckets {
             at = self.next(at);
+            let bucket = self.bucket(at);
+            let found = self.find_in(bucket, tag, &is_it);
+            if found.is_some() || bucket[LANES] == 0 {
+                return found;
+            }
         }
         None
     }
@@ -121,9 +141,12 @@ impl Index {
         if at + 1 == self.buckets { 0 } else { at + 1 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn bucket(&self, at: usize) -> &Bucket {
-        &self.words[self.skip..].as_chunks().0[at]
+        let words = self.words.get(self.skip + at * WORDS..);
+        words
+            .and_then(<[u32]>::first_chunk)
+            .expect("buckets are made with the index")
     }
 
     #[inline]
@@ -138,14 +161,14 @@ mod tests {
 
     #[test]
     fn buckets_lie_on_cache_lines() {
-        let index = Index::new(1000);
+        let index = Index::new(1000, |_| {});
         assert_eq!(index.bucket(0).as_ptr().align_offset(64), 0);
         assert_eq!(size_of_val(index.bucket(3)), 64);
     }
 
     #[test]
     fn a_hundred_equal_hashes_overflow_and_leave_nothing_behind() {
-        let mut index = Index::new(100);
+        let mut index = Index::new(100, |_| {});
         let hash = u64::MAX;
         for slot in 0..100 {
             index.insert(hash, slot);

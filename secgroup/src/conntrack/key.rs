@@ -20,7 +20,7 @@ const ASKS: u8 = 1;
 /// Ports where the protocol has them; for ICMP and ICMPv6 queries see the module's picture, for their
 /// other messages (type and code, 0); (0, 0) for other protocols. `None` where the layer 4 header is
 /// not at hand though the protocol has one: fragments that are not the first, headers cut short.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn ends(ip: &Ip) -> Option<(u16, u16)> {
     match ip.l4 {

@@ -6,7 +6,10 @@ use super::{
     hash::Seed,
     index::{Index, MAX_CAPACITY},
 };
-use std::{fmt, hint::black_box, ops::Range};
+use std::{fmt, ops::Range};
+
+/// What is told of memory that a table is about to use.
+pub type Advise = fn(Range<*const u8>);
 
 /// A place in the table; valid until that entry is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,10 +43,17 @@ impl<A: KeyAddress, T: Copy> Table<A, T> {
     /// An empty table for up to `capacity` entries, at most 67,108,864; `seed` keys the hash.
     #[must_use]
     pub fn new(capacity: u32, seed: u64) -> Self {
+        Self::with_advice(capacity, seed, |_| {})
+    }
+
+    /// As [`Self::new`]; `advise` is told the addresses of every large piece of memory before it is used, for
+    /// who wants to have it in huge pages.
+    #[must_use]
+    pub fn with_advice(capacity: u32, seed: u64, advise: Advise) -> Self {
         let capacity = capacity.min(MAX_CAPACITY);
         Self {
-            index: Index::new(capacity),
-            arena: Arena::new(capacity),
+            index: Index::new(capacity, advise),
+            arena: Arena::new(capacity, advise),
             seed: Seed::new(seed),
             capacity,
             live: 0,
@@ -58,19 +68,20 @@ impl<A: KeyAddress, T: Copy> Table<A, T> {
         self.seed.hash(key, protocol)
     }
 
-    /// Touches the bucket that [`Self::find`] of this hash will read.
+    /// The cache line of the index that [`Self::find`] of this hash will read, to be fetched ahead.
     #[inline]
-    pub fn touch_index(&self, hash: u64) {
-        self.index.touch(hash);
+    #[must_use]
+    pub fn first_look(&self, hash: u64) -> &[u32; 16] {
+        self.index.first_look(hash)
     }
 
-    /// Touches the entry that [`Self::find`] of this hash will likely yield, and the 24 bytes beside it.
+    /// What [`Self::find`] of this hash will likely yield, by its tag alone, and the 24 bytes beside it: to be
+    /// fetched ahead. Reads the index, not the entry.
     #[inline]
-    pub fn touch_entry(&self, hash: u64) {
-        if let Some(slot) = self.index.find(hash, |_| true) {
-            let (entry, window) = self.arena.pair(slot);
-            black_box((entry.conn.protocol, window.peers[0].end));
-        }
+    #[must_use]
+    pub fn likely(&self, hash: u64) -> Option<(&Entry<A, T>, &TcpWindow)> {
+        let slot = self.index.find(hash, |_| true)?;
+        Some(self.arena.pair(slot))
     }
 
     /// The entry of a key.

@@ -12,6 +12,7 @@ mod window;
 use super::{Advance, Invalid, Settings, State, Way};
 use packet::{Tcp, tcp_flags};
 use states::{Segment, Step};
+pub(super) use window::in_step;
 use window::{ACKED, CHALLENGED, Place, SEEN, SYN_AGAIN, end_of, is_after, place};
 
 /// What is known of one sender, 12 bytes.
@@ -53,6 +54,7 @@ pub(super) fn open(tcp: &Tcp, settings: &Settings) -> Result<(State, TcpWindow),
 }
 
 /// What a segment does to its connection.
+#[inline]
 pub(super) fn advance(
     state: State,
     window: &TcpWindow,
@@ -82,6 +84,7 @@ pub(super) fn advance(
 /// A SYN before any answer: the latest one counts, so that a new attempt on the same ports is
 /// followed at once. It does not start the timeout again: whoever asks on and on in vain would hold
 /// the entry for good (Linux since 6.3).
+#[cold]
 fn syn(state: State, next: State, window: &TcpWindow, way: Way, tcp: &Tcp) -> Advance {
     let mut after = *window;
     *after.sides_mut(way).0 = Peer::by_syn(tcp);
@@ -96,6 +99,7 @@ fn syn(state: State, next: State, window: &TcpWindow, way: Way, tcp: &Tcp) -> Ad
 
 /// The SYN|ACK. One that acknowledges something else belongs to an older connection on these ports;
 /// it is refused and the handshake goes on.
+#[cold]
 fn answer(window: &TcpWindow, tcp: &Tcp) -> Result<Advance, Invalid> {
     let mut after = *window;
     if !after.peers[0].is_syn_acknowledged_by(tcp.ack) {
@@ -107,6 +111,7 @@ fn answer(window: &TcpWindow, tcp: &Tcp) -> Result<Advance, Invalid> {
 }
 
 /// Every other segment but RST.
+#[inline]
 fn exchange(
     state: State,
     next: State,
@@ -130,18 +135,20 @@ fn exchange(
         }
         _ => next,
     };
-    match place(window, way, tcp) {
-        Ok(Place::Inside(after)) => Ok(to(next, after)),
-        Ok(Place::Beyond(after)) if settings.tcp_be_liberal => Ok(to(next, after)),
-        Ok(Place::Beyond(after)) => Ok(pass(state, after)),
-        Ok(Place::Behind) | Err(_) if settings.tcp_be_liberal => Ok(to(next, *window)),
-        Ok(Place::Behind) => Ok(pass(state, *window)),
+    let mut after = *window;
+    match place(&mut after, way, tcp) {
+        Ok(Place::Inside) => Ok(to(next, after)),
+        Ok(Place::Beyond | Place::Behind) | Err(_) if settings.tcp_be_liberal => {
+            Ok(to(next, after))
+        }
+        Ok(Place::Beyond | Place::Behind) => Ok(pass(state, after)),
         Err(outside) => Err(outside),
     }
 }
 
 /// A segment that passes though the table cannot make sense of it. Three are remembered: they tell
 /// that the ends are in step with each other and the table is not.
+#[cold]
 fn ignore(state: State, window: &TcpWindow, way: Way, segment: Segment, tcp: &Tcp) -> Advance {
     let mut after = *window;
     let (me, other) = after.sides_mut(way);
@@ -172,6 +179,7 @@ fn ignore(state: State, window: &TcpWindow, way: Way, segment: Segment, tcp: &Tc
 
 /// A RST closes if its sender can be believed. RFC 5961, section 3; Linux's `tcp_ignore_invalid_rst`
 /// off.
+#[cold]
 fn reset(
     state: State,
     window: &TcpWindow,
@@ -213,8 +221,9 @@ fn reset(
             } else {
                 (tcp.seq == me.end || !me.is(SEEN), false)
             };
-            match place(window, way, tcp) {
-                Ok(Place::Inside(after)) if is_exact || is_opening => Ok(to(State::Close, after)),
+            let mut after = *window;
+            match place(&mut after, way, tcp) {
+                Ok(Place::Inside) if is_exact || is_opening => Ok(to(State::Close, after)),
                 // In the window but not exact: the receiver answers by a challenge, and only the exact
                 // one that follows is believed. Nothing may be learned from this one.
                 Ok(_) => Ok(pass(state, *window)),

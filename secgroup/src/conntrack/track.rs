@@ -3,7 +3,9 @@
 //! Pure: the state, the packet and the time come in, the state afterwards or a reason goes out. What
 //! is refused changes nothing, so the caller may drop the result at any time.
 
-use super::{Query, State, TcpWindow, Timeouts, Way, dccp, key::has_header, query, sctp, tcp};
+use super::{
+    Peer, Query, State, TcpWindow, Timeouts, Way, dccp, key::has_header, query, sctp, tcp,
+};
 use packet::{Ip, L4, protocol};
 
 /// How connections are tracked.
@@ -96,6 +98,7 @@ pub fn open(ip: &Ip, now_ms: u32, settings: &Settings) -> Result<(State, TcpWind
 ///
 /// # Errors
 /// [`Invalid`] where it does not belong: flags, sequence, acknowledgement, a stale RST.
+#[inline]
 pub fn advance(
     state: State,
     window: &TcpWindow,
@@ -142,7 +145,27 @@ pub fn advance(
     })
 }
 
+/// What is known of the sender after a packet that leaves the state as it is, the other side's half of the
+/// window too, and starts the idle timeout again, where that is soon seen: a TCP segment in sequence on an
+/// established connection, a UDP datagram. `None` says nothing: ask [`advance`], which says the same of
+/// these.
+#[inline(always)]
+#[must_use]
+pub fn in_step(state: State, window: &TcpWindow, way: Way, ip: &Ip, now_ms: u32) -> Option<Peer> {
+    match ip.l4 {
+        L4::Tcp(ref tcp) if state == State::Established && ip.fragment.is_none() => {
+            tcp::in_step(window, way, tcp)
+        }
+        L4::Udp { .. } => {
+            let after = stream(answered(state, way), window, now_ms);
+            (state.is_connection() && after == state).then_some(window.peers[way as usize])
+        }
+        _ => None,
+    }
+}
+
 /// Idle timeout of a connection in this state, milliseconds; for TCP see [`idle_ms`] too.
+#[inline]
 #[must_use]
 pub const fn timeout_ms(state: State, protocol: u8, timeouts: &Timeouts) -> u32 {
     1000 * match (protocol, state) {
@@ -195,6 +218,7 @@ const fn dccp_timeout_s(state: State, timeouts: &Timeouts) -> u32 {
 /// As [`timeout_ms`], but shorter for a TCP connection whose other side has fallen silent: data that
 /// waits for its acknowledgement (`tcp_unacknowledged`), three retransmissions in a row
 /// (`tcp_max_retrans`), a connection picked up in the middle and not answered.
+#[inline]
 #[must_use]
 pub fn idle_ms(state: State, protocol: u8, window: &TcpWindow, timeouts: &Timeouts) -> u32 {
     let mut idle = timeout_ms(state, protocol, timeouts);

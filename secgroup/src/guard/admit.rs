@@ -26,6 +26,11 @@ impl Guard {
         {
             return self.admit_ordinary(h.eth.src, ip);
         }
+        self.admit_any(frame, h)
+    }
+
+    #[inline(never)]
+    fn admit_any(&self, frame: &[u8], h: &Headers) -> Result<(), Reason> {
         if !self.couples.owns_mac(h.eth.src) {
             return Err(Reason::SpoofMac);
         }

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 /// Couples of one port. At most [`crate::limits::PAIRS_PER_PORT_MAX`] prefixes are walked.
 #[derive(Debug, Clone)]
 pub(super) struct Couples {
+    /// Nearly every packet's: the port's own MAC and its first address.
+    own: Option<(Mac, IpAddr)>,
     /// Single addresses, sorted.
     exact: Box<[(Mac, IpAddr)]>,
     prefixes: Box<[(Mac, IpNet)]>,
@@ -39,7 +41,9 @@ impl Couples {
         }
         exact.sort_unstable();
         exact.dedup();
+        let own = port.fixed_ips.first().map(|address| (port.mac, *address));
         Self {
+            own,
             exact: exact.into(),
             prefixes: prefixes.into(),
             macs: macs.into(),
@@ -50,9 +54,11 @@ impl Couples {
     #[inline]
     pub(super) fn owns(&self, mac: Mac, address: impl Into<IpAddr>) -> bool {
         let address = address.into();
-        // Nearly always the first: its own MAC and fixed address.
-        self.exact.first() == Some(&(mac, address))
-            || self.exact.binary_search(&(mac, address)).is_ok()
+        self.own == Some((mac, address)) || self.owns_besides(mac, address)
+    }
+
+    fn owns_besides(&self, mac: Mac, address: IpAddr) -> bool {
+        self.exact.binary_search(&(mac, address)).is_ok()
             || self
                 .prefixes
                 .iter()

@@ -215,7 +215,7 @@ impl<P: Ports> Worker<P> {
     /// Parses outside the lock; decides and counts under it.
     fn judge_batch(&mut self, now: Now, rx: PortId) {
         let ports = &self.ports;
-        let mut parsed: [Option<Frame<'_>>; BATCH] = [const { None }; BATCH];
+        let mut parsed: [Option<Frame<'_>>; BATCH] = std::array::from_fn(|_| None);
         for (place, &lease) in parsed.iter_mut().zip(&self.leases) {
             let (vnet, bytes) = ports.get(lease);
             Frame::parse_into(place, vnet, bytes);
@@ -224,11 +224,11 @@ impl<P: Ports> Worker<P> {
         self.outbox.clear();
         let mut switch = self.shared.switch.lock();
         switch.enter(now);
-        switch.touch_ahead(rx, parsed.iter().map(Option::as_ref));
-        for (frame, &lease) in parsed.iter().zip(&self.leases) {
+        let ahead = switch.look_ahead(rx, parsed.iter().map(Option::as_ref));
+        for ((frame, ahead), &lease) in parsed.iter().zip(ahead).zip(&self.leases) {
             let from = self.outbox.receivers.len();
             match frame {
-                Some(frame) => switch.forward(now, rx, frame, &mut self.outbox),
+                Some(frame) => switch.forward_staged(now, rx, frame, ahead, &mut self.outbox),
                 None => switch.count_runt(rx),
             }
             let packets = frame.as_ref().map_or(1, |frame| frame.headers.wire.packets);

@@ -57,7 +57,7 @@ impl Port {
     }
 
     /// As [`Self::accepts_frame`], for an IP packet that a filtering port was admitted to send.
-    #[inline]
+    #[inline(always)]
     pub(super) fn accepts_admitted(&self, frame: &Frame<'_>) -> Result<(), Reason> {
         if frame.largest_packet() > u32::from(self.config.mtu) {
             return Err(Reason::Mtu);

@@ -7,7 +7,9 @@ use super::step::{Fate, Judged, Room, Step, Tracked};
 use super::{Attached, Frame, Now, Outbox, Switch, room};
 use packet::Ip;
 use secgroup::PortId;
-use secgroup::conntrack::{self, Conn, Key, Side, Slot, TcpWindow, Timeouts, Way, idle_ms};
+use secgroup::conntrack::{
+    self, Advance, Conn, Key, Side, Slot, TcpWindow, Timeouts, Way, idle_ms,
+};
 use std::net::IpAddr;
 
 impl Switch {
@@ -86,7 +88,7 @@ impl Switch {
         }
     }
 
-    fn learn(&mut self, now: Now, rx: PortId, frame: &Frame<'_>) {
+    pub(super) fn learn(&mut self, now: Now, rx: PortId, frame: &Frame<'_>) {
         let src = frame.headers.eth.src;
         let Some(sender) = self.port(rx).filter(|_| src.is_legal_source()) else {
             return;
@@ -164,26 +166,17 @@ impl Switch {
             return;
         };
         let conn = &A::table(&self.tables).entry(slot).conn;
-        let ports = conn.key.port;
         if conn.policy_epoch != self.policy_epoch {
             self.judged_again::<A>(slot, *sides);
         }
         if !step.is_accept() {
             return;
         }
-        let own = advance
-            .refreshes
-            .then(|| self.own_timeouts(ports))
-            .flatten();
+        let ports = A::table(&self.tables).entry(slot).conn.key.port;
+        let own = self.own_timeouts(ports);
+        let timeouts = own.as_ref().unwrap_or(&self.settings.timeouts);
         let (entry, window) = A::table_mut(&mut self.tables).pair_mut(slot);
-        let conn = &mut entry.conn;
-        conn.set_state(advance.state);
-        if advance.refreshes {
-            let timeouts = own.as_ref().unwrap_or(&self.settings.timeouts);
-            let idle = idle_ms(advance.state, conn.protocol, &advance.window, timeouts);
-            conn.deadline_ms = now.ms.wrapping_add(idle);
-        }
-        *window = advance.window;
+        advance_connection(&mut entry.conn, window, advance, now, timeouts);
     }
 
     /// A judgement under a newer policy: what was counted under the old one leaves first, if it differs or
@@ -249,7 +242,7 @@ impl Switch {
 
     /// The timeouts that hold for a connection between two ports, where one of them has its own.
     #[inline]
-    fn own_timeouts(&self, ports: [PortId; 2]) -> Option<Timeouts> {
+    pub(super) fn own_timeouts(&self, ports: [PortId; 2]) -> Option<Timeouts> {
         if !self.own_timeouts {
             return None;
         }
@@ -284,4 +277,32 @@ impl Switch {
         *table.window_mut(slot) = window;
         Some(slot)
     }
+}
+
+/// Moves a connection on.
+#[inline]
+pub(super) fn advance_connection<A: Copy>(
+    conn: &mut Conn<A>,
+    window: &mut TcpWindow,
+    advance: &Advance,
+    now: Now,
+    timeouts: &Timeouts,
+) {
+    conn.set_state(advance.state);
+    if advance.refreshes {
+        refresh(conn, &advance.window, now, timeouts);
+    }
+    *window = advance.window;
+}
+
+/// Starts a connection's idle timeout again.
+#[inline]
+pub(super) fn refresh<A: Copy>(
+    conn: &mut Conn<A>,
+    window: &TcpWindow,
+    now: Now,
+    timeouts: &Timeouts,
+) {
+    let idle = idle_ms(conn.state(), conn.protocol, window, timeouts);
+    conn.deadline_ms = now.ms.wrapping_add(idle);
 }

@@ -12,6 +12,7 @@ use packet::{Direction, FiveTuple, Icmp, Verdict, protocol};
 use secgroup::PortId;
 use secgroup::conntrack::{self, Conn, Entry, KeyAddress, State, Table, Way};
 use std::net::IpAddr;
+use tap::advise_huge_pages;
 
 /// The connection tables of both families.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ impl Tables {
         let counted = (connections_max / 4).max(COUNTED_MIN);
         let capacity = connections_max.saturating_add(counted);
         Self {
-            v4: Table::new(capacity, seed),
-            v6: Table::new(capacity, seed.rotate_left(32)),
+            v4: Table::with_advice(capacity, seed, advise_huge_pages),
+            v6: Table::with_advice(capacity, seed.rotate_left(32), advise_huge_pages),
         }
     }
 }

@@ -43,6 +43,8 @@ pub enum Destination {
 /// The table of all segments.
 #[derive(Debug, Default)]
 pub(super) struct Fdb {
+    /// Grows, wrapping, with every change of where a frame would go.
+    version: u32,
     places: HashMap<Spot, Place, foldhash::fast::RandomState>,
     /// Ports of a segment, in order of their numbers.
     members: HashMap<Segment, Vec<Member>, foldhash::fast::RandomState>,
@@ -86,6 +88,7 @@ impl Fdb {
         takes_unknown: bool,
         mut displaced: impl FnMut(PortId),
     ) {
+        self.changed();
         let members = self.members.entry(segment).or_default();
         let member = Member {
             port,
@@ -116,6 +119,7 @@ impl Fdb {
 
     /// Gives a MAC that nobody has to one of its owners.
     pub(super) fn inherit(&mut self, segment: Segment, mac: Mac, port: PortId) {
+        self.changed();
         self.places.entry(Spot::new(segment, mac)).or_insert(Place {
             port,
             heard_ms: None,
@@ -132,15 +136,27 @@ impl Fdb {
             .filter(|place| place.shared)
         {
             place.port = port;
+            self.changed();
         }
     }
 
     /// Removes a port, its static MACs and what was learned behind it.
     pub(super) fn detach(&mut self, segment: Segment, port: PortId) {
+        self.changed();
         if let Some(members) = self.members.get_mut(&segment) {
             members.retain(|member| member.port != port);
         }
         self.places.retain(|_, place| place.port != port);
+    }
+
+    /// Differs while frames may go elsewhere than before.
+    #[inline]
+    pub(super) const fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn changed(&mut self) {
+        self.version = self.version.wrapping_add(1);
     }
 
     /// Where a frame for `dst` from `rx` is to go.
@@ -206,6 +222,7 @@ impl Fdb {
             _ if learned >= limit => Learned::Full,
             Some(place) => {
                 let from = place.port;
+                self.version = self.version.wrapping_add(1);
                 *place = Place {
                     port,
                     heard_ms: Some(now_ms),
@@ -214,6 +231,7 @@ impl Fdb {
                 Learned::Moved { from }
             }
             None => {
+                self.changed();
                 self.places.insert(
                     Spot::new(segment, mac),
                     Place {
@@ -229,6 +247,7 @@ impl Fdb {
 
     /// Forgets what was not heard for [`AGEING_S`]; tells the port of each.
     pub(super) fn age(&mut self, now_ms: u32, mut forgotten: impl FnMut(PortId)) {
+        self.changed();
         self.places.retain(|_, place| {
             let stale = place
                 .heard_ms

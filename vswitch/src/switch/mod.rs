@@ -3,9 +3,11 @@
 //! ```text
 //!   Frame ── decide(&self) ──▶ Step ── commit(&mut self) ──▶ counters, connection, FDB, Outbox
 //!              │  admit → destination → connection or rules, egress then ingress
-//!              └─ the same function, watched, is `trace`
+//!     │        └─ the same function, watched, is `trace`
+//!     └─ known: a packet that meets the fate of its connection skips both, with the same result
 //! ```
 //!
+//! * `known`: the short way of nearly all packets; `stage`: what is looked up ahead for a batch.
 //! * `decide`: everything about a frame's fate; changes nothing.
 //! * `commit`: always counts; changes connection state only where **both** sides accepted.
 //! * `sweep`: closes windows and expires connections in short slices.
@@ -24,6 +26,7 @@ mod decide;
 mod entry;
 mod fdb;
 mod fragments;
+mod known;
 mod leave;
 mod log;
 mod macs;
@@ -44,7 +47,7 @@ pub use fdb::{AGEING_S, Destination, Place, Segment};
 pub use log::{Chunk, Left, Share};
 pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
 pub use show::{ConnectionView, FlowView};
-pub use stage::BATCH;
+pub use stage::{Ahead, BATCH};
 pub use step::{Fate, FragmentStep, Judged, Room, Step, Tracked, Upper};
 pub use watch::{Observer, Silent, Stage};
 
@@ -105,7 +108,7 @@ impl<'a> Frame<'a> {
             vnet,
             bytes,
             offload: known.unwrap_or_default(),
-            headers: Headers::EMPTY,
+            headers: Headers::empty(),
         });
         if frame.headers.parse_into(bytes, frame.offload).is_err() {
             *place = None;
@@ -242,6 +245,33 @@ impl Switch {
     /// came ahead of it, each one step more.
     #[inline]
     pub fn forward(&mut self, now: Now, rx: PortId, frame: &Frame<'_>, out: &mut Outbox) {
+        let is_ordinary = frame.headers.ordinary;
+        let ahead = is_ordinary.then(|| self.look_up(rx, frame)).flatten();
+        self.forward_staged(now, rx, frame, ahead, out);
+    }
+
+    /// As [`Self::forward`], with what [`Self::look_ahead`] has found for this frame.
+    #[inline]
+    pub fn forward_staged(
+        &mut self,
+        now: Now,
+        rx: PortId,
+        frame: &Frame<'_>,
+        ahead: Option<Ahead>,
+        out: &mut Outbox,
+    ) {
+        let holds = |ahead: &Ahead| ahead.fdb == self.fdb.version();
+        let passed = match ahead.filter(holds) {
+            Some(ahead) => self.pass(now, rx, frame, ahead, out),
+            None => false,
+        };
+        if !passed {
+            self.forward_any(now, rx, frame, out);
+        }
+    }
+
+    /// The long way, which every packet can go.
+    fn forward_any(&mut self, now: Now, rx: PortId, frame: &Frame<'_>, out: &mut Outbox) {
         let step = self.decide(now, rx, frame, None, &mut Silent);
         self.commit(now, rx, frame, &step, out);
         if step.fate == Fate::Flood && step.is_accept() {

@@ -5,11 +5,11 @@
 
 use super::entry::{Address, icmp_ends, pseudo};
 use super::step::{FragmentStep, Judged, Step, Tracked, Upper, verdicts};
-use super::{Frame, Now, Switch};
+use super::{Attached, Frame, Now, Switch};
 use flowlog::NotRecorded;
 use packet::{Direction, Headers, Ip, L4, Mac, Tcp, Wire};
 use secgroup::PortId;
-use secgroup::conntrack::{Conn, Key, Slot, State, TcpWindow, Way};
+use secgroup::conntrack::{Conn, Entry, Key, Slot, State, TcpWindow, Way};
 use std::net::IpAddr;
 
 impl Switch {
@@ -139,14 +139,20 @@ impl Switch {
     /// apart from this packet, leaves first.
     #[inline]
     fn tally<A: Address>(&mut self, now: Now, slot: Slot, way: Way, headers: &Headers) {
-        let (wire, flags) = (headers.wire, tcp_flags(headers));
-        let tick = self.tick(now);
         if self.must_leave::<A>(slot, way, headers) {
             self.leave_slot::<A>(slot);
         }
         if self.recording.macs_apart {
             self.macs.set(A::INDEX, slot, way, macs_of(headers));
         }
+        self.count::<A>(now, slot, way, headers);
+    }
+
+    /// Adds to an entry's tally, which can take it.
+    #[inline]
+    pub(super) fn count<A: Address>(&mut self, now: Now, slot: Slot, way: Way, headers: &Headers) {
+        let (wire, flags) = (headers.wire, tcp_flags(headers));
+        let tick = self.tick(now);
         let entry = A::table_mut(&mut self.tables).entry_mut(slot);
         entry.with[way as usize].count(tick, wire, flags);
         if slot.0 < self.audit_hand::<A>() {
@@ -158,16 +164,26 @@ impl Switch {
     #[inline]
     fn must_leave<A: Address>(&self, slot: Slot, way: Way, headers: &Headers) -> bool {
         let entry = A::table(&self.tables).entry(slot);
-        let tally = &entry.with[way as usize];
-        let apart = self.recording.setup_apart && tally.setup_ends(tcp_flags(headers));
         let other_macs = || {
             let known = self.macs.get(A::INDEX, slot)[way as usize];
-            !tally.is_empty() && known != macs_of(headers)
+            !entry.with[way as usize].is_empty() && known != macs_of(headers)
         };
-        entry.conn.window() != self.window_mod8()
-            || tally.would_overflow(headers.wire)
-            || apart
-            || (self.recording.macs_apart && other_macs())
+        !self.takes(entry, way, headers) || (self.recording.macs_apart && other_macs())
+    }
+
+    /// Whether an entry's tally can take another packet, as far as the entry itself tells.
+    #[inline(always)]
+    pub(super) fn takes<A: Address>(
+        &self,
+        entry: &Entry<A, Attached>,
+        way: Way,
+        headers: &Headers,
+    ) -> bool {
+        let tally = &entry.with[way as usize];
+        let is_apart = || self.recording.setup_apart && tally.setup_ends(tcp_flags(headers));
+        entry.conn.window() == self.window_mod8()
+            && !tally.would_overflow(headers.wire)
+            && !is_apart()
     }
 
     /// Counts one side of a packet in an entry of its own.
@@ -296,7 +312,7 @@ fn sides_of(
 
 /// The TCP flags of a packet, 0 for other protocols.
 #[inline]
-fn tcp_flags(headers: &Headers) -> u8 {
+pub(super) fn tcp_flags(headers: &Headers) -> u8 {
     match headers.ip().map(|ip| ip.l4) {
         Some(L4::Tcp(Tcp { flags, .. })) => flags,
         _ => 0,

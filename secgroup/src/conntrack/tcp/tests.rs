@@ -74,7 +74,15 @@ impl Flow {
     }
 
     fn step(&mut self, way: Way, tcp: Tcp) -> Result<Advance, Invalid> {
-        let advance = advance(self.state, &self.window, way, &tcp, &self.settings)?;
+        let advance = advance(self.state, &self.window, way, &tcp, &self.settings);
+        if self.state == State::Established
+            && let Some(peer) = in_step(&self.window, way, &tcp)
+        {
+            let mut window = self.window;
+            window.peers[way as usize] = peer;
+            assert_eq!(advance, Ok(to(self.state, window)), "{tcp:?}");
+        }
+        let advance = advance?;
         (self.state, self.window) = (advance.state, advance.window);
         Ok(advance)
     }

@@ -47,18 +47,20 @@ const RETRANS_ONE: u8 = 0x40;
 
 /// Where a segment lies.
 pub(super) enum Place {
-    /// Inside; the window afterwards.
-    Inside(TcpWindow),
+    /// Inside.
+    Inside,
     /// Behind the window: an old duplicate.
     Behind,
     /// Beyond it, by less than a window; its end is remembered.
-    Beyond(TcpWindow),
+    Beyond,
 }
 
-/// Judges a segment of an established exchange.
-pub(super) fn place(window: &TcpWindow, way: Way, tcp: &Tcp) -> Result<Place, Invalid> {
-    let mut after = *window;
-    let (me, other) = after.sides_mut(way);
+/// Judges a segment of an established exchange, and makes of the window what it is afterwards: of one
+/// that lies behind, or outside, nothing else.
+#[inline]
+pub(super) fn place(window: &mut TcpWindow, way: Way, tcp: &Tcp) -> Result<Place, Invalid> {
+    let (mine, others) = (way as usize, way.opposite() as usize);
+    let (mut me, mut other) = (window.peers[mine], window.peers[others]);
     let end = end_of(tcp);
     if !me.is(SEEN) {
         me.start_in_the_middle(tcp, end);
@@ -76,7 +78,8 @@ pub(super) fn place(window: &TcpWindow, way: Way, tcp: &Tcp) -> Result<Place, In
             return Err(Invalid("seq"));
         }
         me.end = furthest(me.end, Some(end));
-        return Ok(Place::Beyond(after));
+        window.peers[mine] = me;
+        return Ok(Place::Beyond);
     }
     // Before a flow was picked up, its sender may have sent what this one had granted.
     let unseen = if other.is(LOOSE) {
@@ -96,7 +99,39 @@ pub(super) fn place(window: &TcpWindow, way: Way, tcp: &Tcp) -> Result<Place, In
         me.acknowledge(ack);
     }
     other.was_acknowledged(sack);
-    Ok(Place::Inside(after))
+    window.peers[mine] = me;
+    window.peers[others] = other;
+    Ok(Place::Inside)
+}
+
+/// What is known of a sender after a segment as nearly all are: an ACK, no news but data and what it
+/// acknowledges, in its place, between two ends of which nothing is remembered. `None` says nothing: ask
+/// [`place`].
+#[inline(always)]
+pub(in super::super) fn in_step(window: &TcpWindow, way: Way, tcp: &Tcp) -> Option<Peer> {
+    const COUNTED: u8 =
+        tcp_flags::FIN | tcp_flags::SYN | tcp_flags::RST | tcp_flags::ACK | tcp_flags::URG;
+    const IN_STEP: u8 = SEEN | ACKED;
+    let (mine, others) = (way as usize, way.opposite() as usize);
+    let (mut me, other) = (window.peers[mine], window.peers[others]);
+    let is_plain = tcp.flags & COUNTED == tcp_flags::ACK && tcp.sack.is_none();
+    if !is_plain || me.flags != IN_STEP || other.flags != IN_STEP {
+        return None;
+    }
+    let end = end_of(tcp);
+    let lag = me.window().max(ACK_LAG);
+    let is_in_place = !is_after(tcp.seq, other.acked.wrapping_add(other.window()))
+        && !is_after(tcp.ack, other.end)
+        && !is_after(me.end.wrapping_sub(other.window()), end)
+        && !is_after(other.end.wrapping_sub(lag), tcp.ack);
+    let is_new = is_after(end, me.end) || is_after(tcp.ack, me.acked);
+    if !is_in_place || (!is_new && tcp.payload_len > 0) {
+        return None;
+    }
+    me.widen(me.granted(tcp, 0));
+    me.end = furthest(me.end, Some(end));
+    me.acked = furthest(me.acked, Some(tcp.ack));
+    Some(me)
 }
 
 impl TcpWindow {
@@ -172,6 +207,7 @@ impl TcpWindow {
     }
 
     /// Whether one side has sent something that the other has not acknowledged, or not answered at all.
+    #[inline]
     pub(in super::super) fn is_unacknowledged(&self) -> bool {
         let waits =
             |me: &Peer, other: &Peer| me.is(SEEN) && !(other.is(ACKED) && other.acked == me.end);
@@ -180,6 +216,7 @@ impl TcpWindow {
     }
 
     /// Whether one side has retransmitted three times in a row (Linux's `tcp_max_retrans`).
+    #[inline]
     pub(in super::super) fn is_retransmitting(&self) -> bool {
         self.peers
             .iter()
