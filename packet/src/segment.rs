@@ -30,7 +30,7 @@ pub const SEGMENTS_MAX: u32 = 1366;
 /// # Errors
 /// [`Defect::Offload`] where the header points outside the frame, which then is unchanged.
 pub fn finish_checksum(frame: &mut [u8], vnet: &[u8; VNET_HDR_LEN]) -> Result<(), Defect> {
-    let [flags, _, _, _, _, _, s0, s1, o0, o1, _, _] = *vnet;
+    let [flags, _, _, _, _, _, s0, s1, o0, o1] = *vnet;
     if flags & F_NEEDS_CSUM == 0 {
         return Ok(());
     }

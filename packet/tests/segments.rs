@@ -3,8 +3,8 @@
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use packet::{
-    Defect, Gso, GsoKind, Headers, L4, Mac, Offload, Wire, build, build::vnet_header, segment,
-    tcp_flags,
+    Defect, Gso, GsoKind, Headers, L4, Mac, Offload, VNET_HDR_LEN, Wire, build, build::vnet_header,
+    segment, tcp_flags,
 };
 use proptest::prelude::*;
 
@@ -132,7 +132,7 @@ proptest! {
 
     #[test]
     fn no_header_and_no_frame_make_it_panic(
-        vnet: [u8; 12],
+        vnet: [u8; VNET_HDR_LEN],
         frame in prop::collection::vec(any::<u8>(), 0..120),
     ) {
         let _ = segment::segments(&vnet, &frame, |_| {});

@@ -16,8 +16,6 @@ use rustix::{
 use std::time::Duration;
 
 const NET_RAW: &str = "CAP_NET_RAW";
-/// Bytes of `struct virtio_net_hdr`, which the kernel puts in front with `PACKET_VNET_HDR`.
-const HEADER_LEN: usize = 10;
 /// Receive buffer, bytes: half a second of full-sized segments at several Gbit/s.
 const RECEIVE_BUFFER: usize = 256 << 20;
 
@@ -94,7 +92,7 @@ impl PacketSocket {
     /// # Errors
     /// What the kernel says; `ENOBUFS` where the interface's queue has no room, `ENETDOWN`.
     pub fn send(&self, frame: &[u8]) -> std::io::Result<()> {
-        let no_header = [0; HEADER_LEN];
+        let no_header = [0; VNET_HDR_LEN];
         let header = match self.mode {
             PacketMode::Offload => &no_header[..],
             PacketMode::Send | PacketMode::Both => &[],
@@ -144,10 +142,9 @@ impl PacketSocket {
         if self.mode != PacketMode::Offload {
             return Ok(Some((Offload::default(), received)));
         }
-        let (short, frame) = received.split_at(HEADER_LEN.min(len));
-        let mut header = [0; VNET_HDR_LEN];
-        header[..short.len()].copy_from_slice(short);
-        Ok(Some((Offload::parse(&header).unwrap_or_default(), frame)))
+        // `PACKET_VNET_HDR` puts the same header in front.
+        let (header, frame) = received.split_at(VNET_HDR_LEN.min(len));
+        Ok(Some((Offload::parse(header).unwrap_or_default(), frame)))
     }
 }
 

@@ -6,7 +6,7 @@
     reason = "a test says what it expects by panicking"
 )]
 
-use packet::{Headers, Mac, Offload};
+use packet::{Headers, Mac, Offload, VNET_HDR_LEN};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::{
     net::{IpAddr, Ipv4Addr, UdpSocket},
@@ -57,11 +57,14 @@ fn what_the_guest_sends_is_read_and_what_is_written_reaches_the_guest() {
         .unwrap();
 
     socket.send_to(b"hello", (PEER, 7)).unwrap();
-    let arp = read_until(queue, |frame| frame[24..26] == [0x08, 0x06]);
-    assert_eq!(arp[12..18], [0xff; 6], "the request is a broadcast");
-    assert_eq!(arp[18..24], MAC.0);
+    let arp = read_until(queue, |frame| frame[VNET_HDR_LEN..][12..14] == [0x08, 0x06]);
+    let arp = &arp[VNET_HDR_LEN..];
+    assert_eq!(arp[..6], [0xff; 6], "the request is a broadcast");
+    assert_eq!(arp[6..12], MAC.0);
 
-    queue.write_parts(&[0; 12], &udp_frame(b"welcome")).unwrap();
+    queue
+        .write_parts(&[0; VNET_HDR_LEN], &udp_frame(b"welcome"))
+        .unwrap();
     let mut received = [0; 64];
     let (len, from) = socket.recv_from(&mut received).unwrap();
     assert_eq!(
@@ -78,7 +81,7 @@ fn an_empty_queue_is_none_and_a_down_interface_refuses_writes_without_being_gone
     let tap = Tap::open(&scratch.options("vm1")).unwrap();
     let queue = &tap.queues()[0];
     assert_eq!(queue.read(&mut [0; 2048]).unwrap(), None);
-    let error = queue.write(&[0; 12 + 60]).unwrap_err();
+    let error = queue.write(&[0; VNET_HDR_LEN + 60]).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EIO));
     assert!(!vanished(&error));
 }
@@ -200,7 +203,7 @@ fn offloads_of_a_persistent_tap_end_with_the_virtio_header() {
     };
     let tap = Tap::open(&options).unwrap();
     scratch.configure("vm1");
-    let with = scratch.broadcast(&tap.queues()[0], 12);
+    let with = scratch.broadcast(&tap.queues()[0], VNET_HDR_LEN);
     assert_eq!(with[0] & 1, 1, "the guest leaves the checksum to us");
     drop(tap);
 
@@ -216,7 +219,7 @@ fn offloads_of_a_persistent_tap_end_with_the_virtio_header() {
         "{headers:?}"
     );
     assert_ne!(
-        with[12 + 40..12 + 42],
+        with[VNET_HDR_LEN..][40..42],
         without[40..42],
         "one is partial, one is finished"
     );

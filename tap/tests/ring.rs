@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Slots of a queue.
 const SLOTS: usize = 64;
 /// Bytes of the virtio header.
-const HEADER: usize = 12;
+const HEADER: usize = packet::VNET_HDR_LEN;
 
 #[test]
 fn a_burst_beyond_all_slots_is_read_completely_and_in_order() {

@@ -53,7 +53,7 @@ const NOW: Now = Now {
     wall_us: 1_800_000_000_000_000,
 };
 /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`: the checksum is left to the device, as a guest's kernel sends it.
-const FROM_A_KERNEL: [u8; VNET_HDR_LEN] = [1, 0, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0];
+const FROM_A_KERNEL: [u8; VNET_HDR_LEN] = [1, 0, 0, 0, 0, 0, 34, 0, 16, 0];
 
 /// A connection from A to B: the headers of its packets, and how far it has come.
 struct Flow {

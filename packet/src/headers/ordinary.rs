@@ -8,8 +8,6 @@
 use super::{Headers, Ip, L4, Net, Vlan};
 use std::net::IpAddr;
 
-/// Ports of DHCP and DHCPv6, which pass by rules of their own.
-const DHCP: [u16; 4] = [67, 68, 546, 547];
 /// First octet of IPv4 multicast; above it nothing is a host's address either.
 const GROUPS_FROM: u8 = 224;
 /// Link-local, where the metadata service is.
@@ -39,9 +37,15 @@ pub(super) fn is_ordinary(headers: &Headers) -> bool {
 fn between_ports(l4: &L4) -> bool {
     match l4 {
         L4::Tcp(_) => true,
-        L4::Udp { src_port, dst_port } => !DHCP.contains(src_port) && !DHCP.contains(dst_port),
+        L4::Udp { src_port, dst_port } => !is_dhcp(*src_port) && !is_dhcp(*dst_port),
         L4::Ports { .. } | L4::Sctp(_) | L4::Dccp(_) | L4::Icmp(_) | L4::Opaque => false,
     }
+}
+
+/// Ports of DHCP and DHCPv6, which pass by rules of their own.
+#[inline]
+const fn is_dhcp(port: u16) -> bool {
+    matches!(port, 67 | 68 | 546 | 547)
 }
 
 #[inline(always)]

@@ -57,10 +57,10 @@ impl Index {
 
     /// The slot of this hash for which `is_it` holds.
     #[inline(always)]
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool + Copy) -> Option<u32> {
         let (at, tag) = (self.home(hash), self.tag(hash));
         let bucket = self.bucket(at);
-        let found = self.find_in(bucket, tag, &is_it);
+        let found = self.find_in(bucket, tag, is_it);
         if found.is_some() || bucket[LANES] == 0 {
             return found;
         }
@@ -69,7 +69,12 @@ impl Index {
 
     /// Word by word, for the lower ones are filled first: a hit is nearly always among them.
     #[inline(always)]
-    fn find_in(&self, bucket: &Bucket, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    fn find_in(
+        &self,
+        bucket: &Bucket,
+        tag: u32,
+        is_it: impl Fn(u32) -> bool + Copy,
+    ) -> Option<u32> {
         for word in &bucket[..LANES] {
             if word & !self.slot_mask == tag && is_it(word & self.slot_mask) {
                 return Some(word & self.slot_mask);
@@ -80,11 +85,16 @@ impl Index {
 
     /// In the buckets that a full one has overflowed into.
     #[cold]
-    fn find_beyond(&self, mut at: usize, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    fn find_beyond(
+        &self,
+        mut at: usize,
+        tag: u32,
+        is_it: impl Fn(u32) -> bool + Copy,
+    ) -> Option<u32> {
         for _ in 1..self.buckets {
             at = self.next(at);
             let bucket = self.bucket(at);
-            let found = self.find_in(bucket, tag, &is_it);
+            let found = self.find_in(bucket, tag, is_it);
             if found.is_some() || bucket[LANES] == 0 {
                 return found;
             }

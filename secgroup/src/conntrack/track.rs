@@ -218,7 +218,7 @@ const fn dccp_timeout_s(state: State, timeouts: &Timeouts) -> u32 {
 /// As [`timeout_ms`], but shorter for a TCP connection whose other side has fallen silent: data that
 /// waits for its acknowledgement (`tcp_unacknowledged`), three retransmissions in a row
 /// (`tcp_max_retrans`), a connection picked up in the middle and not answered.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn idle_ms(state: State, protocol: u8, window: &TcpWindow, timeouts: &Timeouts) -> u32 {
     let mut idle = timeout_ms(state, protocol, timeouts);

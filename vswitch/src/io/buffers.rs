@@ -1,7 +1,7 @@
 //! A worker's pool of frame slots.
 //!
 //! ```text
-//!   slot n: [ virtio header 12 | Ethernet frame … 65,556 ]  stride 64 KiB + 2 KiB + 64
+//!   slot n: [ virtio header 10 | Ethernet frame … 65,556 ]  stride 64 KiB + 2 KiB + 64
 //! ```
 //!
 //! Slots are used last in, first out: the slot written from last is the one read into next, and is
@@ -135,8 +135,11 @@ mod tests {
         let first = pool.lend(fill(1)).unwrap().unwrap();
         let second = pool.lend(fill(2)).unwrap().unwrap();
         assert_eq!(pool.lend(fill(3)).unwrap(), None, "the pool is empty");
-        assert_eq!(pool.get(first), (&[1; 12], &[1; 8][..]));
-        assert_eq!(pool.frame(second, 1).bytes(), [2; 8]);
+        assert_eq!(
+            pool.get(first),
+            (&[1; VNET_HDR_LEN], &[1; 20 - VNET_HDR_LEN][..])
+        );
+        assert_eq!(pool.frame(second, 1).bytes(), [2; 20 - VNET_HDR_LEN]);
         pool.give_back(first);
         assert_eq!(pool.lend(fill(3)).unwrap().unwrap().slot, first.slot);
     }

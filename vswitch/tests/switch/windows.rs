@@ -128,7 +128,7 @@ fn an_audit_in_slices_balances_whatever_happens_meanwhile() {
     let mut lab = Lab::new(Setup::of_b("in udp, in icmp"));
     let packet = |lab: &mut Lab, from: &str, text: &str| {
         let bytes = lab.frame(from, text);
-        let frame = vswitch::switch::Frame::parse(&[0; 12], &bytes).unwrap();
+        let frame = vswitch::switch::Frame::parse(&[0; packet::VNET_HDR_LEN], &bytes).unwrap();
         let (rx, mut out) = (lab.number(from), Outbox::default());
         lab.switch.enter(lab.now);
         lab.switch.forward(lab.now, rx, &frame, &mut out);

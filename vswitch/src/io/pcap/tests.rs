@@ -213,7 +213,7 @@ fn captures_are_merged_by_time_and_each_keeps_its_own_order() {
 fn a_pcap_port_writes_what_it_is_sent_with_its_time() {
     let mut port = PcapPort::new(PcapWriter::new(Vec::new()).unwrap());
     port.set_time(42);
-    let whole = [[0; 12].as_slice(), &[7; 60]].concat();
+    let whole = [[0; packet::VNET_HDR_LEN].as_slice(), &[7; 60]].concat();
     port.send(Frame::new(&whole, 1).unwrap());
     assert_eq!(port.flush().delivered, 1);
     let frames = read(&port.finish().unwrap()).unwrap();
@@ -231,7 +231,7 @@ fn a_pcap_port_writes_what_it_is_sent_with_its_time() {
 fn a_frame_whose_header_contradicts_it_is_lost_and_counted_whole() {
     let mut port = PcapPort::new(PcapWriter::new(Vec::new()).unwrap());
     // TCP segmentation of 1448 bytes, over a frame that is no TCP.
-    let header = [1, 1, 0, 0, 0xa8, 5, 34, 0, 16, 0, 0, 0];
+    let header = [1, 1, 0, 0, 0xa8, 5, 34, 0, 16, 0];
     let whole = [&header[..], &[7; 60]].concat();
     port.send(Frame::new(&whole, 3).unwrap());
     let sent = port.flush();
