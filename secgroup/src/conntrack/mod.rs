@@ -30,4 +30,6 @@ pub use key::{Query, asked, ends, query};
 pub use table::{Advise, Entry, Slot, Table};
 pub use tcp::{Peer, TcpWindow};
 pub use timeouts::{OwnTimeouts, TimeoutError, Timeouts};
-pub use track::{Advance, Invalid, Settings, advance, idle_ms, in_step, open, timeout_ms};
+pub use track::{
+    Advance, Invalid, Settings, advance, idle_ms, in_step, may_be_in_step, open, timeout_ms,
+};

@@ -12,8 +12,8 @@ mod window;
 use super::{Advance, Invalid, Settings, State, Way};
 use packet::{Tcp, tcp_flags};
 use states::{Segment, Step};
-pub(super) use window::in_step;
 use window::{ACKED, CHALLENGED, Place, SEEN, SYN_AGAIN, end_of, is_after, place};
+pub(super) use window::{in_step, is_plain};
 
 /// What is known of one sender, 12 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

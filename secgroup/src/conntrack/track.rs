@@ -164,6 +164,18 @@ pub fn in_step(state: State, window: &TcpWindow, way: Way, ip: &Ip, now_ms: u32)
     }
 }
 
+/// Whether [`in_step`] has anything to say of such a packet: a TCP segment of the handshake or the end never
+/// leaves its connection as it is.
+#[inline]
+#[must_use]
+pub const fn may_be_in_step(ip: &Ip) -> bool {
+    match &ip.l4 {
+        L4::Tcp(tcp) => tcp::is_plain(tcp),
+        L4::Udp { .. } => true,
+        _ => false,
+    }
+}
+
 /// Idle timeout of a connection in this state, milliseconds; for TCP see [`idle_ms`] too.
 #[inline]
 #[must_use]

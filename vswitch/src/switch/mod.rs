@@ -245,8 +245,7 @@ impl Switch {
     /// came ahead of it, each one step more.
     #[inline]
     pub fn forward(&mut self, now: Now, rx: PortId, frame: &Frame<'_>, out: &mut Outbox) {
-        let is_ordinary = frame.headers.ordinary;
-        let ahead = is_ordinary.then(|| self.look_up(rx, frame)).flatten();
+        let ahead = self.look_up(rx, frame);
         self.forward_staged(now, rx, frame, ahead, out);
     }
 

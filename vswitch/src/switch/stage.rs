@@ -25,7 +25,7 @@ const WORTH_IT: u32 = 4096;
 /// set free comes on top, of an uplink at most 127 to each.
 pub const BATCH: usize = 16;
 
-/// What was looked up ahead for an ordinary frame.
+/// What was looked up ahead for a frame that may go the short way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ahead {
     /// Who would receive it.
@@ -49,9 +49,7 @@ impl Switch {
         let is_large = self.tables.v4.len().max(self.tables.v6.len()) >= WORTH_IT;
         let mut is_v4 = [true; BATCH];
         for (at, frame) in frames.into_iter().take(BATCH).enumerate() {
-            let Some(frame) = frame.filter(|frame| frame.headers.ordinary) else {
-                continue;
-            };
+            let Some(frame) = frame else { continue };
             all[at] = self.look_up(rx, frame);
             is_v4[at] = frame.headers.ip().is_some_and(|ip| ip.src.is_ipv4());
             if let Some(ahead) = all[at].filter(|_| is_large) {
@@ -73,11 +71,15 @@ impl Switch {
         all
     }
 
-    /// The one receiver of an ordinary frame, and the hash of the connection between sender and receiver.
+    /// The one receiver of a frame that may go the short way, and the hash of the connection between sender
+    /// and receiver.
     #[inline]
     pub(super) fn look_up(&self, rx: PortId, frame: &Frame<'_>) -> Option<Ahead> {
         let sender = self.port(rx)?;
         let ip = frame.headers.ip()?;
+        if !frame.headers.ordinary || !conntrack::may_be_in_step(ip) {
+            return None;
+        }
         let segment = sender.config.segment;
         let Destination::One(to) = self.fdb.destination(segment, frame.headers.eth.dst, rx) else {
             return None;

@@ -104,18 +104,23 @@ pub(super) fn place(window: &mut TcpWindow, way: Way, tcp: &Tcp) -> Result<Place
     Ok(Place::Inside)
 }
 
+/// An acknowledgement and nothing else that the table minds. Selective acknowledgements are for [`place`].
+#[inline]
+pub(in super::super) const fn is_plain(tcp: &Tcp) -> bool {
+    const COUNTED: u8 =
+        tcp_flags::FIN | tcp_flags::SYN | tcp_flags::RST | tcp_flags::ACK | tcp_flags::URG;
+    tcp.flags & COUNTED == tcp_flags::ACK && tcp.sack.is_none()
+}
+
 /// What is known of a sender after a segment as nearly all are: an ACK, no news but data and what it
 /// acknowledges, in its place, between two ends of which nothing is remembered. `None` says nothing: ask
 /// [`place`].
 #[inline(always)]
 pub(in super::super) fn in_step(window: &TcpWindow, way: Way, tcp: &Tcp) -> Option<Peer> {
-    const COUNTED: u8 =
-        tcp_flags::FIN | tcp_flags::SYN | tcp_flags::RST | tcp_flags::ACK | tcp_flags::URG;
     const IN_STEP: u8 = SEEN | ACKED;
     let (mine, others) = (way as usize, way.opposite() as usize);
     let (mut me, other) = (window.peers[mine], window.peers[others]);
-    let is_plain = tcp.flags & COUNTED == tcp_flags::ACK && tcp.sack.is_none();
-    if !is_plain || me.flags != IN_STEP || other.flags != IN_STEP {
+    if !is_plain(tcp) || me.flags != IN_STEP || other.flags != IN_STEP {
         return None;
     }
     let end = end_of(tcp);
