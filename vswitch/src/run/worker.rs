@@ -9,6 +9,7 @@
 //! and never across a system call. The gate is held for reading from the first read to the last settlement,
 //! so that whoever holds it for writing sees every accepted copy settled.
 
+use super::closer::Closer;
 use super::log_thread::LogQueue;
 use super::shared::Shared;
 use super::spin::Spin;
@@ -93,6 +94,7 @@ pub(super) struct Worker<P> {
     shared: Arc<Shared>,
     handle: Arc<Handle>,
     log: LogQueue,
+    closer: Closer,
     ports: P,
     spin: Spin,
     /// The batch at hand.
@@ -107,11 +109,18 @@ pub(super) struct Worker<P> {
 }
 
 impl<P: Ports> Worker<P> {
-    pub(super) fn new(shared: Arc<Shared>, handle: Arc<Handle>, log: LogQueue, ports: P) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        handle: Arc<Handle>,
+        log: LogQueue,
+        closer: Closer,
+        ports: P,
+    ) -> Self {
         Self {
             shared,
             handle,
             log,
+            closer,
             ports,
             spin: Spin::default(),
             leases: Vec::with_capacity(BATCH),
@@ -123,8 +132,14 @@ impl<P: Ports> Worker<P> {
         }
     }
 
-    /// Runs until told to stop.
+    /// Runs until told to stop, and gives its ports up.
     pub(super) fn run(mut self) -> io::Result<()> {
+        let ended = self.serve();
+        self.closer.close(self.ports.into_queues());
+        ended
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
         while !self.handle.stop.load(Ordering::Acquire) {
             self.obey();
             self.round()?;
@@ -139,8 +154,14 @@ impl<P: Ports> Worker<P> {
         for command in commands {
             match command {
                 Command::Attach(number, name, queue) => self.attach(number, &name, queue),
-                Command::Detach(number) => self.ports.detach(number),
+                Command::Detach(number) => self.detach(number),
             }
+        }
+    }
+
+    fn detach(&mut self, number: PortId) {
+        if let Some(queue) = self.ports.detach(number) {
+            self.closer.close(vec![queue]);
         }
     }
 
@@ -174,7 +195,7 @@ impl<P: Ports> Worker<P> {
     fn port_is_gone(&mut self, number: PortId, error: &PortGone) {
         tracing::warn!(%error, "port is down");
         self.shared.switch.lock().set_up(number, false);
-        self.ports.detach(number);
+        self.detach(number);
     }
 
     /// Reads, judges and writes up to [`TURN`] frames of one port. The outer failure is the worker's.
