@@ -47,9 +47,14 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use uuid::Uuid;
 use worker::{Command, Handle, Worker};
+
+/// How often whoever waits for a worker looks whether it still runs.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Microseconds of a second.
 const US_PER_S: u64 = 1_000_000;
@@ -330,6 +335,7 @@ impl Daemon {
                 self.attach(&port.name, number, tap)?;
             }
         }
+        self.await_workers()?;
         Ok(Changes {
             attached,
             detached: gone.len(),
@@ -342,6 +348,25 @@ impl Daemon {
         for ((handle, _), queue) in self.workers.iter().zip(tap.into_queues()) {
             handle.tell(Command::Detach(number))?;
             handle.tell(Command::Attach(number, name.to_owned(), queue))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the workers have done what they were told: whoever is told that the switch is ready, or
+    /// reloaded, finds its ports up.
+    fn await_workers(&self) -> Result<()> {
+        let (sender, receiver) = channel();
+        for (handle, _) in &self.workers {
+            handle.tell(Command::Answer(sender.clone()))?;
+        }
+        let mut missing = self.workers.len();
+        while missing > 0 {
+            match receiver.recv_timeout(LOOK) {
+                Ok(()) => missing -= 1,
+                // One that has ended does not answer any more, and ends the daemon.
+                Err(_) if self.workers.iter().any(|(_, thread)| thread.is_finished()) => break,
+                Err(_) => {}
+            }
         }
         Ok(())
     }

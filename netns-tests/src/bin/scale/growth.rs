@@ -108,7 +108,7 @@ fn flows() -> Growth {
             destinations,
         };
         let plan = two_guests()
-            .top("conntrack: { limit: 4000000, timeouts: { udp: 600 } }")
+            .top("conntrack: { limit: 4000000, timeouts: { udp: 60 } }")
             .change("a", |port| port.keys = "conntrack_limit: 2000000".into());
         let mut lab = plan.start();
         let before = probe::resident_mib(lab.daemon());

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// How often memory is looked at.
@@ -45,7 +45,7 @@ fn kib(text: &str, name: &str) -> Option<u64> {
 /// Watches the resident memory of a process on a thread of its own.
 pub(crate) struct Memory {
     over: Arc<AtomicBool>,
-    thread: thread::JoinHandle<Vec<(Instant, u64)>>,
+    thread: thread::JoinHandle<Vec<(SystemTime, u64)>>,
 }
 
 impl Memory {
@@ -56,7 +56,7 @@ impl Memory {
             let mut samples = vec![];
             while !seen.load(Ordering::Relaxed) {
                 let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-                samples.extend(kib(&status, "VmRSS").map(|kib| (Instant::now(), kib)));
+                samples.extend(kib(&status, "VmRSS").map(|kib| (SystemTime::now(), kib)));
                 thread::sleep(SAMPLE);
             }
             samples
@@ -65,7 +65,7 @@ impl Memory {
     }
 
     /// The samples, KiB.
-    pub(crate) fn end(self) -> Vec<(Instant, u64)> {
+    pub(crate) fn end(self) -> Vec<(SystemTime, u64)> {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().unwrap_or_default()
     }
