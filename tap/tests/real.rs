@@ -348,6 +348,29 @@ fn a_tap_moves_into_another_namespace_and_stays_readable() {
 }
 
 #[test]
+fn a_namespace_is_entered_once_however_often_one_is_inside() {
+    let (Some(here), Some(there)) = (Scratch::new(), Scratch::new()) else {
+        return;
+    };
+    let own = || rustix::fs::stat("/proc/thread-self/ns/net").unwrap().st_ino;
+    let thread = || std::thread::current().id();
+    let inside = || {
+        let again = here.netns.run_in(|| (own(), thread())).unwrap();
+        assert_eq!(again, (own(), thread()));
+        assert_eq!(
+            there.netns.run_in(own).unwrap(),
+            there.netns.inode().unwrap()
+        );
+        own()
+    };
+    assert_eq!(
+        here.netns.run_in(inside).unwrap(),
+        here.netns.inode().unwrap()
+    );
+    assert_ne!(Some(own()), here.netns.inode());
+}
+
+#[test]
 fn a_namespace_is_made_once_and_deleted_once() {
     let Some(scratch) = Scratch::new() else {
         return;

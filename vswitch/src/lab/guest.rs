@@ -45,9 +45,30 @@ pub(super) fn make_to_stay(
     configure(port, &mut links, owner).map_err(port.failed())
 }
 
-/// Makes what is missing of a guest, for as long as it is used, and opens its TAP. `own` are the TAPs
-/// that this process serves already.
-pub(super) fn open_for_run(
+/// Makes what is missing of guests in one namespace, for as long as it is used, and opens their TAPs. `own`
+/// are the TAPs that this process serves already.
+pub(super) fn open_all_for_run(
+    ports: &[LabPort],
+    queues: usize,
+    own: &[Device],
+    ledger: &mut Ledger,
+) -> Result<Vec<(Tap, Device)>, LabError> {
+    let mut open = || {
+        let ports = ports.iter();
+        let opened = ports.map(|port| open_for_run(port, queues, own, ledger));
+        opened.collect()
+    };
+    let netns = ports.first().and_then(|port| port.netns.as_deref());
+    match netns.map(Netns::parse) {
+        // Entered once: every entry is a thread that waits for its turn on a processor.
+        Some(Ok(netns)) if netns.exists() => netns.run_in(open).map_err(ports[0].failed())?,
+        // What is wrong is told of the port it is wrong with.
+        _ => open(),
+    }
+}
+
+/// Makes what is missing of a guest and opens its TAP.
+fn open_for_run(
     port: &LabPort,
     queues: usize,
     own: &[Device],

@@ -226,9 +226,9 @@ impl Made {
         let mut opened = Vec::with_capacity(ports.len());
         for ports in ports.chunks(NAMESPACES_AT_ONCE) {
             guest::make_namespaces(ports, &mut self.ledger)?;
-            for port in ports {
+            for neighbours in ports.chunk_by(|a, b| a.netns == b.netns) {
                 let (own, ledger) = (&self.devices, &mut self.ledger);
-                opened.push(guest::open_for_run(port, queues, own, ledger)?);
+                opened.extend(guest::open_all_for_run(neighbours, queues, own, ledger)?);
             }
         }
         Ok(opened)
