@@ -27,11 +27,10 @@ pub(crate) fn measure(_: &Options, report: &mut Report) -> Result<()> {
         )
     }));
     report.add_growth(starts("rules", &[10, 100, 1000, 10_000], |rules| {
-        let rules: Vec<_> = (1..=rules as u16).map(tcp_in).collect();
-        (
-            two_guests().group("many", &rules).groups_of("b", &["many"]),
-            |plan| plan.group("many", &[tcp_in(1)]),
-        )
+        let many = |rules: u32| -> Vec<String> { (1..=rules as u16).map(tcp_in).collect() };
+        let plan = two_guests().group("many", &many(rules));
+        let one_less = move |plan: Plan| plan.group("many", &many(rules - 1));
+        (plan.groups_of("b", &["many"]), one_less)
     }));
     report.add_growth(starts("members", &[10, 100, 1000, 10_000], |members| {
         let crowd = Crowd {
