@@ -144,7 +144,8 @@ impl Peaks {
     fn of(samples: &[(SystemTime, u64)], closes: SystemTime, found: &[Found]) -> Self {
         let files = found.iter().flat_map(|found| &found.files);
         let written = files.filter_map(|file| file.metadata().ok()?.modified().ok());
-        let first = written.min().unwrap_or(closes);
+        // One of an earlier minute has nothing to do with it.
+        let first = written.filter(|at| *at > closes).min().unwrap_or(closes);
         let peak = |wanted: &dyn Fn(SystemTime) -> bool| {
             let wanted = samples.iter().filter(|(at, _)| wanted(*at));
             wanted
