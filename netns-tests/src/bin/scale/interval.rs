@@ -51,6 +51,8 @@ fn minute(formats: &[&str]) -> Result<Vec<Figure>> {
     let (a, b) = (lab.guest("a").clone(), lab.guest("b").clone());
     let (c, d) = (lab.guest("c").clone(), lab.guest("d").clone());
     b.hears_nothing();
+    c.knows(&[&d]);
+    d.knows(&[&c]);
     let end_s = (now().as_secs() / INTERVAL_S + 1) * INTERVAL_S;
     let sending = Instant::now();
     GRID.send(&a, &b);
