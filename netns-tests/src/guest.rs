@@ -85,6 +85,12 @@ impl Guest {
         }
     }
 
+    /// Takes the guest's IPv4 addresses away: its kernel throws away what comes for them without a word.
+    pub fn hears_nothing(&self) {
+        let line = format!("ip -4 addr flush dev {}", self.port.tap());
+        let _ = self.run(&line).ok();
+    }
+
     /// Listens for TCP on `port` of every address.
     ///
     /// # Panics

@@ -221,7 +221,9 @@ impl Lab {
         let before = daemon.log().len();
         daemon.signal(Signal::HUP);
         let mut answer = None;
-        eventually("an answer to SIGHUP in the log", || {
+        // Looked for often: programs measure how long a reload takes.
+        let pause = Duration::from_millis(1);
+        within_every(PATIENCE, pause, "an answer to SIGHUP in the log", || {
             let log = daemon.log();
             let said = log.get(before..).unwrap_or_default();
             answer = said.rsplit_once('\n').and_then(|(lines, _)| {
@@ -348,11 +350,15 @@ pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
 ///
 /// # Panics
 /// Where it does not in that time.
-pub fn within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+pub fn within(patience: Duration, what: &str, holds: impl FnMut() -> bool) {
+    within_every(patience, Duration::from_millis(20), what, holds);
+}
+
+fn within_every(patience: Duration, pause: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience;
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not within {patience:?}");
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(pause);
     }
 }
 

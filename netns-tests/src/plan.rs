@@ -1,5 +1,6 @@
 //! The configuration of a lab, to be written, changed and written again.
 
+use crate::Crowd;
 use packet::Mac;
 use std::{
     fmt::Write as _,
@@ -16,6 +17,7 @@ pub struct Plan {
     loggers: Vec<String>,
     top: String,
     state_disk: Option<String>,
+    crowd: Crowd,
 }
 
 /// One port of a [`Plan`].
@@ -141,6 +143,7 @@ impl Plan {
             loggers: vec![],
             top: String::new(),
             state_disk: None,
+            crowd: Crowd::default(),
         };
         plan.group("out", &[] as &[&str]).logger(
             "name: log, resource_type: VPC, resource: lab, aggregation_interval: 15m, empty_intervals: skip",
@@ -190,6 +193,13 @@ impl Plan {
         };
         set(&mut port);
         self.ports.push(port);
+        self
+    }
+
+    /// Adds a crowd of ports to the first subnet, in place of the one before.
+    #[must_use]
+    pub fn crowd(mut self, crowd: Crowd) -> Self {
+        self.crowd = crowd;
         self
     }
 
@@ -280,9 +290,13 @@ impl Plan {
             let gateway = uplink
                 .map(|port| format!(", gateway_ip: [{}, \"{}\"]", port.ip(), port.ip6()))
                 .unwrap_or_default();
+            let cidr = match self.crowd.ports {
+                0 => format!("10.77.{s}.0/24"),
+                _ => "10.77.0.0/16".to_owned(),
+            };
             let _ = writeln!(
                 text,
-                "  - {{ name: net{s}, vpc: lab, cidr: 10.77.{s}.0/24, cidr6: \"2001:db8:77:{s}::/64\"{gateway} }}"
+                "  - {{ name: net{s}, vpc: lab, cidr: {cidr}, cidr6: \"2001:db8:77:{s}::/64\"{gateway} }}"
             );
         }
         text.push_str("security_groups:\n");
@@ -300,6 +314,7 @@ impl Plan {
         for port in &self.ports {
             text.push_str(&port.yaml(&format!("{prefix}{}", port.name)));
         }
+        text.push_str(&self.crowd.yaml(prefix));
         if !self.loggers.is_empty() {
             text.push_str("flowlog_loggers:\n");
         }

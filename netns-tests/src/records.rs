@@ -68,7 +68,7 @@ impl Records {
     #[must_use]
     pub fn read(folder: &Path, ports: &[PortPlan]) -> Self {
         let mut files = vec![];
-        files_below(folder, &mut files);
+        files_below(folder, &["csv"], &mut files);
         files.sort();
         let ids = ports
             .iter()
@@ -163,13 +163,14 @@ impl Records {
     }
 }
 
-/// Every `.csv` file below `folder`.
-fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
+/// Every file below `folder` with one of these extensions.
+pub(crate) fn files_below(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
         if path.is_dir() {
-            files_below(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "csv") {
+            files_below(&path, extensions, files);
+        } else if extension.is_some_and(|extension| extensions.contains(&extension)) {
             files.push(path);
         }
     }

@@ -12,6 +12,7 @@ use rustix::{
     thread::{LinkNameSpaceType, UnshareFlags},
 };
 use std::{
+    cell::RefCell,
     fmt,
     os::{
         fd::{AsFd, AsRawFd, OwnedFd},
@@ -24,6 +25,11 @@ use std::{
 const RUN_DIR: &str = "/run/netns";
 /// `NSFS_MAGIC` of `linux/magic.h`: the file system that namespaces live in.
 const NSFS_MAGIC: u64 = 0x6e73_6673;
+
+thread_local! {
+    /// The namespace that this thread was started to enter.
+    static INSIDE: RefCell<Option<PathBuf>> = const { RefCell::new(None) };
+}
 
 /// A network namespace, by name or by path. Only names it: it may exist or not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -142,7 +148,8 @@ impl Netns {
         rustix::fs::unlink(&self.path).map_err(failed)
     }
 
-    /// Runs `f` inside the namespace, on a thread of its own, and waits for it.
+    /// Runs `f` inside the namespace, on a thread of its own, and waits for it. Inside of `f` the same call
+    /// goes on on the same thread: whoever has much to do in a namespace enters it once.
     ///
     /// # Errors
     /// [`Error::NoSuchNetns`] or [`Error::Permission`] where the namespace cannot be entered.
@@ -150,6 +157,9 @@ impl Netns {
     /// # Panics
     /// Where `f` panics.
     pub fn run_in<T: Send>(&self, f: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        if INSIDE.with_borrow(|inside| inside.as_deref() == Some(&*self.path)) {
+            return Ok(f());
+        }
         let namespace = self.open()?;
         on_a_thread(|| {
             rustix::thread::move_into_link_name_space(
@@ -159,6 +169,7 @@ impl Netns {
             .map_err(|errno| {
                 Error::of(format!("enter network namespace {self}"), SYS_ADMIN, errno)
             })?;
+            INSIDE.set(Some(self.path.clone()));
             Ok(f())
         })
     }

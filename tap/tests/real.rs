@@ -14,7 +14,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
-use tap::{Error, Links, Netns, Queue, TX_QUEUE_LEN, Tap, TapOptions, vanished};
+use tap::{Error, Links, Netns, Queue, TX_QUEUE_LEN, Tap, TapOptions, close_together, vanished};
 
 const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 11);
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 12);
@@ -301,6 +301,42 @@ fn frames_that_the_ring_has_no_room_for_are_counted_by_the_interface() {
 }
 
 #[test]
+fn a_tap_that_takes_many_queues_has_no_schedulers_in_front_of_them() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let options = TapOptions {
+        multi_queue: true,
+        ..scratch.options("vm1")
+    };
+    let tap = Tap::open(&options).unwrap();
+    scratch.configure("vm1");
+    let link = scratch.links().get("vm1").unwrap();
+    assert_eq!(link.scheduler, "noqueue");
+    assert_eq!(link.tx_queue_len, TX_QUEUE_LEN, "the TAP's own queue stays");
+    drop(tap);
+}
+
+#[test]
+fn queues_that_are_closed_together_take_their_devices_with_them() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let open = |n: usize| {
+        let options = TapOptions {
+            queues: 1 + n % 2,
+            ..scratch.options(&format!("vm{n}"))
+        };
+        Tap::open(&options).unwrap().into_queues()
+    };
+    let queues: Vec<_> = (0..40).flat_map(open).collect();
+    assert_eq!(scratch.links().taps().unwrap().len(), 40);
+    close_together(queues);
+    assert_eq!(scratch.links().taps().unwrap(), []);
+    close_together(vec![]);
+}
+
+#[test]
 fn a_tap_moves_into_another_namespace_and_stays_readable() {
     let (Some(here), Some(there)) = (Scratch::new(), Scratch::new()) else {
         return;
@@ -309,6 +345,29 @@ fn a_tap_moves_into_another_namespace_and_stays_readable() {
     here.links().move_to("vm1", &there.netns).unwrap();
     there.configure("vm1");
     read_until(&tap.queues()[0], |_| true);
+}
+
+#[test]
+fn a_namespace_is_entered_once_however_often_one_is_inside() {
+    let (Some(here), Some(there)) = (Scratch::new(), Scratch::new()) else {
+        return;
+    };
+    let own = || rustix::fs::stat("/proc/thread-self/ns/net").unwrap().st_ino;
+    let thread = || std::thread::current().id();
+    let inside = || {
+        let again = here.netns.run_in(|| (own(), thread())).unwrap();
+        assert_eq!(again, (own(), thread()));
+        assert_eq!(
+            there.netns.run_in(own).unwrap(),
+            there.netns.inode().unwrap()
+        );
+        own()
+    };
+    assert_eq!(
+        here.netns.run_in(inside).unwrap(),
+        here.netns.inode().unwrap()
+    );
+    assert_ne!(Some(own()), here.netns.inode());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask test     all that has to hold, in order, up to the first step that fails
 //! cargo xtask bench    the switch against a pump that inspects nothing, and other switches
+//! cargo xtask scale    a thousand ports, an interval of a million flows, ten thousand members and rules
 //! cargo xtask tidy     links and commands in the documents
 //! ```
 #![forbid(unsafe_code)]
@@ -10,6 +11,7 @@
 mod bench;
 mod command;
 mod packages;
+mod scale;
 mod test;
 mod tidy;
 
@@ -32,6 +34,8 @@ enum Task {
     },
     /// Measures end to end and in memory, and prints ratios (see docs/benchmarks.md).
     Bench(bench::Options),
+    /// Shows how the switch holds at scale, and how its cost grows (see docs/scale.md).
+    Scale(scale::Options),
     /// Checks that links in documents lead somewhere and that the README's commands exist.
     Tidy,
 }
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Test { steps } => test::run(&steps),
         Task::Bench(options) => bench::run(&options),
+        Task::Scale(options) => scale::run(&options),
         Task::Tidy => tidy::run(),
     };
     match result {

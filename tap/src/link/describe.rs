@@ -16,6 +16,8 @@ pub struct Link {
     pub up: bool,
     /// Frames that the transmit queue holds; for a TAP, the length of its ring.
     pub tx_queue_len: u32,
+    /// What queues frames in front of the device (`pfifo_fast`, `mq`, `noqueue`), of one that is up.
+    pub scheduler: String,
     /// The kind of a virtual device (`tun`, `veth`, `bridge`); empty for hardware.
     pub kind: String,
     /// What is known of a TUN or TAP.
@@ -64,6 +66,7 @@ pub(super) fn read_link(body: &[u8]) -> Link {
         mtu: 0,
         up: u32_at(body, 8).unwrap_or_default() & libc::IFF_UP as u32 != 0,
         tx_queue_len: 0,
+        scheduler: String::new(),
         kind: String::new(),
         tap: None,
         stats: LinkStats::default(),
@@ -73,12 +76,18 @@ pub(super) fn read_link(body: &[u8]) -> Link {
             libc::IFLA_ADDRESS => link.mac = value.try_into().map_or(Mac::ZERO, Mac),
             libc::IFLA_MTU => link.mtu = u32_at(value, 0).unwrap_or_default(),
             libc::IFLA_TXQLEN => link.tx_queue_len = u32_at(value, 0).unwrap_or_default(),
+            libc::IFLA_QDISC => link.scheduler = text(value),
             libc::IFLA_STATS64 => link.stats = read_stats(value),
             libc::IFLA_LINKINFO => read_kind(value, &mut link),
             _ => {}
         }
     }
     link
+}
+
+/// A string of the kernel's, with its NUL.
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value.strip_suffix(b"\0").unwrap_or(value)).into_owned()
 }
 
 /// `struct rtnl_link_stats64`: a row of 64-bit counters.
@@ -98,10 +107,7 @@ fn read_stats(value: &[u8]) -> LinkStats {
 fn read_kind(value: &[u8], link: &mut Link) {
     for (kind, value) in attrs(value) {
         match kind {
-            libc::IFLA_INFO_KIND => {
-                link.kind = String::from_utf8_lossy(value.strip_suffix(b"\0").unwrap_or(value))
-                    .into_owned();
-            }
+            libc::IFLA_INFO_KIND => link.kind = text(value),
             libc::IFLA_INFO_DATA if link.kind == "tun" => {
                 let mut tap = TapKind::default();
                 for (kind, value) in attrs(value) {

@@ -21,6 +21,11 @@ use std::{
 const CREATE: libc::c_int = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 const CREATE_OR_REPLACE: libc::c_int = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
 
+/// `TCA_KIND` of linux/rtnetlink.h: the name of a scheduler.
+const TCA_KIND: u16 = 1;
+/// `TC_H_ROOT` of linux/pkt_sched.h: the parent of what a device has at its top.
+const TC_H_ROOT: u32 = u32::MAX;
+
 /// The interfaces of one network namespace. Usable from any thread: the socket stays in the
 /// namespace it was opened in.
 #[derive(Debug)]
@@ -119,6 +124,26 @@ impl Links {
             libc::IFLA_TXQLEN,
             &frames.to_ne_bytes(),
         )
+    }
+
+    /// Has frames go to the device at once, without a queue of the kernel's scheduler in front of it.
+    ///
+    /// A device that queues by itself, as a TAP does up to its queue length, gains nothing by another
+    /// queue: it takes time with each frame, hides from the sender that the device had no room, and takes
+    /// memory, for the kernel makes one for each of the 256 queues that a TAP may have at most (24 MiB with
+    /// [`TX_QUEUE_LEN`](crate::TX_QUEUE_LEN)).
+    ///
+    /// # Errors
+    /// As [`Links::get`]; `EOPNOTSUPP` where the kernel has no scheduler.
+    pub fn set_no_scheduler(&mut self, name: &str) -> Result<(), Error> {
+        let index = self.get(name)?.index;
+        // struct tcmsg of linux/rtnetlink.h: family and padding, interface, handle, parent, info.
+        let mut fixed = [0; 20];
+        fixed[4..8].copy_from_slice(&index.to_ne_bytes());
+        fixed[12..16].copy_from_slice(&TC_H_ROOT.to_ne_bytes());
+        let request =
+            Request::new(libc::RTM_NEWQDISC, CREATE_OR_REPLACE, &fixed).name(TCA_KIND, "noqueue");
+        self.change(request, "take the scheduler from", name)
     }
 
     /// Gives the interface another name; it must be down.

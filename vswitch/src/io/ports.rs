@@ -29,8 +29,12 @@ pub trait Ports {
     /// Where the queue cannot be watched.
     fn attach(&mut self, port: PortId, name: &str, queue: Queue) -> io::Result<()>;
 
-    /// Gives a port up, if it is there. No lease is out.
-    fn detach(&mut self, port: PortId);
+    /// Gives a port up, if it is there. No lease is out. Its queue is the caller's to close: that takes
+    /// longer than the other ports can wait.
+    fn detach(&mut self, port: PortId) -> Option<Queue>;
+
+    /// Gives all ports up.
+    fn into_queues(self) -> Vec<Queue>;
 
     /// How many ports are ready.
     fn ready(&self) -> usize;

@@ -113,11 +113,8 @@ impl Ports for ReadWrite {
         Ok(())
     }
 
-    fn detach(&mut self, port: PortId) {
-        let place = self.places.get_mut(usize::from(port.0));
-        let Some(place) = place.and_then(Option::take) else {
-            return;
-        };
+    fn detach(&mut self, port: PortId) -> Option<Queue> {
+        let place = self.places.get_mut(usize::from(port.0))?.take()?;
         let served = self.served.swap_remove(place);
         if let Some(fd) = served.source {
             // A descriptor whose device is gone may have left the poll already.
@@ -127,6 +124,12 @@ impl Ports for ReadWrite {
             self.places[usize::from(moved.number.0)] = Some(place);
         }
         self.ready.retain(|&other| other != port);
+        Some(served.io.into_queue())
+    }
+
+    fn into_queues(self) -> Vec<Queue> {
+        let served = self.served.into_iter();
+        served.map(|served| served.io.into_queue()).collect()
     }
 
     #[inline]

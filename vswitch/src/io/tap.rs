@@ -43,6 +43,11 @@ impl TapPort {
         self.rx_errors
     }
 
+    /// Gives the queue back.
+    pub(super) fn into_queue(self) -> Queue {
+        self.queue
+    }
+
     fn gone(&self, error: &io::Error) -> PortGone {
         PortGone {
             port: self.name.clone(),

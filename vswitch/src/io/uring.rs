@@ -123,16 +123,19 @@ impl Ports for Uring {
         Ok(())
     }
 
-    fn detach(&mut self, port: PortId) {
-        let place = self.places.get_mut(usize::from(port.0));
-        let Some(place) = place.and_then(Option::take) else {
-            return;
-        };
+    fn detach(&mut self, port: PortId) -> Option<Queue> {
+        let place = self.places.get_mut(usize::from(port.0))?.take()?;
         self.served[usize::from(place)] = None;
-        if let Err(error) = self.ring.detach(place) {
-            // Its slots stay with the ring; nobody sends to it any more.
-            tracing::warn!(%error, "a port's queue cannot be closed");
-        }
+        // Where it fails, its slots stay with the ring; nobody sends to it any more.
+        let failed = |error: &io::Error| tracing::warn!(%error, "a port's queue cannot be closed");
+        self.ring.detach(place).inspect_err(failed).ok()
+    }
+
+    fn into_queues(mut self) -> Vec<Queue> {
+        let ports = self.served.iter().flatten().map(|served| served.number);
+        let ports: Vec<PortId> = ports.collect();
+        let queues = ports.into_iter().filter_map(|port| self.detach(port));
+        queues.collect()
     }
 
     #[inline]

@@ -45,9 +45,30 @@ pub(super) fn make_to_stay(
     configure(port, &mut links, owner).map_err(port.failed())
 }
 
-/// Makes what is missing of a guest, for as long as it is used, and opens its TAP. `own` are the TAPs
-/// that this process serves already.
-pub(super) fn open_for_run(
+/// Makes what is missing of guests in one namespace, for as long as it is used, and opens their TAPs. `own`
+/// are the TAPs that this process serves already.
+pub(super) fn open_all_for_run(
+    ports: &[LabPort],
+    queues: usize,
+    own: &[Device],
+    ledger: &mut Ledger,
+) -> Result<Vec<(Tap, Device)>, LabError> {
+    let mut open = || {
+        let ports = ports.iter();
+        let opened = ports.map(|port| open_for_run(port, queues, own, ledger));
+        opened.collect()
+    };
+    let netns = ports.first().and_then(|port| port.netns.as_deref());
+    match netns.map(Netns::parse) {
+        // Entered once: every entry is a thread that waits for its turn on a processor.
+        Some(Ok(netns)) if netns.exists() => netns.run_in(open).map_err(ports[0].failed())?,
+        // What is wrong is told of the port it is wrong with.
+        _ => open(),
+    }
+}
+
+/// Makes what is missing of a guest and opens its TAP.
+fn open_for_run(
     port: &LabPort,
     queues: usize,
     own: &[Device],
@@ -137,11 +158,39 @@ fn make_netns(
     let new = NewNetns::make().map_err(port.failed())?;
     let thing = thing(new.inode());
     ledger.enter(thing.clone())?;
-    new.put(&netns).map_err(port.failed())?;
+    put(new, &netns).map_err(port.failed())?;
     report.made.push(thing);
-    let mut links = Links::open(Some(&netns)).map_err(port.failed())?;
-    links.set_up("lo", true).map_err(port.failed())?;
     Ok(Some(netns))
+}
+
+/// Makes the namespaces that these ports lack, as many at once as one call takes: the ledger, which has to be
+/// on disk before any of them has a name, is written once for all.
+pub(super) fn make_namespaces(ports: &[LabPort], ledger: &mut Ledger) -> Result<(), LabError> {
+    let mut new: Vec<(&LabPort, Netns, NewNetns)> = Vec::new();
+    for port in ports {
+        let Some(text) = &port.netns else { continue };
+        let netns = Netns::parse(text).map_err(port.failed())?;
+        // One that is not ours to make is told of when its port is opened.
+        let is_missing = netns.is_named() && !netns.exists();
+        if is_missing && !new.iter().any(|(_, known, _)| *known == netns) {
+            new.push((port, netns, NewNetns::make().map_err(port.failed())?));
+        }
+    }
+    let thing = |(_, netns, new): &(&LabPort, Netns, NewNetns)| Thing::Netns {
+        name: netns.to_string(),
+        inode: new.inode(),
+    };
+    ledger.enter_all(new.iter().map(thing).collect())?;
+    for (port, netns, new) in new {
+        put(new, &netns).map_err(port.failed())?;
+    }
+    Ok(())
+}
+
+/// Gives a namespace its name, and switches its loopback on.
+fn put(new: NewNetns, netns: &Netns) -> Result<(), Error> {
+    new.put(netns)?;
+    Links::open(Some(netns))?.set_up("lo", true)
 }
 
 /// Who has made a TAP.

@@ -103,8 +103,18 @@ impl Ledger {
 
     /// Remembers a thing, on disk too; where that fails, not at all.
     pub(super) fn enter(&mut self, thing: Thing) -> Result<(), LabError> {
-        self.content.made.push(thing);
-        self.save().inspect_err(|_| drop(self.content.made.pop()))
+        self.enter_all(vec![thing])
+    }
+
+    /// As [`Ledger::enter`], of several, with one write.
+    pub(super) fn enter_all(&mut self, mut things: Vec<Thing>) -> Result<(), LabError> {
+        let known = self.len();
+        self.content.made.append(&mut things);
+        if self.len() == known {
+            return Ok(());
+        }
+        self.save()
+            .inspect_err(|_| self.content.made.truncate(known))
     }
 
     /// How many things it knows: what is entered from now on is [`Ledger::undo_from`] there.

@@ -170,6 +170,9 @@ impl Lab {
     }
 }
 
+/// Namespaces that are made with one entry in the ledger; each is a file that is open meanwhile.
+const NAMESPACES_AT_ONCE: usize = 64;
+
 /// What a run has made. Dropping it removes the namespaces; TAPs go when their queues are closed, and a
 /// namespace lives on without a name until then.
 #[derive(Debug)]
@@ -204,10 +207,7 @@ impl Made {
     /// The first port that cannot be had; what this call has made is gone again then.
     pub fn add(&mut self, ports: &[LabPort], queues: usize) -> Result<Vec<Tap>, LabError> {
         let known = self.ledger.len();
-        let opened: Result<Vec<_>, _> = ports
-            .iter()
-            .map(|port| guest::open_for_run(port, queues, &self.devices, &mut self.ledger))
-            .collect();
+        let opened = self.open(ports, queues);
         let (taps, devices): (Vec<_>, Vec<_>) = match opened {
             Ok(opened) => opened.into_iter().unzip(),
             Err(error) => {
@@ -220,6 +220,18 @@ impl Made {
             .retain(|device| !ports.iter().any(|port| device.is_of(port)));
         self.devices.extend(devices);
         Ok(taps)
+    }
+
+    fn open(&mut self, ports: &[LabPort], queues: usize) -> Result<Vec<(Tap, Device)>, LabError> {
+        let mut opened = Vec::with_capacity(ports.len());
+        for ports in ports.chunks(NAMESPACES_AT_ONCE) {
+            guest::make_namespaces(ports, &mut self.ledger)?;
+            for neighbours in ports.chunk_by(|a, b| a.netns == b.netns) {
+                let (own, ledger) = (&self.devices, &mut self.ledger);
+                opened.extend(guest::open_all_for_run(neighbours, queues, own, ledger)?);
+            }
+        }
+        Ok(opened)
     }
 
     /// Forgets the TAPs of all ports but these: their queues are being closed.

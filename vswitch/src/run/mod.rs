@@ -13,6 +13,8 @@
 
 mod build;
 mod clock;
+mod closer;
+mod files;
 mod log_thread;
 mod method;
 mod replay;
@@ -30,11 +32,12 @@ pub use serve::{load, serve};
 pub use shared::Shared;
 pub use tail::Tail;
 
-use crate::config::{Plan, Workers};
+use crate::config::{Plan, Port, Workers};
 use crate::io::{ReadWrite, Uring};
 use crate::lab::{Lab, Made, RunLock};
 use crate::switch::{Compiled, Prepared, Switch};
 use anyhow::{Context, Result, bail};
+use closer::Closer;
 use flowlog::{Collector, Delivery, Window};
 use log_thread::{LogQueue, Message};
 use method::Method;
@@ -42,11 +45,16 @@ use parking_lot::{Mutex, RwLock};
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use uuid::Uuid;
 use worker::{Command, Handle, Worker};
+
+/// How often whoever waits for a worker looks whether it still runs.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Microseconds of a second.
 const US_PER_S: u64 = 1_000_000;
@@ -59,6 +67,8 @@ pub struct Daemon {
     workers: Vec<(Arc<Handle>, JoinHandle<io::Result<()>>)>,
     log: LogQueue,
     log_thread: Option<JoinHandle<()>>,
+    closer: Closer,
+    closer_thread: JoinHandle<()>,
     /// The policies in force.
     compiled: Compiled,
     lab: Made,
@@ -101,6 +111,7 @@ impl Daemon {
             Workers::Auto => 1,
             Workers::Fixed(workers) => workers.get(),
         };
+        files::allow(plan.ports.len().saturating_mul(queues))?;
         let (lab, taps) =
             Lab::new(&plan.state_dir, name).ensure(&lock, &lab_ports(&plan), queues)?;
 
@@ -125,12 +136,15 @@ impl Daemon {
         let log_thread = std::thread::Builder::new()
             .name("log".into())
             .spawn(move || log_thread::run(&log_shared, collector, &receiver))?;
+        let (closer, closer_thread) = Closer::start()?;
         let mut daemon = Self {
             shared,
             io,
             workers: Vec::new(),
             log,
             log_thread: Some(log_thread),
+            closer,
+            closer_thread,
             compiled,
             lab,
             _lock: lock,
@@ -153,6 +167,7 @@ impl Daemon {
     fn spawn_worker(&mut self, index: usize) -> Result<()> {
         let (handle, poll) = Handle::new()?;
         let (shared, log) = (Arc::clone(&self.shared), self.log.clone());
+        let closer = self.closer.clone();
         let (io, held) = (self.io, Arc::clone(&handle));
         let thread = std::thread::Builder::new()
             .name(format!("worker{index}"))
@@ -160,8 +175,12 @@ impl Daemon {
                 let _watch = Watch(Arc::clone(&held));
                 // Made here: a ring belongs to the thread that made it.
                 match io {
-                    Method::ReadWrite => Worker::new(shared, held, log, ReadWrite::new(poll)).run(),
-                    Method::Uring => Worker::new(shared, held, log, Uring::new(poll)?).run(),
+                    Method::ReadWrite => {
+                        Worker::new(shared, held, log, closer, ReadWrite::new(poll)).run()
+                    }
+                    Method::Uring => {
+                        Worker::new(shared, held, log, closer, Uring::new(poll)?).run()
+                    }
                 }
             })?;
         self.workers.push((handle, thread));
@@ -192,11 +211,12 @@ impl Daemon {
         let (prepared, compiled) = Prepared::after(&self.compiled, wanted, &mut rules)
             .context("the policy cannot be built")?;
         *self.shared.rules.write() = rules;
-        let is_known = |port: &crate::config::Port| {
+        let is_known = |port: &Port| {
             old.ports
                 .iter()
                 .any(|known| same_device(&old, known, &plan, port))
         };
+        files::allow(plan.ports.len().saturating_mul(self.workers.len()))?;
         let guests = lab_ports(&plan);
         let (mut new, mut gone) = (Vec::new(), Vec::new());
         for (port, guest) in plan.ports.iter().zip(&guests) {
@@ -307,9 +327,15 @@ impl Daemon {
             self.detach(number)?;
         }
         let attached = taps.len();
+        let ports = by_device(plan);
         for tap in taps {
-            self.attach(plan, &numbers, tap)?;
+            let port = ports.get(&device_of(&tap)).copied();
+            let number = port.and_then(|port| numbers.get(&port.id).copied());
+            if let (Some(port), Some(number)) = (port, number) {
+                self.attach(&port.name, number, tap)?;
+            }
         }
+        self.await_workers()?;
         Ok(Changes {
             attached,
             detached: gone.len(),
@@ -318,28 +344,29 @@ impl Daemon {
     }
 
     /// Gives every worker its queue of a TAP.
-    fn attach(&self, plan: &Plan, numbers: &HashMap<Uuid, PortId>, tap: tap::Tap) -> Result<()> {
-        let is_it = |port: &&crate::config::Port| {
-            let netns = port
-                .tap
-                .netns
-                .as_deref()
-                .map(tap::Netns::parse)
-                .transpose()
-                .ok()
-                .flatten();
-            port.tap.name == tap.name()
-                && netns.as_ref().map(tap::Netns::path) == tap.netns().map(tap::Netns::path)
-        };
-        let Some(port) = plan.ports.iter().find(is_it) else {
-            return Ok(());
-        };
-        let Some(&number) = numbers.get(&port.id) else {
-            return Ok(());
-        };
+    fn attach(&self, name: &str, number: PortId, tap: tap::Tap) -> Result<()> {
         for ((handle, _), queue) in self.workers.iter().zip(tap.into_queues()) {
             handle.tell(Command::Detach(number))?;
-            handle.tell(Command::Attach(number, port.name.clone(), queue))?;
+            handle.tell(Command::Attach(number, name.to_owned(), queue))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the workers have done what they were told: whoever is told that the switch is ready, or
+    /// reloaded, finds its ports up.
+    fn await_workers(&self) -> Result<()> {
+        let (sender, receiver) = channel();
+        for (handle, _) in &self.workers {
+            handle.tell(Command::Answer(sender.clone()))?;
+        }
+        let mut missing = self.workers.len();
+        while missing > 0 {
+            match receiver.recv_timeout(LOOK) {
+                Ok(()) => missing -= 1,
+                // One that has ended does not answer any more, and ends the daemon.
+                Err(_) if self.workers.iter().any(|(_, thread)| thread.is_finished()) => break,
+                Err(_) => {}
+            }
         }
         Ok(())
     }
@@ -376,8 +403,34 @@ impl Daemon {
         {
             bail!("the log thread panicked; the last interval is lost");
         }
+        // TAPs are gone before their namespaces are.
+        drop(self.closer);
+        if self.closer_thread.join().is_err() {
+            tracing::warn!("the thread that closes TAPs panicked");
+        }
         ended.context("a worker ended early")
     }
+}
+
+/// Where a TAP lies and what it is called.
+type Device = (Option<PathBuf>, String);
+
+/// The ports of a plan by their TAPs.
+fn by_device(plan: &Plan) -> HashMap<Device, &Port> {
+    let device = |port: &Port| {
+        let netns = port.tap.netns.as_deref();
+        let netns = netns.and_then(|netns| tap::Netns::parse(netns).ok());
+        (
+            netns.map(|netns| netns.path().to_owned()),
+            port.tap.name.clone(),
+        )
+    };
+    plan.ports.iter().map(|port| (device(port), port)).collect()
+}
+
+fn device_of(tap: &tap::Tap) -> Device {
+    let netns = tap.netns().map(|netns| netns.path().to_owned());
+    (netns, tap.name().to_owned())
 }
 
 /// Ends the daemon where a worker ends untold: a switch that forwards nothing must not look alive.
@@ -422,16 +475,9 @@ fn fixed_part(old: &Plan, new: &Plan) -> Option<&'static str> {
 }
 
 /// Whether a port keeps its TAP.
-fn same_device(
-    old: &Plan,
-    known: &crate::config::Port,
-    new: &Plan,
-    port: &crate::config::Port,
-) -> bool {
-    let subnet = |plan: &Plan, port: &crate::config::Port| {
-        plan.subnets.get(port.subnet).map(|subnet| subnet.id)
-    };
-    let vpc = |plan: &Plan, port: &crate::config::Port| {
+fn same_device(old: &Plan, known: &Port, new: &Plan, port: &Port) -> bool {
+    let subnet = |plan: &Plan, port: &Port| plan.subnets.get(port.subnet).map(|subnet| subnet.id);
+    let vpc = |plan: &Plan, port: &Port| {
         let subnet = plan.subnets.get(port.subnet)?;
         plan.vpcs.get(subnet.vpc).map(|vpc| vpc.id)
     };

@@ -9,6 +9,7 @@
 //! and never across a system call. The gate is held for reading from the first read to the last settlement,
 //! so that whoever holds it for writing sees every accepted copy settled.
 
+use super::closer::Closer;
 use super::log_thread::LogQueue;
 use super::shared::Shared;
 use super::spin::Spin;
@@ -20,6 +21,7 @@ use secgroup::PortId;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tap::Queue;
 
@@ -45,6 +47,8 @@ pub(super) enum Command {
     Attach(PortId, String, Queue),
     /// Give this port up.
     Detach(PortId),
+    /// Say when everything before is done.
+    Answer(Sender<()>),
 }
 
 /// The outside's hold on a worker.
@@ -93,6 +97,7 @@ pub(super) struct Worker<P> {
     shared: Arc<Shared>,
     handle: Arc<Handle>,
     log: LogQueue,
+    closer: Closer,
     ports: P,
     spin: Spin,
     /// The batch at hand.
@@ -107,11 +112,18 @@ pub(super) struct Worker<P> {
 }
 
 impl<P: Ports> Worker<P> {
-    pub(super) fn new(shared: Arc<Shared>, handle: Arc<Handle>, log: LogQueue, ports: P) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        handle: Arc<Handle>,
+        log: LogQueue,
+        closer: Closer,
+        ports: P,
+    ) -> Self {
         Self {
             shared,
             handle,
             log,
+            closer,
             ports,
             spin: Spin::default(),
             leases: Vec::with_capacity(BATCH),
@@ -123,8 +135,14 @@ impl<P: Ports> Worker<P> {
         }
     }
 
-    /// Runs until told to stop.
+    /// Runs until told to stop, and gives its ports up.
     pub(super) fn run(mut self) -> io::Result<()> {
+        let ended = self.serve();
+        self.closer.close(self.ports.into_queues());
+        ended
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
         while !self.handle.stop.load(Ordering::Acquire) {
             self.obey();
             self.round()?;
@@ -139,8 +157,16 @@ impl<P: Ports> Worker<P> {
         for command in commands {
             match command {
                 Command::Attach(number, name, queue) => self.attach(number, &name, queue),
-                Command::Detach(number) => self.ports.detach(number),
+                Command::Detach(number) => self.detach(number),
+                // Nobody waits any more: nothing is amiss.
+                Command::Answer(to) => drop(to.send(())),
             }
+        }
+    }
+
+    fn detach(&mut self, number: PortId) {
+        if let Some(queue) = self.ports.detach(number) {
+            self.closer.close(vec![queue]);
         }
     }
 
@@ -174,7 +200,7 @@ impl<P: Ports> Worker<P> {
     fn port_is_gone(&mut self, number: PortId, error: &PortGone) {
         tracing::warn!(%error, "port is down");
         self.shared.switch.lock().set_up(number, false);
-        self.ports.detach(number);
+        self.detach(number);
     }
 
     /// Reads, judges and writes up to [`TURN`] frames of one port. The outer failure is the worker's.
