@@ -21,8 +21,11 @@ use kinds::COUNTED;
 use lab::Lab;
 use traffic::Traffic;
 
+/// A measure: its name, and what prints it.
+type Measure = (&'static str, fn(Effort));
+
 /// What is measured when nothing is asked for.
-const MEASURES: &[(&str, fn(Effort))] = &[
+const MEASURES: &[Measure] = &[
     ("flows", time::flows),
     ("ports", time::ports),
     ("refused", time::refused),
