@@ -3,9 +3,9 @@
 
 use crate::{
     command::{cargo, target, watch},
-    packages,
+    instructions, packages,
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use std::{path::PathBuf, process::Command};
 
 /// What to measure. Defaults but for the files are those of the measuring program.
@@ -41,8 +41,9 @@ pub(crate) struct Options {
 /// Builds and measures. `Ok(false)`: a measurement failed.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     packages::install(packages::FOR_MEASURING);
-    let per_packet = instructions()?;
-    println!("instructions per established TCP packet, parse to counters: {per_packet:.1}");
+    let counts = instructions::count()?;
+    instructions::compare(&counts)?;
+    let per_packet = counts.per_tcp_packet();
     if options.instructions {
         return Ok(true);
     }
@@ -83,41 +84,4 @@ fn build(arguments: &[&str]) -> Result<()> {
         bail!("cargo build --release {} failed", arguments.join(" "));
     }
     Ok(())
-}
-
-/// Instructions per packet: two runs under callgrind that differ in the number of packets alone.
-fn instructions() -> Result<f64> {
-    const PACKETS: [u64; 2] = [12_800, 128_000];
-    let [few, many] = PACKETS.map(instructions_of);
-    Ok((many? - few?) as f64 / (PACKETS[1] - PACKETS[0]) as f64)
-}
-
-fn instructions_of(packets: u64) -> Result<u64> {
-    let log = target("callgrind.log");
-    let runner = format!(
-        "valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file={}",
-        log.display()
-    );
-    let host = host()?.to_uppercase().replace(['-', '.'], "_");
-    let status = cargo(&["bench", "-q", "-p", "vswitch", "--bench", "packets", "--"])
-        .arg(packets.to_string())
-        .env(format!("CARGO_TARGET_{host}_RUNNER"), runner)
-        .status()?;
-    if !status.success() {
-        bail!("the packet path does not run under valgrind; is it installed?");
-    }
-    let text = std::fs::read_to_string(&log)?;
-    let count = text
-        .lines()
-        .find_map(|line| line.split_once("Collected : "));
-    let (_, count) = count.context("callgrind tells what it collected")?;
-    Ok(count.trim().parse()?)
-}
-
-/// The target that cargo builds for, unless told otherwise.
-fn host() -> Result<String> {
-    let output = Command::new("rustc").arg("-vV").output()?;
-    let text = String::from_utf8(output.stdout)?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc tells its host")?.to_owned())
 }

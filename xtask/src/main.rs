@@ -1,15 +1,17 @@
 //! Everything around the build, without a tool that cargo does not bring:
 //!
 //! ```text
-//! cargo xtask test     all that has to hold, in order, up to the first step that fails
-//! cargo xtask bench    the switch against a pump that inspects nothing, and other switches
-//! cargo xtask scale    a thousand ports, an interval of a million flows, ten thousand members and rules
-//! cargo xtask tidy     links and commands in the documents
+//! cargo xtask test          all that has to hold, in order, up to the first step that fails
+//! cargo xtask bench         the switch against a pump that inspects nothing, and other switches
+//! cargo xtask scale         a thousand ports, an interval of a million flows, ten thousand members and rules
+//! cargo xtask instructions  instructions per packet, held against those expected
+//! cargo xtask tidy          links and commands in the documents
 //! ```
 #![forbid(unsafe_code)]
 
 mod bench;
 mod command;
+mod instructions;
 mod packages;
 mod scale;
 mod test;
@@ -36,6 +38,12 @@ enum Task {
     Bench(bench::Options),
     /// Shows how the switch holds at scale, and how its cost grows (see docs/scale.md).
     Scale(scale::Options),
+    /// Counts instructions per packet and holds them against those expected (see docs/benchmarks.md).
+    Instructions {
+        /// Takes what is counted for what is expected from now on.
+        #[arg(long)]
+        accept: bool,
+    },
     /// Checks that links in documents lead somewhere and that the README's commands exist.
     Tidy,
 }
@@ -45,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test { steps } => test::run(&steps),
         Task::Bench(options) => bench::run(&options),
         Task::Scale(options) => scale::run(&options),
+        Task::Instructions { accept } => instructions::run(accept),
         Task::Tidy => tidy::run(),
     };
     match result {

@@ -9,7 +9,7 @@ use std::{
 /// A program, and the package that has it.
 type Wanted = (&'static str, &'static str);
 
-/// What the namespace tests and the measurements run.
+/// What the tests run: those in namespaces, and the counting of instructions.
 pub(crate) const FOR_TESTS: &[Wanted] = &[
     ("ip", "iproute2"),
     ("ping", "iputils-ping"),
@@ -19,6 +19,7 @@ pub(crate) const FOR_TESTS: &[Wanted] = &[
     ("busybox", "busybox-static"),
     ("nmap", "nmap"),
     ("qemu-system-x86_64", "qemu-system-x86"),
+    ("valgrind", "valgrind"),
     // Foreign readers of the flow log: an IPFIX collector, and Python for the rest.
     ("nfcapd", "nfdump"),
     ("python3", "python3-venv"),
@@ -74,7 +75,7 @@ fn apt(arguments: &[&str]) -> bool {
 }
 
 /// Whether a program is on the path, where a user's path may lack the administrator's folders.
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':')
         .chain(["/usr/sbin", "/sbin"])

@@ -3,7 +3,7 @@
 
 use crate::{
     command::{cargo, command, target, watch},
-    packages, root, tidy,
+    instructions, packages, root, tidy,
 };
 use anyhow::{Result, bail};
 use std::{
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     ("clippy", clippy),
     ("build", build),
     ("tests", tests),
+    ("instructions", instructions_per_packet),
     ("namespaces", namespaces),
     ("examples", examples),
     ("configs", configs),
@@ -130,6 +131,21 @@ fn build(count: &mut Count) -> Result<()> {
 
 fn tests(count: &mut Count) -> Result<()> {
     cargo_test(count, &["--workspace", "--exclude", "netns-tests"])
+}
+
+/// One for each kind of packet; none where they cannot be counted, or not be compared.
+fn instructions_per_packet(count: &mut Count) -> Result<()> {
+    if let Some(excuse) = instructions::excuse() {
+        println!("skipped: {excuse}");
+        return Ok(());
+    }
+    for finding in instructions::compare(&instructions::count()?)? {
+        count.add(finding.is_ok());
+        if let Err(complaint) = finding {
+            eprintln!("{complaint}");
+        }
+    }
+    Ok(())
 }
 
 fn namespaces(count: &mut Count) -> Result<()> {

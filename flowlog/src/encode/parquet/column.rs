@@ -49,6 +49,9 @@ enum Text {
 struct Texts {
     all: Vec<Text>,
     vocabulary: Vec<String>,
+    /// The batch written last, and where in [`Self::all`] it began.
+    arrays: Vec<ByteArray>,
+    arrays_from: usize,
 }
 
 impl Column {
@@ -95,10 +98,10 @@ impl Column {
             return false;
         };
         self.levels.push(level);
-        if let (1, Values::Texts(texts)) = (level, &mut self.values) {
-            texts
-                .all
-                .extend_from_within(texts.all.len().saturating_sub(1)..);
+        if let (1, Values::Texts(Texts { all, .. })) = (level, &mut self.values)
+            && let Some(&last) = all.last()
+        {
+            all.push(last);
         }
         true
     }
@@ -125,7 +128,7 @@ impl Column {
 
 impl Values {
     fn write(
-        &self,
+        &mut self,
         range: std::ops::Range<usize>,
         levels: &[i16],
         to: &mut SerializedColumnWriter<'_>,
@@ -142,7 +145,7 @@ impl Values {
                 to.write_batch(&flags[range], levels, None)
             }
             (Self::Texts(texts), ColumnWriter::ByteArrayColumnWriter(to)) => {
-                to.write_batch(&texts.arrays(range), levels, None)
+                to.write_batch(texts.arrays(range), levels, None)
             }
             _ => unreachable!("the schema is made from the same kinds"),
         }
@@ -157,6 +160,8 @@ impl Values {
             Self::Texts(texts) => {
                 texts.all.clear();
                 texts.vocabulary.clear();
+                texts.arrays.clear();
+                texts.arrays_from = 0;
             }
         }
     }
@@ -186,28 +191,39 @@ impl Texts {
         u32::try_from(place).expect("a group has fewer words than rows")
     }
 
-    /// The texts of a batch, side by side in one piece of memory. Neighbours that are equal share
-    /// theirs: records are sorted, so most are.
-    fn arrays(&self, range: std::ops::Range<usize>) -> Vec<ByteArray> {
+    /// The texts of a batch. Records are sorted: where the batch before has the same text in the same
+    /// place, and most have, its array stays; the others lie side by side in one piece of memory, which
+    /// neighbours that are equal share.
+    fn arrays(&mut self, range: std::ops::Range<usize>) -> &[ByteArray] {
+        let mut arrays = std::mem::take(&mut self.arrays);
+        let texts = &self.all[range.clone()];
+        let old = &self.all[self.arrays_from..][..arrays.len()];
+        let is_kept = |place: usize| old.get(place) == Some(&texts[place]);
         let mut bytes = Vec::new();
-        let mut ends = Vec::with_capacity(range.len());
         let mut before = None;
-        for text in &self.all[range] {
+        let mut changed = Vec::new();
+        for (place, text) in texts.iter().enumerate() {
+            if is_kept(place) {
+                continue;
+            }
             if before != Some(text) {
                 self.datum(*text).push(&mut bytes);
+                before = Some(text);
             }
-            before = Some(text);
-            ends.push(bytes.len());
+            changed.push((place, bytes.len()));
         }
         let bytes = Bytes::from(bytes);
         let (mut start, mut end) = (0, 0);
-        let array = |next: usize| {
+        arrays.resize_with(texts.len(), ByteArray::new);
+        for (place, next) in changed {
             if next != end {
                 (start, end) = (end, next);
             }
-            ByteArray::from(bytes.slice(start..end))
-        };
-        ends.into_iter().map(array).collect()
+            arrays[place] = ByteArray::from(bytes.slice(start..end));
+        }
+        self.arrays_from = range.start;
+        self.arrays = arrays;
+        &self.arrays
     }
 
     fn datum(&self, text: Text) -> Datum<'_> {
