@@ -394,6 +394,8 @@ impl Switch {
             // Every entry is marked stale (0) before the numbers begin again.
             self.policy_epoch = 0;
             self.whole_round(now);
+            self.denied.v4.clear();
+            self.denied.v6.clear();
         }
         self.policy_epoch += 1;
         self.look_for_orphans();

@@ -1,5 +1,6 @@
 //! Carrying out a step: always count; change connection state only where both sides accepted.
 
+use super::denied::Asked;
 use super::entry::Address;
 use super::fdb::Learned;
 use super::port::Opened;
@@ -31,7 +32,7 @@ impl Switch {
         };
         self.commit_ports(now, rx, receiver, frame, step);
         let conn = match frame.headers.ip() {
-            Some(ip) => self.commit_connection(now, rx, receiver, ip, step),
+            Some(ip) => self.commit_connection(now, rx, receiver, (frame, ip), step),
             None => None,
         };
         match flowlog::not_recorded(&frame.headers) {
@@ -121,7 +122,7 @@ impl Switch {
         now: Now,
         rx: PortId,
         receiver: Option<PortId>,
-        ip: &Ip,
+        (frame, ip): (&Frame<'_>, &Ip),
         step: &Step,
     ) -> Option<(Slot, Way)> {
         match (&step.tracked, ip.src, ip.dst) {
@@ -134,6 +135,17 @@ impl Switch {
                 }
                 Some((*slot, *way))
             }
+            (Tracked::Denied { hash }, IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let ends = (src.octets(), dst.octets());
+                self.remember_denied((rx, receiver?), frame, ip, ends, *hash, step);
+                None
+            }
+            (Tracked::Denied { hash }, IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let ends = (src.octets(), dst.octets());
+                self.remember_denied((rx, receiver?), frame, ip, ends, *hash, step);
+                None
+            }
+            (Tracked::Denied { .. }, ..) => None,
             (Tracked::NoRoom, ..) => {
                 let looked_at = match self.port(rx) {
                     Some(sender) if sender.is_at_its_limit() => room::OWN_BUDGET,
@@ -151,6 +163,30 @@ impl Switch {
             }
             (Tracked::Opens { .. }, ..) => None,
         }
+    }
+
+    /// What rules have refused is not asked again while the policy stands.
+    fn remember_denied<A: Address>(
+        &mut self,
+        (rx, to): (PortId, PortId),
+        frame: &Frame<'_>,
+        ip: &Ip,
+        (src, dst): (A, A),
+        hash: u64,
+        step: &Step,
+    ) {
+        let Some(ends) = conntrack::ends(ip) else {
+            return;
+        };
+        let (key, swapped) = Key::new((src, ends.0, rx), (dst, ends.1, to));
+        let asked = Asked {
+            key,
+            swapped,
+            protocol: ip.protocol,
+            macs: [frame.headers.eth.src, frame.headers.eth.dst],
+        };
+        let epoch = self.policy_epoch;
+        A::denied_mut(&mut self.denied).remember(hash, asked, epoch, step);
     }
 
     /// A packet of a known connection: its judgement if that is new, its state if the packet passed.

@@ -1,6 +1,7 @@
 //! Judging: by connection where there is state, by rules alone where there is none.
 
 use super::alone::is_dhcp;
+use super::denied::{self, Asked};
 use super::entry::Address;
 use super::step::{Fate, Judged, Step, Tracked, verdicts};
 use super::watch::{Observer, Silent, Stage};
@@ -80,7 +81,16 @@ impl Switch {
                 (hash, slot, swapped),
                 watch,
             ),
-            expired => self.open::<A>(now, (sender, receiver), frame, ip, (hash, expired), watch),
+            expired => {
+                let asked = Asked {
+                    key,
+                    swapped,
+                    protocol: ip.protocol,
+                    macs: [frame.headers.eth.src, frame.headers.eth.dst],
+                };
+                let found = (asked, hash, expired);
+                self.open(now, (sender, receiver), frame, ip, found, watch)
+            }
         }
     }
 
@@ -213,14 +223,14 @@ impl Switch {
         let advance =
             match conntrack::advance(conn.state(), window, way, ip, now.ms, &self.settings) {
                 Ok(advance) if advance.reopens => {
-                    return self.open::<A>(
-                        now,
-                        (sender, receiver),
-                        frame,
-                        ip,
-                        (hash, Some(slot)),
-                        watch,
-                    );
+                    let asked = Asked {
+                        key: conn.key,
+                        swapped,
+                        protocol: ip.protocol,
+                        macs: [frame.headers.eth.src, frame.headers.eth.dst],
+                    };
+                    let found = (asked, hash, Some(slot));
+                    return self.open(now, (sender, receiver), frame, ip, found, watch);
                 }
                 Ok(advance) => advance,
                 Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
@@ -272,7 +282,7 @@ impl Switch {
         (sender, receiver): (&Port, &Port),
         frame: &Frame<'_>,
         ip: &Ip,
-        (hash, replaces): (u64, Option<Slot>),
+        (asked, hash, replaces): (Asked<A>, u64, Option<Slot>),
         watch: &mut impl Observer,
     ) -> Step {
         let (state, window) = match conntrack::open(ip, now.ms, &self.settings) {
@@ -283,8 +293,24 @@ impl Switch {
             protocol: ip.protocol,
             state,
         });
-        let mut step = Self::judge_alone(&self.members, sender, Some(receiver), frame);
+        let mut step = match self.denied_lately(receiver, frame, &asked, hash) {
+            Some(step) => {
+                debug_assert_eq!(
+                    (step.egress, step.ingress),
+                    {
+                        let now = Self::judge_alone(&self.members, sender, Some(receiver), frame);
+                        (now.egress, now.ingress)
+                    },
+                    "rules say what they said"
+                );
+                return step;
+            }
+            None => Self::judge_alone(&self.members, sender, Some(receiver), frame),
+        };
         if !step.is_accept() {
+            if denied::is_by_rule(&step, &frame.headers) {
+                step.tracked = Tracked::Denied { hash };
+            }
             return step;
         }
         step.tracked = match self.room::<A>(sender, replaces) {
@@ -304,6 +330,21 @@ impl Switch {
             }
         };
         step
+    }
+
+    /// What the rules said to the same question before, if they refused it and the receiver takes a frame of
+    /// this size and form.
+    #[inline]
+    fn denied_lately<A: Address>(
+        &self,
+        receiver: &Port,
+        frame: &Frame<'_>,
+        asked: &Asked<A>,
+        hash: u64,
+    ) -> Option<Step> {
+        let denied = A::denied(&self.denied);
+        let step = denied.recall(hash, asked, self.policy_epoch)?;
+        receiver.accepts_frame(frame).is_ok().then_some(step)
     }
 
     #[cold]

@@ -5,6 +5,7 @@
 //! * **counters** (`State::Counted`): one end is a real port, the other a pseudo port that stands for the
 //!   verdict. They count one side only: refusals, broadcast, errors, whatever is nobody's connection.
 
+use super::denied::Denied;
 use super::log::{Open, Share};
 use super::step::{Judged, verdicts};
 use super::{Attached, ByVerdict};
@@ -33,6 +34,13 @@ impl Tables {
     }
 }
 
+/// What rules refused lately, of both families.
+#[derive(Debug, Default)]
+pub(super) struct DeniedLately {
+    pub(super) v4: Denied<[u8; 4]>,
+    pub(super) v6: Denied<[u8; 16]>,
+}
+
 /// Room for counters in the smallest table.
 const COUNTED_MIN: u32 = 65_536;
 
@@ -44,6 +52,10 @@ pub(super) trait Address: KeyAddress + Into<IpAddr> + std::fmt::Debug {
     fn table(tables: &Tables) -> &Table<Self, Attached>;
     /// Its table, to be changed.
     fn table_mut(tables: &mut Tables) -> &mut Table<Self, Attached>;
+    /// What of it rules refused lately.
+    fn denied(denied: &DeniedLately) -> &Denied<Self>;
+    /// The same, to be changed.
+    fn denied_mut(denied: &mut DeniedLately) -> &mut Denied<Self>;
     /// Its share of what left the table.
     fn share(chunk: &mut Open) -> &mut Share<Self>;
     /// As everybody else writes it.
@@ -64,6 +76,14 @@ impl Address for [u8; 4] {
         &mut tables.v4
     }
     #[inline]
+    fn denied(denied: &DeniedLately) -> &Denied<Self> {
+        &denied.v4
+    }
+    #[inline]
+    fn denied_mut(denied: &mut DeniedLately) -> &mut Denied<Self> {
+        &mut denied.v4
+    }
+    #[inline]
     fn share(chunk: &mut Open) -> &mut Share<Self> {
         &mut chunk.v4
     }
@@ -78,6 +98,14 @@ impl Address for [u8; 16] {
     #[inline]
     fn table_mut(tables: &mut Tables) -> &mut Table<Self, Attached> {
         &mut tables.v6
+    }
+    #[inline]
+    fn denied(denied: &DeniedLately) -> &Denied<Self> {
+        &denied.v6
+    }
+    #[inline]
+    fn denied_mut(denied: &mut DeniedLately) -> &mut Denied<Self> {
+        &mut denied.v6
     }
     #[inline]
     fn share(chunk: &mut Open) -> &mut Share<Self> {

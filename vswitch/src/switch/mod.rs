@@ -23,6 +23,7 @@ mod commit;
 mod connection;
 mod counters;
 mod decide;
+mod denied;
 mod entry;
 mod fdb;
 mod fragments;
@@ -175,6 +176,8 @@ pub struct Switch {
     fdb: Fdb,
     members: Members,
     tables: Tables,
+    /// What rules refused lately.
+    denied: entry::DeniedLately,
     /// Fragments that wait, of all ports.
     held: fragments::Held,
     log: Log,
@@ -219,6 +222,7 @@ impl Switch {
             members: Members::default(),
             counters_max: tables.v4.capacity().saturating_sub(connections_max),
             tables,
+            denied: entry::DeniedLately::default(),
             held: fragments::Held::default(),
             log: Log::new(window),
             window_number: 0,

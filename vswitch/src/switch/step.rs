@@ -83,6 +83,11 @@ pub enum Fate {
 pub enum Tracked {
     /// Judged without state.
     No,
+    /// Refused by rules, which is to be remembered.
+    Denied {
+        /// Of the key of the connection that it would have opened.
+        hash: u64,
+    },
     /// A packet of a known connection.
     Known {
         /// Its entry.
@@ -239,8 +244,11 @@ impl Step {
     /// at its receiver.
     #[cold]
     pub(super) fn as_copy(mut self) -> Self {
-        if let Tracked::Known { as_judged, .. } = &mut self.tracked {
-            *as_judged &= self.egress.is_none();
+        match &mut self.tracked {
+            Tracked::Known { as_judged, .. } => *as_judged &= self.egress.is_none(),
+            // What is remembered is both sides.
+            Tracked::Denied { .. } => self.tracked = Tracked::No,
+            _ => {}
         }
         if let Some(judged) = self.egress.take()
             && !judged.verdict.is_accept()

@@ -261,3 +261,22 @@ fn the_rule_in_the_record_is_the_one_that_matched() {
         Some(secgroup::RuleRef::NONE)
     );
 }
+
+/// What rules have refused is remembered for as long as the policy stands, for that very question alone.
+#[test]
+fn a_refusal_that_is_remembered_is_told_to_the_same_packets_and_no_others() {
+    let setup = Setup::of_b("in udp 9").port("B", |port| port.mtu = 1000);
+    let mut lab = Lab::new(setup.group("A", "out udp"));
+    for _ in 0..3 {
+        lab.sees("A", "udp A:1 > B:8", "A> rule, >B default_deny");
+        lab.sees("A", "tcp A:1 > B:8 syn", "A> default_deny");
+    }
+    lab.sees("A", "udp A:1 > B:9", "A> rule, >B rule");
+    lab.sees("A", "udp A:8 > B:1", "A> rule, >B default_deny");
+    lab.sees("B", "udp B:8 > A:1", "B> default_deny");
+    lab.sees("A", "udp A:1 > B:8 len=1400", "A> rule, >B mtu");
+    lab.sees("A", "udp A:1 > B:8", "A> rule, >B default_deny");
+    lab.group("B", "in udp 8");
+    lab.sees("A", "udp A:1 > B:8", "A> rule, >B rule");
+    lab.sees("B", "udp B:8 > A:1", "B> reply, >A reply");
+}
