@@ -25,6 +25,9 @@ pub struct ReadWrite {
     /// Place in `served` by port number.
     places: Vec<Option<usize>>,
     ready: VecDeque<PortId>,
+    /// Ports that have more than their turn allowed: behind those of which the kernel tells meanwhile, or a
+    /// guest that floods would have every second turn.
+    again: VecDeque<PortId>,
     pool: Buffers,
     /// Places that were sent to since the last flush.
     touched: Vec<usize>,
@@ -50,6 +53,7 @@ impl ReadWrite {
             served: Vec::new(),
             places: Vec::new(),
             ready: VecDeque::new(),
+            again: VecDeque::new(),
             pool: Buffers::new(SLOTS),
             touched: Vec::new(),
             unserved: Vec::new(),
@@ -124,6 +128,7 @@ impl Ports for ReadWrite {
             self.places[usize::from(moved.number.0)] = Some(place);
         }
         self.ready.retain(|&other| other != port);
+        self.again.retain(|&other| other != port);
         Some(served.io.into_queue())
     }
 
@@ -134,7 +139,7 @@ impl Ports for ReadWrite {
 
     #[inline]
     fn ready(&self) -> usize {
-        self.ready.len()
+        self.ready.len() + self.again.len()
     }
 
     #[inline]
@@ -169,7 +174,13 @@ impl Ports for ReadWrite {
     }
 
     fn not_done(&mut self, port: PortId) {
-        self.is_ready(port);
+        let place = self.place(port);
+        if let Some(served) = place.and_then(|place| self.served.get_mut(place))
+            && !served.is_ready
+        {
+            served.is_ready = true;
+            self.again.push_back(port);
+        }
     }
 
     #[inline]
@@ -216,7 +227,7 @@ impl Ports for ReadWrite {
     }
 
     fn wait(&mut self, longest: Duration) -> io::Result<()> {
-        let timeout = if self.ready.is_empty() {
+        let timeout = if self.ready() == 0 {
             longest
         } else {
             Duration::ZERO
@@ -230,6 +241,7 @@ impl Ports for ReadWrite {
             }
         }
         self.events = events;
+        self.ready.append(&mut self.again);
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             _ => Ok(()),
@@ -238,6 +250,6 @@ impl Ports for ReadWrite {
 
     fn stirs(&mut self) -> bool {
         // An error is told by the wait that follows.
-        self.wait(Duration::ZERO).is_err() || !self.ready.is_empty()
+        self.wait(Duration::ZERO).is_err() || self.ready() > 0
     }
 }

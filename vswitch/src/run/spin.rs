@@ -13,7 +13,8 @@
 //! A worker that looks for another [`SPIN`] before it sleeps saves that where requests and answers follow
 //! each other. It must not where that harms: on a core that others need (all of them pinned to one, say)
 //! nothing can come while it spins. Then either nothing comes, or the scheduler takes the core away in
-//! the middle, which it counts; a gap between two looks at the clock tells when to ask. Both close
+//! the middle, which it counts; that something has come, or a gap between two looks at the clock, tells when to
+//! ask. Both close
 //! spinning for a pause, which doubles up to [`PAUSE_MAX`]: at worst [`SPIN`] of every pause is lost,
 //! 0.2 %.
 
@@ -42,8 +43,6 @@ const PAUSE_MAX: Duration = Duration::from_millis(64);
 /// Whether spinning pays, as learned from the spins before.
 #[derive(Debug)]
 pub(super) struct Spin {
-    /// When the scheduler was asked last.
-    preemptions: u64,
     /// In vain, in a row.
     vain: u32,
     pause: Duration,
@@ -53,7 +52,6 @@ pub(super) struct Spin {
 impl Default for Spin {
     fn default() -> Self {
         Self {
-            preemptions: 0,
             vain: 0,
             pause: PAUSE_MIN,
             closed_until: None,
@@ -89,6 +87,12 @@ impl Spin {
         if self.closed_until.is_some_and(|until| start < until) {
             return false;
         }
+        // What is there already was not waited for, and says nothing about waiting.
+        if stirs() {
+            return true;
+        }
+        let before = preemptions();
+        let was_preempted = || preemptions() != before;
         let mut last = start;
         loop {
             let found = (0..LOOKS).any(|_| {
@@ -99,7 +103,8 @@ impl Spin {
             let is_gap = now - last > GAP;
             last = now;
             let outcome = match found {
-                _ if is_gap && self.was_preempted(preemptions()) => Outcome::Preempted,
+                // What was found may have come from somebody who had the core for a few microseconds.
+                _ if (found || is_gap) && was_preempted() => Outcome::Preempted,
                 true => Outcome::Found,
                 false if now - start > SPIN => Outcome::Vain,
                 false => continue,
@@ -107,10 +112,6 @@ impl Spin {
             self.learn(outcome, now);
             return found;
         }
-    }
-
-    fn was_preempted(&mut self, count: u64) -> bool {
-        std::mem::replace(&mut self.preemptions, count) != count
     }
 
     fn learn(&mut self, outcome: Outcome, now: Instant) {
@@ -201,11 +202,42 @@ mod tests {
             machine.preemptions.set(machine.preemptions.get() + 1);
             true
         };
-        let (found, _) = machine.spin(&mut spin, |_| peer_runs(&machine));
+        let (found, _) = machine.spin(&mut spin, |look| look > 1 && peer_runs(&machine));
         assert!(found, "what has come is taken all the same");
         assert_eq!(machine.spin(&mut spin, |_| true), (false, 0));
         machine.pass(PAUSE_MIN);
         assert_eq!(machine.spin(&mut spin, |_| true), (true, 1));
+    }
+
+    /// On one core with the guests: each runs for a few microseconds, and then there is something.
+    #[test]
+    fn a_peer_that_needs_the_core_for_a_moment_only_needs_it_too() {
+        let (machine, mut spin) = (Machine::new(), Spin::default());
+        let mut spun = 0;
+        for _ in 0..10_000 {
+            machine.pass(Duration::from_micros(10));
+            let peer_runs = |look| {
+                let has_run = look == 90;
+                machine.pass(Duration::from_micros(4 * u64::from(has_run)));
+                let preemptions = machine.preemptions.get() + u64::from(has_run);
+                machine.preemptions.set(preemptions);
+                has_run
+            };
+            spun += machine.spin(&mut spin, peer_runs).1;
+        }
+        assert!(spun < 2000, "{spun} µs of 100 ms");
+    }
+
+    #[test]
+    fn what_is_there_already_does_not_speak_for_spinning() {
+        let (machine, mut spin) = (Machine::new(), Spin::default());
+        let mut spun = 0;
+        for _ in 0..10_000 {
+            machine.pass(Duration::from_micros(10));
+            spun += machine.spin(&mut spin, |_| true).1;
+            spun += machine.spin(&mut spin, |_| false).1;
+        }
+        assert!(spun < 14_000, "{spun} µs of 200 ms");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use std::time::Duration;
 use tap::Queue;
 
 /// Frames read from one port before the next has its turn: no port starves the others.
-const TURN: usize = 64;
+const TURN: usize = 32;
 
 /// Slices of the sweep between two rounds of packets.
 const SLICES: usize = 4;
