@@ -1,6 +1,6 @@
 //! The log thread: turns what left the table into records, and closed intervals into files of the spool.
 //!
-//! It never takes the switch's lock. The queue before it is bounded; while it is full the chunks stay in
+//! It never takes the switch's lock, and runs behind the workers where a core is scarce. The queue before it is bounded; while it is full the chunks stay in
 //! the switch, which counts as skipped what it cannot keep.
 
 use super::shared::Shared;
@@ -136,6 +136,7 @@ impl flowlog::Ports for Names {
 
 /// Runs until told to stop.
 pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver) {
+    tap::run_in_background();
     let mut names = Names::new(Arc::clone(&shared.rules));
     let mut watch = Watch::default();
     let mut looked = Instant::now();

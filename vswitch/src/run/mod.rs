@@ -11,6 +11,7 @@
 //! A reload builds the new policy before it takes the lock, and is all or nothing: whatever fails before
 //! the swap leaves everything as it was.
 
+mod aside;
 mod build;
 mod clock;
 mod closer;
@@ -37,6 +38,7 @@ use crate::io::{ReadWrite, Uring};
 use crate::lab::{Lab, Made, RunLock};
 use crate::switch::{Compiled, Prepared, Switch};
 use anyhow::{Context, Result, bail};
+use aside::aside;
 use closer::Closer;
 use flowlog::{Collector, Delivery, Window};
 use log_thread::{LogQueue, Message};
@@ -208,7 +210,7 @@ impl Daemon {
         }
         // Aside, on a copy: who asks for the name of a rule meanwhile does not wait. Numbers are only added.
         let mut rules = self.shared.rules.read().clone();
-        let (prepared, compiled) = Prepared::after(&self.compiled, wanted, &mut rules)
+        let (prepared, compiled) = aside(|| Prepared::after(&self.compiled, wanted, &mut rules))
             .context("the policy cannot be built")?;
         *self.shared.rules.write() = rules;
         let is_known = |port: &Port| {

@@ -1,5 +1,6 @@
 //! `vswitch run`: the daemon in the foreground, until a signal ends it.
 
+use super::aside::aside;
 use super::{Changes, Daemon, name_of};
 use crate::config::{Config, ConfigError, Notice, Plan};
 use anyhow::Result;
@@ -48,7 +49,7 @@ pub fn serve<T>(
 }
 
 fn reload(config: &Path, daemon: &mut Daemon) -> Result<Changes> {
-    daemon.reload(load(config)?)
+    daemon.reload(aside(|| load(config))?)
 }
 
 /// Reads a configuration; what is worth knowing about it goes to the log.
