@@ -87,11 +87,12 @@ impl Spin {
         if self.closed_until.is_some_and(|until| start < until) {
             return false;
         }
+        // Before the first look: a look is a system call, at whose end somebody else may get the core.
+        let before = preemptions();
         // What is there already was not waited for, and says nothing about waiting.
         if stirs() {
             return true;
         }
-        let before = preemptions();
         let was_preempted = || preemptions() != before;
         let mut last = start;
         loop {
@@ -226,6 +227,22 @@ mod tests {
             spun += machine.spin(&mut spin, peer_runs).1;
         }
         assert!(spun < 2000, "{spun} µs of 100 ms");
+    }
+
+    #[test]
+    fn a_peer_that_has_the_core_at_the_first_look_needed_it_too() {
+        let (machine, mut spin) = (Machine::new(), Spin::default());
+        let mut spins = 0;
+        for _ in 0..10_000 {
+            machine.pass(Duration::from_micros(10));
+            let (_, looks) = machine.spin(&mut spin, |look| {
+                let has_run = u64::from(look == 1);
+                machine.preemptions.set(machine.preemptions.get() + has_run);
+                look == 2
+            });
+            spins += u32::from(looks > 0);
+        }
+        assert!(spins < 20, "{spins} in 100 ms");
     }
 
     #[test]
