@@ -9,7 +9,7 @@ use rustix::{
 use std::error::Error;
 use tap::{MAX_FRAME, Queue, vanished};
 
-/// Frames taken from one TAP before the other has its turn, as in the switch.
+/// Frames taken from one TAP before the other has its turn.
 const BUDGET: usize = 64;
 
 pub(crate) fn pump(
