@@ -7,7 +7,7 @@
 
 mod support;
 
-use flowlog::{Collector, Delivery, LoggerSpec, Storage};
+use flowlog::{Collector, Delivery, LoggerSpec, OpenError, SpoolError, Storage};
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -16,7 +16,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use support::s3::{Fault, Server};
 use support::*;
@@ -51,7 +51,17 @@ fn spec(dir: &Path, endpoint: &str) -> LoggerSpec {
 }
 
 fn collector(dir: &Path, endpoint: &str) -> Collector {
-    let delivery = Delivery::open(&dir.join("state"), SPOOL_MAX).unwrap();
+    // A process that another test starts meanwhile has every open file of this one, locks included, until it
+    // becomes its program.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let delivery = loop {
+        match Delivery::open(&dir.join("state"), SPOOL_MAX) {
+            Err(OpenError::Spool(SpoolError::InUse(_))) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            opened => break opened.unwrap(),
+        }
+    };
     Collector::new(vec![spec(dir, endpoint)], delivery)
 }
 
