@@ -116,6 +116,8 @@ pub(super) struct Worker<P> {
     batch_at: Option<Now>,
     /// When the last slice of the sweep began, by the wall clock.
     swept_us: u64,
+    /// How long to sleep at most, as told then.
+    longest: Duration,
 }
 
 impl<P: Ports> Worker<P> {
@@ -140,6 +142,7 @@ impl<P: Ports> Worker<P> {
             sent: Vec::new(),
             batch_at: None,
             swept_us: 0,
+            longest: SLEEP_SWEEPING,
         }
     }
 
@@ -316,7 +319,8 @@ impl<P: Ports> Worker<P> {
         let batch_at = self.batch_at.take();
         let is_early = |now: Now| now.wall_us.abs_diff(self.swept_us) < PACE_US;
         if batch_at.is_some_and(is_early) {
-            return SLEEP_SWEEPING;
+            // No less than is needed: a timer before the kernel's next tick is one to be set up each time.
+            return self.longest;
         }
         let most = if batch_at.is_some() { 1 } else { SLICES };
         let mut now = batch_at.unwrap_or_else(|| self.shared.clock.now());
@@ -336,7 +340,8 @@ impl<P: Ports> Worker<P> {
             drop(spare);
             if !sweeping || slices == most {
                 let longest = if sweeping { SLEEP_SWEEPING } else { SLEEP_MAX };
-                return longest.min(Duration::from_micros(due));
+                self.longest = longest.min(Duration::from_micros(due));
+                return self.longest;
             }
             slices += 1;
             now = self.shared.clock.now();
