@@ -39,15 +39,64 @@ pub(crate) fn run() -> Result<bool> {
             }
         }
     }
+    wrong.extend(lost_references()?);
     for line in &wrong {
         println!("{line}");
     }
     Ok(wrong.is_empty())
 }
 
-/// Every document that git knows, or would take.
+/// References that no link checker sees: a test that a document names and no file has, and a decision
+/// that code names by a path that does not exist.
+fn lost_references() -> Result<Vec<String>> {
+    let (mut wrong, mut code) = (vec![], String::new());
+    for file in tracked(&["*.rs", "*.toml"])? {
+        let text = std::fs::read_to_string(root().join(&file))?;
+        for path in decisions(&text).filter(|path| !root().join(path).is_file()) {
+            wrong.push(format!("{}: there is no `{path}`", file.display()));
+        }
+        code += &text;
+    }
+    for file in documents()? {
+        let text = std::fs::read_to_string(root().join(&file))?;
+        for name in tests_named(&text).filter(|name| !code.contains(&format!("fn {name}("))) {
+            wrong.push(format!("{}: there is no test `{name}`", file.display()));
+        }
+    }
+    Ok(wrong)
+}
+
+/// Paths of decisions that a text names.
+fn decisions(text: &str) -> impl Iterator<Item = String> + '_ {
+    const FOLDER: &str = concat!("docs/", "decisions/");
+    text.split(FOLDER).skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"-.".contains(c));
+        let name = rest[..end.unwrap_or(rest.len())].trim_end_matches('.');
+        format!("{FOLDER}{name}")
+    })
+}
+
+/// Names of tests in a document: code such as `state::a_reset_closes_its_own_connection`. A test is a
+/// sentence, so its name has more words than that of a function or a module.
+fn tests_named(text: &str) -> impl Iterator<Item = &str> {
+    const WORDS_MIN: usize = 5;
+    text.split('`')
+        .filter_map(|code| code.rsplit_once("::"))
+        .map(|(_, name)| name)
+        .filter(|name| name.split('_').count() >= WORDS_MIN)
+        .filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+}
+
+/// Every document.
 fn documents() -> Result<Vec<PathBuf>> {
-    let output = command("git", &["ls-files", "-co", "--exclude-standard", "*.md"]).output()?;
+    tracked(&["*.md"])
+}
+
+/// Every file of these patterns that git knows, or would take.
+fn tracked(patterns: &[&str]) -> Result<Vec<PathBuf>> {
+    let output = command("git", &["ls-files", "-co", "--exclude-standard"])
+        .args(patterns)
+        .output()?;
     let list = String::from_utf8(output.stdout)?;
     Ok(list
         .lines()
@@ -124,6 +173,22 @@ mod tests {
     fn links_are_found_in_prose_and_not_in_code() {
         let text = "see [a](b.md#c) and `[x](y)`\n```sh\n[p](q)\n```\n![i](j.png \"title\")";
         assert_eq!(links(text), ["b.md#c", "j.png"]);
+    }
+
+    #[test]
+    fn tests_and_decisions_are_found_by_their_names() {
+        let text = "see `x::the_name_of_a_test`, `x::a_function` and `x::Y`";
+        assert_eq!(
+            tests_named(text).collect::<Vec<_>>(),
+            ["the_name_of_a_test"]
+        );
+        let folder = concat!("docs/", "decisions");
+        let text = format!("({folder}/0001-x.md). {folder}/0002");
+        let found: Vec<_> = decisions(&text).collect();
+        assert_eq!(
+            found,
+            [format!("{folder}/0001-x.md"), format!("{folder}/0002")]
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `io_uring` saves the entry into the kernel for each frame and pays for a request instead. Which of the
 //! two is dearer is the processor's business, and that of the mitigations for its weaknesses: where a
 //! system call takes 0.22 µs, `io_uring` carries 31 % more small packets; where it takes 0.10 µs, 8 %
-//! fewer (docs/benchmarks.md). So `auto` asks the machine (docs/decisions/0010).
+//! fewer (docs/benchmarks.md). So `auto` asks the machine (docs/decisions/0012-io-uring.md).
 
 use crate::config::Io;
 use anyhow::{Context, Result};

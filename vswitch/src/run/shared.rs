@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// The running switch, as workers, log thread and control socket see it.
 #[derive(Debug)]
 pub struct Shared {
-    /// The switch. Workers take it once per batch, everybody else for at most 20 µs at a time.
+    /// The switch. Workers take it twice per batch (evaluate, settle), all other threads
+    /// for at most 20 µs at a time.
     pub switch: Mutex<Switch>,
     /// Held for reading while a batch is under way: a writer sees every accepted copy settled.
     pub gate: RwLock<()>,

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!   wait → for each ready port: read a batch, parse it ─┬─ lock: judge and count, unlock
-//!    ▲                                                  └─ write, give buffers back, settle
+//!    ▲                                                  └─ write, give buffers back, lock: settle, unlock
 //!    └── a slice of the sweep; busy: look who else has frames, idle: spin a little, then sleep
 //! ```
-//! How frames are read and written is the business of [`Ports`]. The switch's lock is taken once per batch
-//! and never across a system call. The gate is held for reading from the first read to the last settlement,
+//! How frames are read and written is the business of [`Ports`]. The switch's lock is taken twice for
+//! a batch, never across a system call: to evaluate and count it, and after its writes to settle them. The gate is held for reading from the first read to the last settlement,
 //! so that whoever holds it for writing sees every accepted copy settled.
 
 use super::closer::Closer;

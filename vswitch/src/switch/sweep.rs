@@ -216,8 +216,6 @@ impl Switch {
         skipped.filter(|(_, skipped)| skipped.packets > 0).collect()
     }
 
-    /// One entry: counters of an older window go; older tallies leave; what is expired or belongs to a
-    /// port that is gone is removed; a judgement of an older policy is marked before numbers wrap.
     /// Addresses have changed: the next round looks whose connections that ends.
     pub(super) fn look_for_orphans(&mut self) {
         self.sweep.orphans_next = true;
@@ -231,6 +229,9 @@ impl Switch {
         originator.is_some_and(|port| port.filters() && !port.guard.owns(conn.key.addr[from].ip()))
     }
 
+    /// One entry: statistics entries of an older window go; older tallies leave; what is expired or
+    /// belongs to a port that is gone is removed; a verdict of an older policy is marked stale before
+    /// the policy epoch wraps.
     fn visit<A: Address>(&mut self, now: Now, slot: Slot) {
         let conn = A::table(&self.tables).entry(slot).conn;
         let older = conn.window() != self.window_mod8();
