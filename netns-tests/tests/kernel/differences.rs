@@ -19,17 +19,15 @@ pub(crate) const KNOWN: &[&str] = &[
     "retransmissions_by_progress",
     "zero_window",
     "edge_of_the_window",
-    "sack_without_permission",
+    "sack_of_the_unsent",
     "window_of_a_pickup",
     "simultaneous_open",
     "old_answer_to_a_syn",
     "malformed_by_name",
     "malformed_options",
     "ip_checksum_by_name",
-    "udp6_without_checksum",
     "redirect",
     "port_zero",
-    "liberal_handshake",
 ];
 
 /// What has happened in a conversation so far, as far as a difference can follow from it.
@@ -140,7 +138,7 @@ impl Story {
             _ if self.stray_syn && (rst || syn && ack) => Some("answer_to_a_stray_syn"),
             "ESTABLISHED" if rst && passes(kernel) && passes(ours) => Some("reset_behind_own_data"),
             _ if self.picked_up => Some("window_of_a_pickup"),
-            "SYN_SENT" if syn && ack && !passes(ours) => Some("old_answer_to_a_syn"),
+            "SYN_SENT" if syn && ack => Some("old_answer_to_a_syn"),
             _ if is_beyond || self.past_the_window => Some("edge_of_the_window"),
             _ if self.reset_in_the_window => Some("reset_in_the_window"),
             _ => None,

@@ -235,11 +235,19 @@ fn a_syn_ack_without_a_syn_is_invalid() {
 }
 
 #[test]
-fn an_old_answer_to_a_syn_is_no_answer() {
-    Pair::new().play(
+fn an_old_answer_to_a_syn_passes_and_is_no_answer() {
+    let mut pair = Pair::new();
+    pair.play(
         "
         a syn seq=69999     | new SYN_SENT
-        b syn,ack ack=69000 | reply SYN_RECV; switch invalid SYN_SENT: old_answer_to_a_syn
+        b syn,ack ack=69000 | reply SYN_RECV; switch reply SYN_SENT: old_answer_to_a_syn
+        ",
+    );
+    pair.play(
+        "
+        a syn seq=69999     | new SYN_SENT
+        b syn,ack ack=1     | reply SYN_SENT
+        b syn,ack ack=71000 | invalid SYN_SENT
         ",
     );
 }

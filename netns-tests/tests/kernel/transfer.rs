@@ -266,7 +266,7 @@ fn selective_acknowledgements_count() {
         a psh,ack len=100         | established ESTABLISHED
         a psh,ack seq=201 len=100 | established ESTABLISHED
         b ack ack=1 sack=201..301 | reply ESTABLISHED
-        b ack ack=1 sack=201..900 | invalid ESTABLISHED
+        b ack ack=1 sack=201..900 | invalid ESTABLISHED; switch reply ESTABLISHED: sack_of_the_unsent
         a psh,ack seq=101 len=100 | established ESTABLISHED
         b ack ack=301             | reply ESTABLISHED
         ",
@@ -274,14 +274,14 @@ fn selective_acknowledgements_count() {
 }
 
 #[test]
-fn selective_acknowledgements_count_without_permission_too() {
+fn selective_acknowledgements_without_permission_refuse_nothing() {
     Pair::new().play(
         "
         a syn                     | new SYN_SENT
         b syn,ack                 | reply SYN_RECV
         a ack                     | established ESTABLISHED
         a psh,ack len=100         | established ESTABLISHED
-        b ack ack=1 sack=201..900 | reply ESTABLISHED; switch invalid ESTABLISHED: sack_without_permission
+        b ack ack=1 sack=201..900 | reply ESTABLISHED
         b ack ack=101             | reply ESTABLISHED
         ",
     );
@@ -369,7 +369,7 @@ fn a_layer_4_port_of_0_is_invalid() {
 }
 
 #[test]
-fn a_liberal_table_lets_everything_pass_but_a_stale_reset_and_a_false_answer() {
+fn a_liberal_table_lets_everything_pass_but_a_stale_reset() {
     let liberal = ("tcp_be_liberal", "1");
     let mut pair = Pair::with(&[liberal], "conntrack: { tcp_be_liberal: true }");
     pair.play(
@@ -388,7 +388,13 @@ fn a_liberal_table_lets_everything_pass_but_a_stale_reset_and_a_false_answer() {
     pair.play(
         "
         a syn            | new SYN_SENT
-        b syn,ack ack=77 | reply SYN_RECV; switch invalid SYN_SENT: liberal_handshake
+        b syn,ack ack=77 | reply SYN_RECV
+        ",
+    );
+    pair.play(
+        "
+        a syn         | new SYN_SENT
+        b rst seq=500 | reply -; switch reply SYN_SENT: reset_before_an_answer
         ",
     );
 }

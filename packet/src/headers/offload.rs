@@ -57,8 +57,9 @@ fn checksum_is_right(ip: &Ip, covered: &[u8], addresses: &[u8]) -> bool {
     };
     match (ip.protocol, &ip.l4) {
         (protocol::UDP, L4::Udp { .. }) => match covered {
-            // No checksum: legal in IPv4 (RFC 768), not in IPv6 (RFC 8200, section 8.1).
-            [_, _, _, _, _, _, 0, 0, ..] => ip.src.is_ipv4(),
+            // No checksum: legal in IPv4 (RFC 768), and in IPv6 for tunnels (RFC 6935, RFC 6936 and the
+            // exception in RFC 8200, section 8.1). Whether the receiver takes it is its socket's choice.
+            [_, _, _, _, _, _, 0, 0, ..] => true,
             _ => with_pseudo_header(),
         },
         (protocol::ICMP, L4::Icmp(_)) => sum.is_right(),

@@ -75,7 +75,7 @@ pub(super) fn advance(
             (State::SynSent | State::SynSent2, Segment::Syn) => {
                 Ok(syn(state, next, window, way, tcp))
             }
-            (State::SynSent, Segment::SynAck) => answer(window, tcp),
+            (State::SynSent, Segment::SynAck) => answer(window, tcp, settings),
             _ => exchange(state, next, window, way, segment, tcp, settings),
         },
     }
@@ -97,13 +97,20 @@ fn syn(state: State, next: State, window: &TcpWindow, way: Way, tcp: &Tcp) -> Ad
     }
 }
 
-/// The SYN|ACK. One that acknowledges something else belongs to an older connection on these ports;
-/// it is refused and the handshake goes on.
+/// The SYN|ACK. One that acknowledges something before the SYN is of an older connection on these ports:
+/// it passes, for the opener answers by the RST that ends that one (RFC 9293, section 3.5.1), and the
+/// handshake goes on. Any other acknowledgement is of nothing at all.
 #[cold]
-fn answer(window: &TcpWindow, tcp: &Tcp) -> Result<Advance, Invalid> {
+fn answer(window: &TcpWindow, tcp: &Tcp, settings: &Settings) -> Result<Advance, Invalid> {
     let mut after = *window;
-    if !after.peers[0].is_syn_acknowledged_by(tcp.ack) {
-        return Err(Invalid("ack"));
+    let opener = &after.peers[0];
+    if !opener.is_syn_acknowledged_by(tcp.ack) && !settings.tcp_be_liberal {
+        return if opener.is_overtaken(tcp.ack) {
+            after.peers[1].challenge(tcp);
+            Ok(pass(State::SynSent, after))
+        } else {
+            Err(Invalid("ack"))
+        };
     }
     after.peers[1] = Peer::by_syn(tcp);
     after.agree_on_scales();
@@ -168,10 +175,7 @@ fn ignore(state: State, window: &TcpWindow, way: Way, segment: Segment, tcp: &Tc
             return to(State::SynRecv, after);
         }
         // A challenge: the other end still holds an older connection and will be reset.
-        Segment::Ack if state == State::SynSent => {
-            me.acked = tcp.ack;
-            me.flags |= CHALLENGED;
-        }
+        Segment::Ack if state == State::SynSent => me.challenge(tcp),
         _ => {}
     }
     pass(state, after)
@@ -194,9 +198,11 @@ fn reset(
             let refuses = has_ack && other.is_syn_acknowledged_by(tcp.ack);
             let withdraws = me.is(SEEN) && tcp.seq == me.end;
             let resets_old = other.is(CHALLENGED) && tcp.seq == other.acked;
-            let is_good = refuses || withdraws || resets_old;
-            if !is_good {
-                return Err(Invalid("rst"));
+            match refuses || withdraws || resets_old {
+                true => {}
+                // Its receiver ignores it, and so does the table.
+                false if settings.tcp_be_liberal => return Ok(pass(state, *window)),
+                false => return Err(Invalid("rst")),
             }
             // What comes after it is held against the numbers of its sender.
             let mut after = *window;

@@ -162,6 +162,8 @@ pub struct Port {
     pub conntrack_limit: Option<u32>,
     /// Idle timeouts of its own; absent, there are none.
     pub conntrack_timeouts: Option<OwnTimeouts>,
+    /// Whether its TCP connections are held to their windows loosely; absent, as all.
+    pub tcp_be_liberal: Option<bool>,
     /// Flow-log records held at most in an interval; absent, the fair share.
     pub flow_limit: Option<u32>,
     /// Its TAP device.

@@ -92,6 +92,7 @@ fn port(plan: &Plan, of: &Port) -> Value {
         "max_macs": of.max_macs,
         "conntrack_limit": of.conntrack_limit,
         "conntrack_timeouts": own_timeouts(of),
+        "tcp_be_liberal": of.tcp_be_liberal,
         "flow_limit": of.flow_limit,
         "tap": { "name": of.tap.name, "netns": of.tap.netns, "mtu": of.tap.mtu },
     })

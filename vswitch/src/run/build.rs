@@ -35,6 +35,7 @@ pub fn switch_config(plan: &Plan) -> SwitchConfig {
             },
             conntrack_limit: port.conntrack_limit,
             timeouts: port.conntrack_timeouts.map(Box::new),
+            tcp_be_liberal: port.tcp_be_liberal,
             flow_limit: port.flow_limit.unwrap_or(FLOW_LIMIT),
         });
     SwitchConfig {

@@ -240,6 +240,10 @@ impl Switch {
         }
         self.replace_shared_macs();
         self.own_timeouts = prepared.own_timeouts;
+        self.other_settings = Settings {
+            tcp_be_liberal: !prepared.settings.tcp_be_liberal,
+            ..prepared.settings
+        };
         self.settings = prepared.settings;
         self.persist_established = prepared.persist_established;
         if !prepared.recording.macs_apart {

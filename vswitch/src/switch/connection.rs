@@ -9,7 +9,7 @@ use super::{Frame, Now, Port, Switch};
 use packet::{
     Basis, Direction, Ethernet, FiveTuple, Headers, Ip, L4, Mac, Reason, Verdict, protocol,
 };
-use secgroup::conntrack::{self, Conn, Key, Side, Slot, Way};
+use secgroup::conntrack::{self, Conn, Key, Settings, Side, Slot, Way};
 use secgroup::{Flow, FlowService, RuleRef};
 use std::net::IpAddr;
 
@@ -220,21 +220,21 @@ impl Switch {
             way,
             judged_again: stale,
         });
-        let advance =
-            match conntrack::advance(conn.state(), window, way, ip, now.ms, &self.settings) {
-                Ok(advance) if advance.reopens => {
-                    let asked = Asked {
-                        key: conn.key,
-                        swapped,
-                        protocol: ip.protocol,
-                        macs: [frame.headers.eth.src, frame.headers.eth.dst],
-                    };
-                    let found = (asked, hash, Some(slot));
-                    return self.open(now, (sender, receiver), frame, ip, found, watch);
-                }
-                Ok(advance) => advance,
-                Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
-            };
+        let settings = self.settings_between(sender, receiver);
+        let advance = match conntrack::advance(conn.state(), window, way, ip, now.ms, settings) {
+            Ok(advance) if advance.reopens => {
+                let asked = Asked {
+                    key: conn.key,
+                    swapped,
+                    protocol: ip.protocol,
+                    macs: [frame.headers.eth.src, frame.headers.eth.dst],
+                };
+                let found = (asked, hash, Some(slot));
+                return self.open(now, (sender, receiver), frame, ip, found, watch);
+            }
+            Ok(advance) => advance,
+            Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
+        };
         let sides = if stale {
             self.judge_again(conn, way, &frame.headers.eth)
         } else {
@@ -273,6 +273,17 @@ impl Switch {
             *as_judged = (step.egress, step.ingress) == judged;
         }
         step
+    }
+
+    /// How a connection between two ports is tracked: a port's own `tcp_be_liberal` stands in place of the
+    /// general one; where both have one, the strict holds.
+    #[inline]
+    fn settings_between(&self, sender: &Port, receiver: &Port) -> &Settings {
+        let own = [sender, receiver].map(|port| port.config.tcp_be_liberal);
+        match own.into_iter().flatten().min() {
+            Some(own) if own != self.settings.tcp_be_liberal => &self.other_settings,
+            _ => &self.settings,
+        }
     }
 
     /// A packet without a connection: rules decide on both sides, the sender's first.

@@ -187,6 +187,8 @@ pub struct Switch {
     /// Number of the policy; 0 is never current, so that it marks entries as stale.
     policy_epoch: u16,
     settings: Settings,
+    /// As `settings`, for connections whose ports say the opposite of `tcp_be_liberal`.
+    other_settings: Settings,
     persist_established: bool,
     /// Whether any port has timeouts of its own.
     own_timeouts: bool,
@@ -229,6 +231,7 @@ impl Switch {
             window_length_s,
             policy_epoch: 1,
             settings: Settings::default(),
+            other_settings: Settings::default(),
             persist_established: false,
             own_timeouts: false,
             recording: Recording::default(),

@@ -44,6 +44,8 @@ pub struct PortConfig {
     pub conntrack_limit: Option<u32>,
     /// Idle timeouts of its own.
     pub timeouts: Option<Box<OwnTimeouts>>,
+    /// Whether its TCP connections are held to their windows loosely; `None`: as all.
+    pub tcp_be_liberal: Option<bool>,
     /// Records that it may add to a window.
     pub flow_limit: u32,
 }

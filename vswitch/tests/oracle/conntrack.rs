@@ -155,10 +155,10 @@ impl Connection {
         seen: &Seen<'_>,
         ip: &IpSpec,
         now_ms: u64,
-        settings: &Settings,
+        liberal: bool,
     ) -> Advance {
         if let (Progress::Tcp(talk), Some((tcp, len))) = (self.progress, seen.tcp()) {
-            return match talk.follow(me, tcp, len, settings.tcp_be_liberal) {
+            return match talk.follow(me, tcp, len, liberal) {
                 Effect::Goes(talk) => Advance::Goes(Progress::Tcp(talk)),
                 Effect::Passes(talk) => Advance::Passes(Progress::Tcp(talk)),
                 Effect::Reopens => Advance::Reopens,

@@ -315,8 +315,14 @@ impl Talk {
         match (self.stage, me) {
             (Stage::SynSent, 0) => Effect::Invalid,
             (Stage::SynSent, _) => {
-                if !self.senders[0].syn_is_acknowledged(tcp.ack) {
-                    return Effect::Invalid;
+                if !self.senders[0].syn_is_acknowledged(tcp.ack) && !liberal {
+                    let start = self.senders[0].start.unwrap_or_default();
+                    if after(tcp.ack, start) {
+                        return Effect::Invalid;
+                    }
+                    // Of an older connection: the opener will reset that one.
+                    talk.senders[1].challenged = Some(tcp.ack);
+                    return Effect::Passes(talk);
                 }
                 talk.senders[1] = Sender::by_syn(tcp, len);
                 talk.agree();
@@ -380,7 +386,10 @@ impl Talk {
                 let withdraws = mine.seen && tcp.seq == mine.end;
                 let resets_old = other.challenged == Some(tcp.seq);
                 if !(refuses || withdraws || resets_old) {
-                    return Effect::Invalid;
+                    return match liberal {
+                        true => Effect::Passes(*self),
+                        false => Effect::Invalid,
+                    };
                 }
                 let mut closed = closed;
                 if !mine.seen {
@@ -438,7 +447,8 @@ impl Talk {
         let means_ack = tcp.flags & bit::ACK != 0 && !(tcp.flags & bit::RST != 0 && tcp.ack == 0);
         let ack = means_ack.then_some(tcp.ack);
         let reached = ack.map_or(other.end, |ack| {
-            tcp.sack.map_or(ack, |edge| later(ack, edge))
+            let sent = |edge: &u32| other.picked_up || !after(*edge, other.end);
+            tcp.sack.filter(sent).map_or(ack, |edge| later(ack, edge))
         });
         let granted = mine.grant(tcp, ack.map_or(0, |ack| reached.wrapping_sub(ack)));
 

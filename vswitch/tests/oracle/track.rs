@@ -48,6 +48,17 @@ impl Interpreter {
             .filter(|connection| connection.ends_ms > self.now_ms)
     }
 
+    /// Whether TCP is held to its windows loosely between two ports: what a port says of its own counts in
+    /// place of what holds for all, and of two the strict one.
+    fn is_liberal(&self, from: PortId, to: PortId) -> bool {
+        let own = |port| self.ports.get(&port).and_then(|port| port.tcp_be_liberal);
+        match (own(from), own(to)) {
+            (Some(one), Some(other)) => one && other,
+            (Some(own), None) | (None, Some(own)) => own,
+            (None, None) => self.config.settings.tcp_be_liberal,
+        }
+    }
+
     /// A packet of a connection, sent by its originator (0) or by the other side (1).
     fn follow(
         &mut self,
@@ -60,16 +71,16 @@ impl Interpreter {
         let Some(connection) = self.live(&of).cloned() else {
             return self.refuse(from, to, Reason::CtInvalid);
         };
-        let (progress, lives_on) =
-            match connection.advance(me, seen, ip, self.now_ms, &self.config.settings) {
-                Advance::Reopens => {
-                    let anew = if me == 0 { of } else { of.reversed() };
-                    return self.open(anew, (from, to), seen, ip);
-                }
-                Advance::Invalid => return self.refuse(from, to, Reason::CtInvalid),
-                Advance::Goes(progress) => (progress, true),
-                Advance::Passes(progress) => (progress, false),
-            };
+        let liberal = self.is_liberal(from, to);
+        let (progress, lives_on) = match connection.advance(me, seen, ip, self.now_ms, liberal) {
+            Advance::Reopens => {
+                let anew = if me == 0 { of } else { of.reversed() };
+                return self.open(anew, (from, to), seen, ip);
+            }
+            Advance::Invalid => return self.refuse(from, to, Reason::CtInvalid),
+            Advance::Goes(progress) => (progress, true),
+            Advance::Passes(progress) => (progress, false),
+        };
         let sides = self.sides(&of, &connection, me, (seen.src, seen.dst));
         let mut act = self.by_sides(sides, me, (from, to), seen, Basis::Reply);
         self.receive(&mut act, to, seen);

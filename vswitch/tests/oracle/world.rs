@@ -129,6 +129,7 @@ impl Actor {
             max_macs: 3,
             conntrack_limit: None,
             timeouts: None,
+            tcp_be_liberal: None,
             flow_limit: FLOW_LIMIT,
         }
     }
@@ -191,7 +192,7 @@ pub(crate) fn change(config: &mut SwitchConfig, line: &str) -> Result<(), String
         "list" => config.model.address_groups[0].prefixes = all(&words)?,
         "persist" => config.persist_established = on,
         "loose" => config.settings.tcp_loose = on,
-        "liberal" => config.settings.tcp_be_liberal = on,
+        "liberal" if name.is_empty() => config.settings.tcp_be_liberal = on,
         "everything" => config.recording.everything = on,
         // Told apart or not, the sums are the same.
         "apart" => {
@@ -250,6 +251,8 @@ fn port(config: &mut SwitchConfig, verb: &str, name: &str, words: &[&str]) -> Re
                 Vec::new()
             };
         }
+        // Of its own: on, off, or as all.
+        "liberal" => port.tcp_be_liberal = words.first().map(|word| *word == "on"),
         "strict" => port.spec.strict_rx = words == ["on"],
         "mtu" => port.mtu = one(words)?,
         "macs" => port.max_macs = one(words)?,

@@ -93,6 +93,7 @@ impl Setup {
             max_macs: 8,
             conntrack_limit: None,
             timeouts: None,
+            tcp_be_liberal: None,
             flow_limit: FLOW_LIMIT,
         });
         self

@@ -97,11 +97,12 @@ fn a_delayed_answer_of_an_older_connection_breaks_no_handshake() {
     let mut lab = lab();
     let mut talk = Talk::new(("A", 4000), ("B", 80));
     talk.passes(&mut lab, 0, "syn", 0);
-    lab.sees(
-        "B",
-        "tcp B:80 > A:4000 syn,ack seq=9 ack=77",
-        "B> ct_invalid",
-    );
+    // It passes, for A answers it by the RST that ends the older one; of nothing at all it is refused.
+    let old = "tcp B:80 > A:4000 syn,ack seq=9 ack=77";
+    lab.sees("B", old, "B> reply, >A reply");
+    assert_eq!(state(&lab).0, State::SynSent);
+    let of_nothing = "tcp B:80 > A:4000 syn,ack seq=9 ack=1000077";
+    lab.sees("B", of_nothing, "B> ct_invalid");
     talk.passes(&mut lab, 1, "syn,ack", 0);
     talk.passes(&mut lab, 0, "ack", 0);
     assert_eq!(state(&lab).0, State::Established);
@@ -116,6 +117,62 @@ fn a_segment_far_outside_the_window_is_invalid_unless_liberal() {
     lab.sees("A", far, "A> ct_invalid");
     lab.reload(|setup| setup.set(|config| config.settings.tcp_be_liberal = true));
     lab.sees("A", far, "A> rule, >B rule");
+}
+
+/// A port's own setting stands in place of the general one; of two that say something the strict holds.
+#[test]
+fn a_port_may_forgive_windows_and_the_stricter_of_two_holds() {
+    let far = "tcp A:4000 > B:80 psh,ack seq=500000000 ack=500001 len=10";
+    for (general, of_a, of_b, passes) in [
+        (false, Some(true), None, true),
+        (false, None, Some(true), true),
+        (false, Some(true), Some(false), false),
+        (true, None, None, true),
+        (true, Some(false), None, false),
+        (true, Some(true), Some(true), true),
+        (false, Some(true), Some(true), true),
+    ] {
+        let mut lab = lab();
+        lab.reload(|setup| {
+            setup.set(|config| {
+                config.settings.tcp_be_liberal = general;
+                for port in &mut config.ports {
+                    port.tcp_be_liberal = match port.name.as_str() {
+                        "A" => of_a,
+                        "B" => of_b,
+                        _ => None,
+                    };
+                }
+            })
+        });
+        Talk::opens(("A", 4000), ("B", 80), &mut lab);
+        let expected = if passes {
+            "A> rule, >B rule"
+        } else {
+            "A> ct_invalid"
+        };
+        lab.sees("A", far, expected);
+    }
+}
+
+/// A tunnel's outer header may go without a checksum in IPv6 too (RFC 6935).
+#[test]
+fn udp_over_ipv6_without_a_checksum_passes_both_ways() {
+    const CHECKSUM: std::ops::Range<usize> = 60..62;
+    let mut lab = Lab::new(Setup::of_b("out, in udp 4789"));
+    for (from, text, fate) in [
+        ("A", "udp A6:4789 > B6:4789 len=60", "A> rule, >B rule"),
+        ("B", "udp B6:4789 > A6:4789 len=60", "B> reply, >A reply"),
+    ] {
+        let mut frame = lab.frame(from, text);
+        frame[CHECKSUM].fill(0);
+        assert_eq!(lab.send_frame(from, &frame).fate, fate);
+        frame[CHECKSUM].fill(1);
+        assert!(
+            lab.send_frame(from, &frame).fate.ends_with("ct_invalid"),
+            "a wrong one is wrong"
+        );
+    }
 }
 
 /// T10, T21: a scaled window, and sequence numbers that wrap.

@@ -39,7 +39,7 @@ pub(super) const ACKED: u8 = 0x02;
 pub(super) const LOOSE: u8 = 0x04;
 /// The last packet was its SYN, let pass without effect on a connection that stands.
 pub(super) const SYN_AGAIN: u8 = 0x08;
-/// Answered a SYN by a lone ACK; `acked` is the sequence number of the RST to be expected.
+/// Answered a SYN by an ACK of something older; `acked` is the sequence number of the RST to be expected.
 pub(super) const CHALLENGED: u8 = 0x10;
 /// Count of retransmissions in a row, 0 to 3.
 const RETRANS: u8 = 0xc0;
@@ -66,7 +66,7 @@ pub(super) fn place(window: &mut TcpWindow, way: Way, tcp: &Tcp) -> Result<Place
         me.start_in_the_middle(tcp, end);
     }
     let ack = acknowledgement(tcp);
-    let sack = ack.map_or(other.end, |ack| furthest(ack, tcp.sack));
+    let sack = ack.map_or(other.end, |ack| furthest(ack, other.sacked(tcp)));
     let granted = me.granted(tcp, sack.wrapping_sub(ack.unwrap_or(sack)));
 
     let too_old = other.is(SEEN) && is_after(me.end.wrapping_sub(other.window()), end);
@@ -255,6 +255,25 @@ impl Peer {
     pub(super) const fn is_syn_acknowledged_by(&self, ack: u32) -> bool {
         let unseen = if self.is(LOOSE) { PART_MAX } else { 0 };
         self.is(SEEN) && is_after(ack, self.acked) && !is_after(ack, self.end.wrapping_add(unseen))
+    }
+
+    /// Whether `ack` acknowledges what came before this side's SYN, its first so far.
+    pub(super) const fn is_overtaken(&self, ack: u32) -> bool {
+        !is_after(ack, self.acked)
+    }
+
+    /// Answers a SYN by what makes its sender reset an older connection.
+    pub(super) const fn challenge(&mut self, tcp: &Tcp) {
+        self.acked = tcp.ack;
+        self.flags |= CHALLENGED;
+    }
+
+    /// What a segment of the other side acknowledges selectively. A block past what this side has sent
+    /// counts for nothing, as its receiver ignores it: firewalls that renumber segments forget the blocks.
+    #[inline]
+    fn sacked(&self, tcp: &Tcp) -> Option<u32> {
+        let is_sent = |edge: &u32| self.is(LOOSE) || !is_after(*edge, self.end);
+        tcp.sack.filter(is_sent)
     }
 
     /// Greatest window offered, bytes.

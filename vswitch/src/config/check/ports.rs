@@ -101,6 +101,7 @@ fn resolve_port(
         max_macs: typed.max_macs.unwrap_or(DEFAULT_MAX_MACS) as usize,
         conntrack_limit: typed.conntrack_limit,
         conntrack_timeouts: timeouts(typed, at, findings),
+        tcp_be_liberal: typed.tcp_be_liberal,
         flow_limit: typed.flow_limit,
         tap: tap::resolve(context, id, &fixed_ips, taken, findings),
         fixed_ips,

@@ -92,6 +92,8 @@ pub struct Port {
     /// Idle timeouts in seconds that connections of this port have of their own.
     #[serde(default)]
     pub conntrack_timeouts: PortTimeouts,
+    /// Packets outside the TCP window pass on connections of this port; absent, as under `conntrack`.
+    pub tcp_be_liberal: Option<bool>,
     /// Flow-log records this port may hold at most in an interval.
     pub flow_limit: Option<u32>,
     /// The TAP device.

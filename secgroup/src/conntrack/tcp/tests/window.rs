@@ -176,7 +176,33 @@ fn a_selective_acknowledgement_counts_where_the_plain_one_is_too_old() {
             .unwrap()
             .refreshes
     );
-    assert_eq!(flow.reply(selective(I + 178_002)), Err(Invalid("ack")));
+    // A block past what was sent counts for nothing: what remains is too old.
+    assert!(!flow.reply(selective(I + 178_002)).unwrap().refreshes);
+}
+
+#[test]
+fn a_selective_acknowledgement_of_the_unsent_refuses_nothing_and_teaches_nothing() {
+    let mut flow = Flow::established();
+    flow.original(data(I + 1, R + 1, 100)).unwrap();
+    let mut plain = flow.clone();
+    let lie = Tcp {
+        sack: Some(I + 5000),
+        ..seg(ACK, R + 1, I + 101)
+    };
+    flow.reply(lie).unwrap();
+    plain.reply(seg(ACK, R + 1, I + 101)).unwrap();
+    assert_eq!(flow.window, plain.window);
+}
+
+#[test]
+fn a_liberal_table_takes_any_answer_to_a_syn_and_lets_a_reset_of_nothing_pass() {
+    let mut flow = Flow::open(seg(SYN, I, 0));
+    flow.settings.tcp_be_liberal = true;
+    let stray = flow.reply(seg(RST, 5, 0)).unwrap();
+    assert_eq!((stray.state, stray.refreshes), (State::SynSent, false));
+    flow.reply(seg(SYNACK, R, I + 5000)).unwrap();
+    flow.original(seg(ACK, I + 1, R + 1)).unwrap();
+    assert_eq!(flow.state, State::Established);
 }
 
 #[test]
