@@ -34,12 +34,14 @@ impl Daemon {
     /// Where it does not.
     #[must_use]
     pub fn start(dir: &Path, config: &Path, home: Option<&Netns>) -> Self {
-        Self::start_on(None, dir, config, home)
+        Self::start_on(None, None, dir, config, home)
     }
 
-    /// As [`Daemon::start`]; `state_disk`: with a small disk at `dir/state`, which it alone sees.
+    /// As [`Daemon::start`]; `state_disk`: with a small disk at `dir/state`, which it alone sees;
+    /// `log_levels`: its `VSWITCH_LOG`.
     pub(crate) fn start_on(
         state_disk: Option<&str>,
+        log_levels: Option<&str>,
         dir: &Path,
         config: &Path,
         home: Option<&Netns>,
@@ -62,6 +64,9 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file);
+        if let Some(levels) = log_levels {
+            command.env("VSWITCH_LOG", levels);
+        }
         // A child inherits the namespace of the thread that starts it.
         let child = match home {
             Some(home) => home

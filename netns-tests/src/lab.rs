@@ -181,6 +181,7 @@ impl Lab {
     pub fn start_daemon(&mut self) {
         self.daemon = Some(Daemon::start_on(
             self.plan.state_disk_size(),
+            self.plan.daemons_log_levels(),
             self.dir.path(),
             &self.config(),
             self.home.as_ref(),

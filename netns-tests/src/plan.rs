@@ -17,6 +17,7 @@ pub struct Plan {
     loggers: Vec<String>,
     top: String,
     state_disk: Option<String>,
+    log_levels: Option<String>,
     crowd: Crowd,
 }
 
@@ -143,6 +144,7 @@ impl Plan {
             loggers: vec![],
             top: String::new(),
             state_disk: None,
+            log_levels: None,
             crowd: Crowd::default(),
         };
         plan.group("out", &[] as &[&str]).logger(
@@ -258,6 +260,17 @@ impl Plan {
     pub fn state_disk(mut self, size: &str) -> Self {
         self.state_disk = Some(size.to_owned());
         self
+    }
+
+    /// Sets `VSWITCH_LOG` of the daemon.
+    #[must_use]
+    pub fn log_levels(mut self, levels: &str) -> Self {
+        self.log_levels = Some(levels.to_owned());
+        self
+    }
+
+    pub(crate) fn daemons_log_levels(&self) -> Option<&str> {
+        self.log_levels.as_deref()
     }
 
     pub(crate) fn state_disk_size(&self) -> Option<&str> {

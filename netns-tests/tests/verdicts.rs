@@ -6,7 +6,7 @@
 )]
 
 use netns_tests::{
-    Guest, Plan, Seen, carries,
+    Guest, Plan, Seen, carries, eventually,
     rules::{any_in, any_in_v6, ping_in, tcp_in, tcp_out, udp_in},
 };
 use packet::build::fragments;
@@ -399,4 +399,29 @@ fn tcp_packets_that_no_connection_explains_are_refused_although_a_rule_matches()
             .all(|row| row.port == "a" && row.filter == "DROP")
     );
     assert_eq!(records.rows().len(), flags.len());
+}
+
+#[test]
+fn at_the_level_trace_the_daemon_logs_every_refused_packet() {
+    let plan = Plan::new().log_levels("vswitch::refusals=trace");
+    let mut lab = plan.guest("a", &["out"]).guest("b", &["out"]).start();
+    let (a, b) = lab.pair("a", "b");
+    let refused = a.connect_within((b.ip(), 22), SHORT);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::TimedOut);
+    // With another guest's addresses.
+    a.send_raw(&b.packet(a).udp(5, 6).build());
+    let syn = format!("DROP(default_deny) ingress at b: tcp {}:", a.ip());
+    let spoofed = format!(
+        "DROP(spoof_mac) egress at a: udp {}:5 > {}:6",
+        b.ip(),
+        a.ip()
+    );
+    eventually("both are logged", || {
+        let log = lab.daemon().log();
+        log.contains(&spoofed)
+            && log
+                .lines()
+                .any(|line| line.contains(&syn) && line.contains(":22 syn"))
+    });
+    let _ = lab.finish();
 }

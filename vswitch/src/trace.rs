@@ -102,6 +102,8 @@ pub struct Question {
     port: usize,
     frame: Vec<u8>,
     headers: Headers,
+    /// That no port has the destination address, if none has.
+    unowned: Option<String>,
 }
 
 impl Question {
@@ -129,6 +131,7 @@ impl Question {
             port: index,
             frame,
             headers,
+            unowned: addresses::unowned(plan, index, &spec),
         })
     }
 
@@ -152,7 +155,15 @@ impl Question {
             receiver: None,
         };
         let steps = switch.trace(now, rx, &frame, &mut recorder);
-        let Recorder { told, receiver, .. } = recorder;
+        let Recorder {
+            mut told, receiver, ..
+        } = recorder;
+        let looked_up = told.iter().position(|told| told.stage == "destination");
+        if let (Some(at), Some(text)) = (looked_up, &self.unowned) {
+            let stage = "address".to_owned();
+            let text = text.clone();
+            told.insert(at, Told { stage, text });
+        }
         let more_receivers = steps.len().saturating_sub(1 + RECEIVERS_MAX);
         let steps = steps.into_iter().take(1 + RECEIVERS_MAX);
         let steps = steps

@@ -234,12 +234,26 @@ ports:
     }
 
     #[test]
-    fn an_address_that_nobody_has_is_told_so() {
+    fn an_address_that_no_port_has_is_named() {
+        insta::assert_snapshot!(told("web", "tcp 10.77.1.1:40000 > 10.77.1.99:80 syn"), @r"
+            tcp 10.77.1.1:40000 > 10.77.1.99:80 syn from fa:16:3e:00:00:01 to 02:00:00:00:00:00
+              received      from web (fa:16:3e:00:00:01)
+              admitted      its source is web's own: no spoofing
+              address       no port of subnet app has 10.77.1.99: the guest asks for its MAC and gets no answer
+              destination   no port has this MAC
+              egress        at web: ACCEPT(rule), egress IPv4 any to any (group web)
+            ACCEPT at the sender, web, but no port takes it
+        ");
+    }
+
+    #[test]
+    fn an_address_that_the_guest_has_no_route_to_is_named() {
         insta::assert_snapshot!(told("web", "icmp 10.77.1.1 > 192.0.2.1 echo-request"), @r"
             icmp 10.77.1.1 > 192.0.2.1 echo-request from fa:16:3e:00:00:01 to 02:00:00:00:00:00
               received      from web (fa:16:3e:00:00:01)
               admitted      its source is web's own: no spoofing
-              destination   nobody has this MAC
+              address       192.0.2.1 lies outside subnet app, which has no gateway and no uplink: the guest has no route to it
+              destination   no port has this MAC
               egress        at web: ACCEPT(rule), egress IPv4 any to any (group web)
             ACCEPT at the sender, web, but no port takes it
         ");

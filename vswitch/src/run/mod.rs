@@ -18,6 +18,7 @@ mod closer;
 mod files;
 mod log_thread;
 mod method;
+mod refusals;
 mod replay;
 mod serve;
 mod shared;

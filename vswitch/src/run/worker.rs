@@ -11,6 +11,7 @@
 
 use super::closer::Closer;
 use super::log_thread::LogQueue;
+use super::refusals::Refusals;
 use super::shared::Shared;
 use super::spin::Spin;
 use crate::io::{Frame as Outgoing, Lease, PortGone, Ports, Sent};
@@ -105,6 +106,7 @@ pub(super) struct Worker<P> {
     closer: Closer,
     ports: P,
     spin: Spin,
+    refusals: Refusals,
     /// The batch at hand.
     leases: Vec<Lease>,
     judged: Vec<Judged>,
@@ -129,6 +131,7 @@ impl<P: Ports> Worker<P> {
         ports: P,
     ) -> Self {
         Self {
+            refusals: Refusals::watch(&shared),
             shared,
             handle,
             log,
@@ -275,6 +278,9 @@ impl<P: Ports> Worker<P> {
                 to: from..self.outbox.receivers.len(),
             });
         }
+        let refused = self.refusals.take(&mut switch);
+        drop(switch);
+        self.refusals.log(&self.shared, refused);
     }
 
     fn send_batch(&mut self) {
@@ -335,7 +341,9 @@ impl<P: Ports> Worker<P> {
             }
             let spare = switch.spare_memory();
             let due = switch.until_window_end_us(now);
+            let refused = self.refusals.take(&mut switch);
             drop(switch);
+            self.refusals.log(&self.shared, refused);
             // Given back to the system without the lock.
             drop(spare);
             if !sweeping || slices == most {

@@ -31,6 +31,7 @@ impl Switch {
             Fate::Flood | Fate::Nowhere | Fate::Held => None,
         };
         self.commit_ports(now, rx, receiver, frame, step);
+        self.note_refusals(rx, frame, step);
         let conn = match frame.headers.ip() {
             Some(ip) => self.commit_connection(now, rx, receiver, (frame, ip), step),
             None => None,

@@ -33,6 +33,7 @@ mod log;
 mod macs;
 mod port;
 mod record;
+mod refusals;
 mod room;
 mod show;
 mod stage;
@@ -47,6 +48,7 @@ pub use entry::{Tallied, icmp_of, tallied, tuple_of};
 pub use fdb::{AGEING_S, Destination, Place, Segment};
 pub use log::{Chunk, Left, Share};
 pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
+pub use refusals::Refusal;
 pub use show::{ConnectionView, FlowView};
 pub use stage::{Ahead, BATCH};
 pub use step::{Fate, FragmentStep, Judged, Room, Step, Tracked, Upper};
@@ -204,6 +206,8 @@ pub struct Switch {
     counters_max: u32,
     sweep: sweep::Sweep,
     audit: audit::Scan,
+    /// Refused packets, while they are traced.
+    refusals: refusals::Refusals,
     /// What [`Self::apply`] has replaced.
     retired: apply::Retired,
     /// Scratch of [`Self::flood`].
@@ -241,6 +245,7 @@ impl Switch {
             counters: [0; 2],
             sweep: sweep::Sweep::default(),
             audit: audit::Scan::default(),
+            refusals: refusals::Refusals::default(),
             retired: apply::Retired::default(),
             copies: Vec::new(),
         }
@@ -342,6 +347,7 @@ impl Switch {
             port.counters
                 .count_refusal(packet::Verdict::Drop(packet::Reason::Malformed), 1);
         }
+        self.note_runt(rx);
     }
 
     /// Settles what became of accepted copies, in wire packets.

@@ -1,12 +1,13 @@
-//! The MAC address that the guest's kernel would send to, for packets written without `to`.
+//! The MAC address that the guest's kernel would send to, for packets written without `to`, and what to
+//! say where there is none.
 
 use crate::config::{Plan, Port, Role};
 use packet::{Mac, PacketSpec, SpecBody};
 use std::net::IpAddr;
 
-/// A MAC that nobody has: an address that no port owns, in a subnet without a way out. Locally
-/// administered (IEEE 802, U/L), so that it can be no real one.
-const NOBODY: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
+/// Stands for the MAC of an address that no port has. Locally administered (IEEE 802, U/L), so that it
+/// can be no vendor's.
+const UNKNOWN: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
 
 /// Where the packet of the port at `sender` would be sent to: the port of its subnet that owns the
 /// destination address, else the way out.
@@ -65,12 +66,71 @@ fn unicast(plan: &Plan, sender: &Port, address: IpAddr) -> Mac {
     let owner =
         here().find(|port| port.fixed_ips.contains(&address) || port.mac.link_local() == address);
     let owner = owner.or_else(|| here().find(|port| pairs(port)));
-    let way_out = || {
-        here()
-            .find(|port| port.role == Role::Uplink)
-            .or_else(|| gateway(plan, sender))
+    owner
+        .or_else(|| way_out(plan, sender))
+        .map_or(UNKNOWN, |port| port.mac)
+}
+
+/// The port that takes what leaves the sender's subnet.
+fn way_out<'a>(plan: &'a Plan, sender: &Port) -> Option<&'a Port> {
+    let uplink = |port: &&Port| port.subnet == sender.subnet && port.role == Role::Uplink;
+    let found = plan.ports.iter().find(uplink);
+    found.or_else(|| gateway(plan, sender))
+}
+
+/// What a reader has to know of a destination address that no port of the sender's subnet has; `None`
+/// where one has it, and for packets that name their MAC or are no unicast IP.
+#[must_use]
+pub(super) fn unowned(plan: &Plan, sender: usize, spec: &PacketSpec) -> Option<String> {
+    let SpecBody::Ip(ip) = spec.body else {
+        return None;
     };
-    owner.or_else(way_out).map_or(NOBODY, |port| port.mac)
+    let (sender, address) = (&plan.ports[sender], ip.dst);
+    let subnet = plan.subnets.get(sender.subnet)?;
+    let is_owned = |port: &Port| {
+        let pairs = &port.allowed_address_pairs;
+        port.fixed_ips.contains(&address)
+            || port.mac.link_local() == address
+            || pairs.iter().any(|pair| pair.prefix.contains(&address))
+    };
+    let mut here = plan.ports.iter();
+    if spec.dst_mac.is_some()
+        || group(plan, sender, address).is_some()
+        || here.any(|port| port.subnet == sender.subnet && is_owned(port))
+    {
+        return None;
+    }
+    let is_on_link = match address {
+        IpAddr::V4(v4) => subnet.cidr.is_some_and(|net| net.contains(&v4)),
+        IpAddr::V6(v6) => {
+            v6.is_unicast_link_local() || subnet.cidr6.is_some_and(|net| net.contains(&v6))
+        }
+    };
+    let name = &subnet.name;
+    let way_out = way_out(plan, sender);
+    if way_out.is_some() && subnet.gateway_ips.contains(&address) {
+        return None;
+    }
+    Some(match (is_on_link, way_out) {
+        (true, None) => format!(
+            "no port of subnet {name} has {address}: the guest asks for its MAC and gets no answer"
+        ),
+        (true, Some(port)) => format!(
+            "no port of subnet {name} has {address}: only what lies behind {} can have it",
+            port.name
+        ),
+        (false, Some(_)) => return None,
+        (false, None) => {
+            let mut owner = plan.ports.iter().filter(|port| is_owned(port));
+            let whose = owner.next().map_or_else(String::new, |port| {
+                format!(" (it is {}'s, in another subnet)", port.name)
+            });
+            format!(
+                "{address} lies outside subnet {name}{whose}, which has no gateway and no uplink: \
+                 the guest has no route to it"
+            )
+        }
+    })
 }
 
 /// A guest that is the subnet's router.

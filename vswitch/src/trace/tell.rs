@@ -88,7 +88,7 @@ fn destination(switch: &Switch, destination: Destination) -> String {
         Destination::One(port) => format!("{}, by its MAC", name(port)),
         Destination::All => "every other port of the subnet (group address)".to_owned(),
         Destination::Unknown => "unknown MAC: every port that may have unknown ones".to_owned(),
-        Destination::None => "nobody has this MAC".to_owned(),
+        Destination::None => "no port has this MAC".to_owned(),
     }
 }
 
