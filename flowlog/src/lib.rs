@@ -20,6 +20,7 @@
 //! here panics on input.
 #![forbid(unsafe_code)]
 
+pub mod access;
 mod collector;
 mod datum;
 mod delivery;
@@ -42,6 +43,7 @@ mod store;
 mod tally;
 mod window;
 
+pub use access::Access;
 pub use collector::{Closed, Collector, DeliveryError, LoggerStatus, State, TAIL_RECORDS_MAX};
 pub use delivery::{Delivery, OpenError};
 pub use encode::{

@@ -19,6 +19,8 @@ use std::{
         unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Where iproute2 keeps named namespaces (`NETNS_RUN_DIR`).
@@ -275,25 +277,48 @@ fn on_a_thread<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// How long the lock of `/run/netns` is waited for. Every local user can open that folder, and whoever
+/// holds the lock for longer is not `ip netns add`.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// Pause before it is tried again.
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
 /// Makes `/run/netns` a mount point of its own with shared propagation, so that a name deleted here
-/// goes in every other mount namespace too; under a lock, for `ip netns add` does the same.
+/// goes in every other mount namespace too; under a lock, for `ip netns add` does the same. Without the
+/// lock the worst is a second mount on top of the first, hence it is done without where it is not to be had.
 fn share_run_dir() -> Result<(), Error> {
     let failed = |errno| Error::of(format!("prepare {RUN_DIR}"), SYS_ADMIN, errno);
     match rustix::fs::mkdir(RUN_DIR, Mode::from_raw_mode(0o755)) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(failed(errno)),
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let lock = rustix::fs::open(RUN_DIR, flags, Mode::empty()).map_err(failed)?;
-    rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(failed)?;
     let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
     match rustix::mount::mount_change(RUN_DIR, shared) {
         // EINVAL: not a mount point yet.
+        Err(Errno::INVAL) => {}
+        result => return result.map_err(failed),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let lock = rustix::fs::open(RUN_DIR, flags, Mode::empty()).map_err(failed)?;
+    lock_for_a_while(&lock).map_err(failed)?;
+    match rustix::mount::mount_change(RUN_DIR, shared) {
         Err(Errno::INVAL) => {
             rustix::mount::mount_bind_recursive(RUN_DIR, RUN_DIR).map_err(failed)?;
             rustix::mount::mount_change(RUN_DIR, shared).map_err(failed)
         }
         result => result.map_err(failed),
+    }
+}
+
+/// Takes the lock unless another keeps it for longer than [`LOCK_PATIENCE`].
+fn lock_for_a_while(file: &OwnedFd) -> Result<(), Errno> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(LOCK_PAUSE),
+            Err(Errno::WOULDBLOCK) => return Ok(()),
+            result => return result,
+        }
     }
 }
 

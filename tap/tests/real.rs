@@ -20,6 +20,17 @@ const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 11);
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 12);
 
 #[test]
+fn a_lock_that_another_keeps_on_the_folder_of_namespaces_keeps_none_from_being_made() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let folder = std::fs::File::open("/run/netns").unwrap();
+    folder.lock().unwrap();
+    let other = Scratch::new().unwrap();
+    assert_ne!(scratch.netns.inode(), other.netns.inode());
+}
+
+#[test]
 fn a_tap_is_made_inside_its_namespace_and_goes_with_its_descriptor() {
     let Some(scratch) = Scratch::new() else {
         return;

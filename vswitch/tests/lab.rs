@@ -6,6 +6,7 @@
     reason = "a test says what it expects by panicking"
 )]
 
+use flowlog::Access;
 use packet::Mac;
 use std::{
     net::{IpAddr, UdpSocket},
@@ -31,10 +32,7 @@ fn up_makes_guests_that_stay_and_down_removes_exactly_them() {
     }
     assert_eq!(scene.lab.down().unwrap().removed.len(), 4);
     assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
-    assert_eq!(
-        std::fs::read_dir(scene.state_dir.path()).unwrap().count(),
-        0
-    );
+    scene.assert_nothing_remembered();
 }
 
 #[test]
@@ -136,10 +134,7 @@ fn a_failure_names_the_port_and_a_run_leaves_nothing_behind() {
         "{error}"
     );
     assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
-    assert_eq!(
-        std::fs::read_dir(scene.state_dir.path()).unwrap().count(),
-        0
-    );
+    scene.assert_nothing_remembered();
 }
 
 #[test]
@@ -180,7 +175,7 @@ fn in_the_daemons_namespace_an_uplink_gets_its_gateway_address_and_a_guests_tap_
 #[test]
 fn a_ledger_of_another_boot_is_empty_and_a_broken_one_is_explained() {
     let state_dir = tempfile::tempdir().unwrap();
-    let lab = Lab::new(state_dir.path(), "old");
+    let lab = Lab::new(state_dir.path(), "old", Access::default());
     let file = state_dir.path().join("lab-old.up.json");
     std::fs::write(
         &file,
@@ -314,6 +309,13 @@ struct Scene {
 }
 
 impl Scene {
+    /// The state directory holds the lock of the run and no ledger.
+    fn assert_nothing_remembered(&self) {
+        let entries = std::fs::read_dir(self.state_dir.path()).unwrap();
+        let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["lock"]);
+    }
+
     fn new() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         if !rustix::process::geteuid().is_root() {
@@ -341,9 +343,9 @@ impl Scene {
         };
         let ports = vec![port("a", 11), port("b", 12)];
         Some(Self {
-            lab: Lab::new(Path::new(state_dir.path()), "test.yaml"),
+            lab: Lab::new(Path::new(state_dir.path()), "test.yaml", Access::default()),
             ports,
-            lock: RunLock::take(state_dir.path()).unwrap(),
+            lock: RunLock::take(state_dir.path(), Access::default()).unwrap(),
             state_dir,
         })
     }
@@ -358,7 +360,10 @@ impl Scene {
             tap: "tap-other".into(),
             ..self.ports[0].clone()
         };
-        (Lab::new(self.state_dir.path(), "other"), port)
+        (
+            Lab::new(self.state_dir.path(), "other", Access::default()),
+            port,
+        )
     }
 
     fn netns(&self, port: &LabPort) -> Netns {

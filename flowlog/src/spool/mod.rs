@@ -26,10 +26,9 @@ pub(crate) use ledger::{Entry, Waiting};
 pub use marks::Interrupted;
 pub(crate) use marks::Marks;
 
-use crate::files;
+use crate::{access, files};
 use head::{FileName, Head};
 use ledger::Ledger;
-use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{self, File},
     io,
@@ -97,10 +96,10 @@ impl Spool {
         files::make_folders(&root)
             .map_err(|(folder, error)| SpoolError::system("create the folder", &folder, error))?;
         let path = root.join(LOCK);
-        let lock =
-            File::create(&path).map_err(|error| SpoolError::system("create", &path, error))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| SpoolError::InUse(root.clone()))?;
+        let lock = access::lock_file(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => SpoolError::InUse(root.clone()),
+            _ => SpoolError::system("lock", &path, error),
+        })?;
         let spool = Self {
             ledger: Mutex::new(recover(&root)?),
             root,

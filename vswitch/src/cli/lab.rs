@@ -2,6 +2,7 @@
 
 use super::args::LabCommand;
 use super::output::Output;
+use crate::config::Plan;
 use crate::lab::Lab;
 use crate::run::{lab_ports, load, name_of};
 use anyhow::{Context, Result};
@@ -22,13 +23,15 @@ pub(super) fn lab(command: LabCommand) -> Result<ExitCode> {
 
 fn up(out: &mut Output, config: &Path) -> Result<()> {
     let plan = load(config)?;
-    std::fs::create_dir_all(&plan.state_dir).with_context(|| {
-        format!(
-            "cannot make the state directory {}",
-            plan.state_dir.display()
-        )
-    })?;
-    let report = Lab::new(&plan.state_dir, &name_of(config)).up(&lab_ports(&plan))?;
+    plan.access
+        .create_dir_all(&plan.state_dir)
+        .with_context(|| {
+            format!(
+                "cannot make the state directory {}",
+                plan.state_dir.display()
+            )
+        })?;
+    let report = lab_of(&plan, config).up(&lab_ports(&plan))?;
     for thing in &report.made {
         writeln!(out, "made     {thing}")?;
     }
@@ -40,7 +43,7 @@ fn up(out: &mut Output, config: &Path) -> Result<()> {
 
 fn down(out: &mut Output, config: &Path) -> Result<()> {
     let plan = load(config)?;
-    let done = Lab::new(&plan.state_dir, &name_of(config)).down()?;
+    let done = lab_of(&plan, config).down()?;
     for thing in &done.removed {
         writeln!(out, "removed  {thing}")?;
     }
@@ -51,4 +54,8 @@ fn down(out: &mut Output, config: &Path) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn lab_of(plan: &Plan, config: &Path) -> Lab {
+    Lab::new(&plan.state_dir, &name_of(config), plan.access)
 }

@@ -1,7 +1,7 @@
 //! What a configuration means: everything resolved, every id and default filled in, nothing left to judge.
 
-use flowlog::LoggerSpec;
 pub use flowlog::Secret;
+use flowlog::{Access, LoggerSpec};
 use ipnet::{Ipv4Net, Ipv6Net};
 use packet::Mac;
 use secgroup::conntrack::{OwnTimeouts, Settings};
@@ -35,6 +35,8 @@ pub struct Plan {
     pub control_socket: PathBuf,
     /// Directory of the spool and of the loggers' memory.
     pub state_dir: PathBuf,
+    /// Who may read what is written: spool, log files, state.
+    pub access: Access,
     /// Threads that forward.
     pub workers: Workers,
     /// How they read and write frames.

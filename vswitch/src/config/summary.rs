@@ -24,6 +24,9 @@ impl fmt::Display for Plan {
             Workers::Auto => "auto".to_owned(),
             Workers::Fixed(number) => number.to_string(),
         };
+        let readers = self.access.readers();
+        let readers =
+            readers.map_or_else(String::new, |group| format!(", readers in group {group}"));
         writeln!(
             f,
             "  workers {workers}, io {}, at most {} connections, spool of {}",
@@ -33,9 +36,10 @@ impl fmt::Display for Plan {
         )?;
         writeln!(
             f,
-            "  control socket {}, state in {}",
+            "  control socket {}, state in {}{}",
             self.control_socket.display(),
-            self.state_dir.display()
+            self.state_dir.display(),
+            readers
         )
     }
 }

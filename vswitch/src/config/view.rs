@@ -26,6 +26,7 @@ impl Serialize for Plan {
         map.serialize_entry("spool", &json!({ "max_bytes": self.spool_max_bytes }))?;
         map.serialize_entry("control_socket", &self.control_socket)?;
         map.serialize_entry("state_dir", &self.state_dir)?;
+        map.serialize_entry("readers_group", &self.access.readers())?;
         map.serialize_entry("workers", &workers(self.workers))?;
         map.serialize_entry("io", self.io.name())?;
         map.serialize_entry("time_zone", &self.time_zone)?;

@@ -1,13 +1,14 @@
 //! The socket's place in the file system: made whole or not at all, removed by whoever made it.
 
+use flowlog::Access;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-/// Owner and group may ask, others may not.
-const MODE: u32 = 0o660;
+/// The daemon's user alone may ask: a request can end connections.
+const MODE: u32 = 0o600;
 
 /// Why the daemon cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ impl SocketFile {
         };
         check_free(path)?;
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
+            Access::default().create_dir_all(parent).map_err(failed)?;
         }
         // Made aside and renamed: whoever finds the socket finds it listening and with its mode, and
         // a stale one is replaced in the same step.

@@ -4,9 +4,11 @@
 //! a disk that takes no more, leaves nothing unknown. A ledger from before the last boot is empty: nothing it names is left.
 
 use super::{Device, LabError};
+use flowlog::Access;
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 use tap::{Error, Links, Netns};
@@ -64,6 +66,7 @@ impl fmt::Display for Thing {
 #[derive(Debug)]
 pub(super) struct Ledger {
     file: PathBuf,
+    access: Access,
     content: Content,
 }
 
@@ -75,7 +78,7 @@ struct Content {
 
 impl Ledger {
     /// Reads the file; one that does not exist is empty.
-    pub(super) fn load(file: &Path) -> Result<Self, LabError> {
+    pub(super) fn load(file: &Path, access: Access) -> Result<Self, LabError> {
         let failed = |cause| LabError::Ledger {
             what: "read",
             file: file.to_owned(),
@@ -97,6 +100,7 @@ impl Ledger {
         };
         Ok(Self {
             file: file.to_owned(),
+            access,
             content: Content { boot_id, made },
         })
     }
@@ -168,12 +172,14 @@ impl Ledger {
             };
         }
         if let Some(dir) = self.file.parent() {
-            fs::create_dir_all(dir).map_err(failed)?;
+            self.access.create_dir_all(dir).map_err(failed)?;
         }
         let aside = self.file.with_extension("tmp");
         let bytes =
             serde_json::to_vec_pretty(&self.content).map_err(|error| failed(error.into()))?;
-        fs::write(&aside, bytes)
+        self.access
+            .create(&aside)
+            .and_then(|mut file| file.write_all(&bytes))
             .and_then(|()| fs::rename(&aside, &self.file))
             .map_err(failed)
     }

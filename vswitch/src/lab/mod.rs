@@ -19,6 +19,7 @@ mod lock;
 pub use ledger::{Removed, Thing};
 pub use lock::RunLock;
 
+use flowlog::Access;
 use ipnet::IpNet;
 use ledger::Ledger;
 use packet::Mac;
@@ -107,13 +108,14 @@ pub struct Report {
 pub struct Lab {
     up_file: PathBuf,
     run_file: PathBuf,
+    access: Access,
 }
 
 impl Lab {
     /// The lab of the configuration called `name`, whose ledger lies in `state_dir`. Two
-    /// configurations that share a `state_dir` keep apart by their names.
+    /// configurations that share a `state_dir` keep apart by their names. `access` says who may read it.
     #[must_use]
-    pub fn new(state_dir: &Path, name: &str) -> Self {
+    pub fn new(state_dir: &Path, name: &str, access: Access) -> Self {
         let name = name.replace(
             |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_',
             "_",
@@ -122,6 +124,7 @@ impl Lab {
         Self {
             up_file: file("up"),
             run_file: file("run"),
+            access,
         }
     }
 
@@ -131,7 +134,7 @@ impl Lab {
     /// # Errors
     /// The first port that cannot be had. What was made until then stays, and is in the ledger.
     pub fn up(&self, ports: &[LabPort]) -> Result<Report, LabError> {
-        let mut ledger = Ledger::load(&self.up_file)?;
+        let mut ledger = Ledger::load(&self.up_file, self.access)?;
         let mut report = Report::default();
         for port in ports {
             guest::make_to_stay(port, &mut ledger, &mut report)?;
@@ -145,7 +148,7 @@ impl Lab {
     /// # Errors
     /// The first thing that cannot be removed; the others are, and it stays in the ledger.
     pub fn down(&self) -> Result<Removed, LabError> {
-        Ledger::load(&self.up_file)?.undo_from(0, &[])
+        Ledger::load(&self.up_file, self.access)?.undo_from(0, &[])
     }
 
     /// Opens the TAP of each port, in this order, with `queues` queues each. What is missing is made
@@ -162,7 +165,7 @@ impl Lab {
         queues: usize,
     ) -> Result<(Made, Vec<Tap>), LabError> {
         let mut made = Made {
-            ledger: Ledger::load(&self.run_file)?,
+            ledger: Ledger::load(&self.run_file, self.access)?,
             devices: Vec::new(),
         };
         let taps = made.add(ports, queues)?;

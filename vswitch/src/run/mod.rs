@@ -98,7 +98,7 @@ impl Daemon {
     /// again then.
     pub fn start(plan: Plan, name: &str) -> Result<Self> {
         // First of all: what another daemon has in the state directory is not for us to read, nor to remove.
-        let lock = RunLock::take(&plan.state_dir)?;
+        let lock = RunLock::take(&plan.state_dir, plan.access)?;
         let delivery = Delivery::open(&plan.state_dir, plan.spool_max_bytes)
             .context("the flow log cannot be delivered")?;
         watch::tell_recovered(&delivery, &plan.loggers);
@@ -115,8 +115,11 @@ impl Daemon {
             Workers::Fixed(workers) => workers.get(),
         };
         files::allow(plan.ports.len().saturating_mul(queues))?;
-        let (lab, taps) =
-            Lab::new(&plan.state_dir, name).ensure(&lock, &lab_ports(&plan), queues)?;
+        let (lab, taps) = Lab::new(&plan.state_dir, name, plan.access).ensure(
+            &lock,
+            &lab_ports(&plan),
+            queues,
+        )?;
 
         let plan = Arc::new(plan);
         let shared = Arc::new(Shared {
@@ -464,6 +467,8 @@ fn fixed_part(old: &Plan, new: &Plan) -> Option<&'static str> {
         Some("control_socket")
     } else if old.state_dir != new.state_dir {
         Some("state_dir")
+    } else if old.access != new.access {
+        Some("readers_group")
     } else if old.io != new.io {
         Some("io")
     } else if old.workers != new.workers {

@@ -7,7 +7,8 @@ use crate::config::mistake::{Findings, quoted};
 use crate::config::places::Place;
 use crate::config::plan::{Conntrack, Io, ObjectStorage, Workers};
 use crate::config::units::{ByteSize, Seconds};
-use flowlog::{Secret, Zone};
+use flowlog::{Access, Secret, Zone};
+use nix::unistd::Group;
 use secgroup::conntrack::{Settings, Timeouts};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ const MAX_STORE_TIMEOUT_S: u32 = 600;
 /// Zone of file names where nothing is said.
 const DEFAULT_TIME_ZONE: &str = "UTC";
 
+/// The number that means "no change" to chown(2).
+const NO_GROUP: u32 = u32::MAX;
+
 /// Longest path of a UNIX socket (`sun_path` of `unix(7)` less its zero).
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 
@@ -43,6 +47,24 @@ pub(super) fn path(
         findings.mistake(at, format!("{} cannot be this path", quoted(text)), remedy);
     }
     PathBuf::from(text)
+}
+
+/// Who may read what is written: a group that this host knows, or any number.
+pub(super) fn access(group: Option<&str>, at: &Place, findings: &mut Findings) -> Access {
+    let Some(text) = group else {
+        return Access::default();
+    };
+    let gid = text.parse::<u32>().ok().filter(|gid| *gid != NO_GROUP);
+    let gid = gid.or_else(|| {
+        let group = Group::from_name(text).ok().flatten();
+        group.map(|group| group.gid.as_raw())
+    });
+    if gid.is_none() {
+        let problem = format!("{} is not a group of this system", quoted(text));
+        let remedy = "write the name of a group (groupadd makes one), or its number";
+        findings.mistake(at, problem, remedy);
+    }
+    Access::of_group(gid)
 }
 
 /// `auto` or a number.

@@ -69,6 +69,11 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
             &root.key("state_dir"),
             findings,
         ),
+        access: host::access(
+            file.readers_group.as_deref(),
+            &root.key("readers_group"),
+            findings,
+        ),
         workers: host::workers(file.workers.as_deref(), &root.key("workers"), findings),
         io: host::io(file.io.as_deref(), &root.key("io"), findings),
         time_zone,

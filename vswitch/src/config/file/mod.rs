@@ -54,6 +54,9 @@ pub struct File {
     pub control_socket: Option<String>,
     /// Directory of the spool and of the loggers' memory, default `/var/lib/vswitch`.
     pub state_dir: Option<String>,
+    /// Group whose members may read what the daemon writes, by name or number; absent, the daemon's own.
+    #[schemars(with = "Option<shape::TextOrNumber>")]
+    pub readers_group: Option<String>,
     /// Threads that forward: a number, or `auto` (default).
     #[schemars(with = "Option<shape::TextOrNumber>")]
     pub workers: Option<String>,
