@@ -271,7 +271,7 @@ pub(crate) fn place(netns: Option<&Netns>) -> String {
 }
 
 fn on_a_thread<T: Send>(f: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| match scope.spawn(f).join() {
+    thread::scope(|scope| match scope.spawn(f).join() {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
     })
