@@ -23,7 +23,7 @@ mod rule_table;
 
 pub use flow::{Flow, FlowService};
 pub use group::{AddressGroup, Group, Merged};
-pub use guard::{Essential, Guard, Sender, untracked};
+pub use guard::{Essential, Guard, Sender, is_announcement, untracked};
 pub use limits::Limit;
 pub use members::Members;
 pub use model::{Model, ModelError};

@@ -79,11 +79,29 @@ impl PortSpec {
         self.uplink || !self.port_security
     }
 
-    /// Every (MAC, addresses) couple the port may use: fixed addresses with its own MAC, and the
-    /// allowed address pairs.
+    /// Every (MAC, addresses) couple the port may use: fixed addresses with its own MAC, the allowed
+    /// address pairs, and with each MAC that has an IPv6 address the link-local one that follows from it
+    /// (as Neutron's `iptables_firewall.py`). One that does not follow from the MAC (RFC 7217) needs a pair.
     pub fn couples(&self) -> impl Iterator<Item = (Mac, IpNet)> + '_ {
+        self.given_couples().chain(self.link_locals())
+    }
+
+    /// What `fixed_ips` and `allowed_address_pairs` say.
+    fn given_couples(&self) -> impl Iterator<Item = (Mac, IpNet)> + '_ {
         let fixed = self.fixed_ips.iter().map(|ip| (self.mac, IpNet::from(*ip)));
         let pairs = self.allowed_address_pairs.iter();
         fixed.chain(pairs.map(|pair| (pair.mac.unwrap_or(self.mac), pair.prefix.trunc())))
+    }
+
+    /// The link-local address of each MAC that has an IPv6 address, once.
+    fn link_locals(&self) -> impl Iterator<Item = (Mac, IpNet)> {
+        let mut macs: Vec<Mac> = Vec::new();
+        for (mac, prefix) in self.given_couples() {
+            if matches!(prefix, IpNet::V6(_)) && !macs.contains(&mac) {
+                macs.push(mac);
+            }
+        }
+        let link_local = |mac: Mac| (mac, IpNet::from(IpAddr::from(mac.link_local())));
+        macs.into_iter().map(link_local)
     }
 }

@@ -1,6 +1,6 @@
 //! The sender's side: is this frame the port's own?
 
-use super::{Dhcp, Guard, dhcp, nd, shape};
+use super::{Dhcp, Guard, dhcp, is_link_local, nd, shape};
 use packet::{Arp, Headers, Ip, Mac, Net, Reason, ethertype};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -43,8 +43,10 @@ impl Guard {
                 Ok(())
             };
         };
-        // Whatever else is wrong with it: a guest advertises no routes.
-        nd::refuse_advertisement(ip)?;
+        // Whatever else is wrong with it: a guest advertises no routes, unless it is the router.
+        if !self.is_router {
+            nd::refuse_advertisement(ip)?;
+        }
         shape::headers(h)?;
         shape::neighbour(ip)?;
         self.admit_source(h.eth.src, frame, ip)?;
@@ -78,11 +80,15 @@ impl Guard {
         }
     }
 
-    /// No rule makes a guest a DHCP server; only being declared one does, or being the gateway.
+    /// No rule makes a guest a DHCP server; only being declared one does, or being the gateway. A DHCPv6
+    /// server answers from its link-local address (RFC 8415, section 18.3.10), which belongs to the declared
+    /// one.
     #[inline]
     fn admit_dhcp(&self, ip: &Ip) -> Result<(), Reason> {
+        let is_known =
+            || self.is_known_server(ip.src) || self.serves_dhcp6 && is_link_local(ip.src);
         match dhcp(ip) {
-            Some(Dhcp::ToClient) if !self.is_known_server(ip.src) => Err(Reason::DhcpServer),
+            Some(Dhcp::ToClient) if !is_known() => Err(Reason::DhcpServer),
             Some(Dhcp::ToClient | Dhcp::ToServer) | None => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! The (MAC, address) couples a port may use. They are couples: the MAC of a pair with a fixed
 //! address is nobody's (`neutron/agent/linux/openvswitch_firewall/firewall.py`).
 
-use crate::{Ethertype, PortSpec};
+use crate::PortSpec;
 use ipnet::IpNet;
 use packet::Mac;
 use std::net::IpAddr;
@@ -31,14 +31,6 @@ impl Couples {
                 macs.push(mac);
             }
         }
-        // A link-local address comes with IPv6 itself. One that does not follow from the MAC
-        // (RFC 7217) needs a pair.
-        let has_ipv6 = port
-            .couples()
-            .any(|(_, p)| Ethertype::of(p.addr()) == Ethertype::Ipv6);
-        if has_ipv6 {
-            exact.push((port.mac, port.mac.link_local().into()));
-        }
         exact.sort_unstable();
         exact.dedup();
         let own = port.fixed_ips.first().map(|address| (port.mac, *address));
@@ -67,11 +59,16 @@ impl Couples {
 
     /// Whether the port may use the address with any MAC.
     pub(super) fn owns_address(&self, address: IpAddr) -> bool {
-        self.exact.iter().any(|(_, exact)| *exact == address)
+        self.owns_exactly(address)
             || self
                 .prefixes
                 .iter()
                 .any(|(_, prefix)| prefix.contains(&address))
+    }
+
+    /// Whether the port may use the address itself, not only a prefix around it.
+    pub(super) fn owns_exactly(&self, address: IpAddr) -> bool {
+        self.exact.iter().any(|(_, exact)| *exact == address)
     }
 
     #[inline]

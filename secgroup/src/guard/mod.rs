@@ -16,7 +16,7 @@ mod nd;
 mod receive;
 mod shape;
 
-pub use essential::{Essential, Sender};
+pub use essential::{Essential, Sender, is_announcement};
 
 use crate::PortSpec;
 use couples::Couples;
@@ -33,6 +33,10 @@ pub struct Guard {
     strict_rx: bool,
     /// Gateway and declared servers of the subnet: whose DHCP answers are taken.
     dhcp_servers: Box<[IpAddr]>,
+    /// It has the IPv6 address of one of them.
+    serves_dhcp6: bool,
+    /// It has the subnet's IPv6 gateway address.
+    is_router: bool,
     broadcast: Option<Ipv4Addr>,
 }
 
@@ -40,15 +44,30 @@ impl Guard {
     /// The guard of a port.
     #[must_use]
     pub fn new(port: &PortSpec) -> Self {
-        let servers = port.gateway_ips.iter().chain(&port.dhcp_servers);
+        let couples = Couples::new(port);
+        let servers = || port.gateway_ips.iter().chain(&port.dhcp_servers);
+        let mut gateways = port.gateway_ips.iter();
         Self {
+            serves_dhcp6: servers().any(|ip| ip.is_ipv6() && couples.owns_address(*ip)),
+            is_router: gateways.any(|ip| ip.is_ipv6() && couples.owns_exactly(*ip)),
             mac: port.mac,
-            couples: Couples::new(port),
+            couples,
             unfiltered: port.is_unfiltered(),
             permitted_ethertypes: port.permitted_ethertypes.as_slice().into(),
             strict_rx: port.strict_rx,
-            dhcp_servers: servers.copied().collect(),
+            dhcp_servers: servers().copied().collect(),
             broadcast: port.broadcast,
+        }
+    }
+
+    /// What a receiver must know of this port.
+    #[inline]
+    #[must_use]
+    pub const fn as_sender(&self) -> Sender {
+        Sender {
+            trusted: self.unfiltered,
+            serves_dhcp6: self.serves_dhcp6,
+            is_router: self.is_router,
         }
     }
 
@@ -121,6 +140,11 @@ fn is_group_address(address: IpAddr, broadcast: Option<Ipv4Addr>) -> bool {
         IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast() || broadcast == Some(v4),
         IpAddr::V6(v6) => v6.is_multicast(),
     }
+}
+
+/// fe80::/10.
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// Which half of a DHCP exchange a packet belongs to (RFC 2131 section 4.1, RFC 8415 section 7.2).

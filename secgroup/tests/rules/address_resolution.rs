@@ -146,7 +146,7 @@ fn an_arp_body_that_is_short_is_malformed_at_both_ends() {
 fn arp_needs_no_rule() {
     let frame = from_a(REQUEST, v4(A), v4(1));
     for direction in [Direction::Egress, Direction::Ingress] {
-        let sender = Sender { trusted: false };
+        let sender = Sender::default();
         let answer =
             Guard::new(&guest(A)).essential(direction, &super::support::parse(&frame), sender);
         assert_eq!(answer, Essential::Pass);

@@ -5,8 +5,16 @@ use packet::{Direction, Mac, Reason};
 use secgroup::{Essential, Guard, PortSpec, Sender};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const GUEST: Sender = Sender { trusted: false };
-const TRUSTED: Sender = Sender { trusted: true };
+const GUEST: Sender = Sender {
+    trusted: false,
+    serves_dhcp6: false,
+    is_router: false,
+};
+const TRUSTED: Sender = Sender {
+    trusted: true,
+    serves_dhcp6: false,
+    is_router: false,
+};
 
 fn discover(src_mac: Mac, src: Ipv4Addr) -> Vec<u8> {
     to_mac(
@@ -105,6 +113,63 @@ fn answers_are_taken_from_the_gateway_a_declared_server_or_a_trusted_port() {
     assert_eq!(heard(v4(C), GUEST), Essential::Pass, "declared");
     assert_eq!(heard(v4(77), TRUSTED), Essential::Pass, "trusted");
     assert_eq!(heard(v4(77), GUEST), Essential::Refuse(Reason::DhcpServer));
+}
+
+/// RFC 8415, section 18.3.10: a server answers a link-local client from its own link-local address.
+#[test]
+fn a_declared_dhcpv6_server_answers_from_its_link_local_address_and_nobody_else_does() {
+    let declared = vec![v6(C.into()).into()];
+    let of = |last| PortSpec {
+        dhcp_servers: declared.clone(),
+        ..guest(last)
+    };
+    let advertise = |last| {
+        let (from, to) = (mac(last).link_local(), mac(B).link_local());
+        ipv6(mac(last), from, to, (17, 64), &udp_body(547, 546))
+    };
+    assert_eq!(admit(&of(C), &advertise(C)), Ok(()));
+    assert_eq!(admit(&of(A), &advertise(A)), Err(Reason::DhcpServer));
+    let heard = |from: u8| {
+        let sender = Guard::new(&of(from)).as_sender();
+        essential(&of(B), Direction::Ingress, &advertise(from), sender)
+    };
+    assert_eq!(heard(C), Essential::Pass);
+    assert_eq!(heard(A), Essential::Refuse(Reason::DhcpServer));
+    // The link-local address of another is no more its own than before.
+    let stolen = ipv6(
+        mac(C),
+        mac(A).link_local(),
+        mac(B).link_local(),
+        (17, 64),
+        &udp_body(547, 546),
+    );
+    assert_eq!(admit(&of(C), &stolen), Err(Reason::SpoofIp));
+    // Declared by an address of a pair, it is declared with the pair's MAC.
+    let by_pair = PortSpec {
+        allowed_address_pairs: vec![super::support::pair("2001:db8::c/128", Some(mac(2)))],
+        ..of(A)
+    };
+    let from_pair = |src: Mac| {
+        ipv6(
+            src,
+            src.link_local(),
+            mac(B).link_local(),
+            (17, 64),
+            &udp_body(547, 546),
+        )
+    };
+    assert_eq!(admit(&by_pair, &from_pair(mac(2))), Ok(()));
+}
+
+#[test]
+fn a_server_declared_by_its_ipv4_address_serves_ipv4_alone() {
+    let server = PortSpec {
+        dhcp_servers: vec![v4(C).into()],
+        ..guest(C)
+    };
+    let (from, to) = (mac(C).link_local(), mac(B).link_local());
+    let advertise = ipv6(mac(C), from, to, (17, 64), &udp_body(547, 546));
+    assert_eq!(admit(&server, &advertise), Err(Reason::DhcpServer));
 }
 
 #[test]

@@ -57,11 +57,7 @@ fn an_ethertype_passes_where_both_ports_permit_it() {
         assert_eq!(admit(&permitting(guest(A)), &frame), Ok(()));
         assert_eq!(receives(&permitting(guest(B)), &frame), Ok(()));
         let guard = Guard::new(&permitting(guest(B)));
-        let answer = guard.essential(
-            Direction::Ingress,
-            &parse(&frame),
-            Sender { trusted: false },
-        );
+        let answer = guard.essential(Direction::Ingress, &parse(&frame), Sender::default());
         assert_eq!(answer, Essential::Pass);
     }
 }
@@ -258,7 +254,7 @@ proptest! {
         for guard in &guards {
             let _ = (guard.admit(&frame, &headers), guard.receives(&frame, &headers));
             for direction in [Direction::Egress, Direction::Ingress] {
-                let _ = guard.essential(direction, &headers, Sender { trusted: false });
+                let _ = guard.essential(direction, &headers, Sender::default());
             }
         }
         // Nobody's random source is A's: what passes is no IP.

@@ -122,11 +122,53 @@ fn a_router_advertisement_comes_from_trusted_ports_only() {
     };
     assert_eq!(admit(&uplink, &ra), Ok(()));
     let heard = |trusted| {
-        let sender = Sender { trusted };
+        let sender = Sender {
+            trusted,
+            ..Sender::default()
+        };
         Guard::new(&guest(B)).essential(Direction::Ingress, &parse(&ra), sender)
     };
     assert_eq!(heard(true), Essential::Pass);
     assert_eq!(heard(false), Essential::Refuse(Reason::RaGuard));
+}
+
+/// Who has the subnet's gateway address is its router, with port security too.
+#[test]
+fn the_port_with_the_gateways_address_advertises_routes_from_its_link_local_one() {
+    let gateway = v6(1);
+    let of = |last| PortSpec {
+        gateway_ips: vec![gateway.into()],
+        ..guest(last)
+    };
+    let with_pair = |prefix| PortSpec {
+        allowed_address_pairs: vec![pair(prefix, None)],
+        ..of(A)
+    };
+    let router = with_pair("2001:db8::1/128");
+    let ra = |src, lladdr| frame(mac(A), src, &message(134, None, lladdr));
+    assert_eq!(admit(&router, &ra(own(), Some(mac(A)))), Ok(()));
+    assert_eq!(admit(&router, &ra(own(), None)), Ok(()));
+    // Its own link-local address and MAC alone (RFC 4861, section 6.1.2).
+    assert_eq!(
+        admit(&router, &ra(own(), Some(mac(B)))),
+        Err(Reason::SpoofNd)
+    );
+    assert_eq!(admit(&router, &ra(gateway, None)), Err(Reason::SpoofNd));
+    assert_eq!(
+        admit(&router, &ra(mac(B).link_local(), None)),
+        Err(Reason::SpoofIp)
+    );
+    assert_eq!(admit(&router, &ra(NOBODY, None)), Err(Reason::SpoofNd));
+    // A prefix around the gateway makes no router.
+    for other in [of(A), with_pair("2001:db8::/64"), with_pair("::/0")] {
+        assert_eq!(admit(&other, &ra(own(), None)), Err(Reason::RaGuard));
+    }
+    let heard = |sender: &PortSpec| {
+        let sender = Guard::new(sender).as_sender();
+        Guard::new(&of(B)).essential(Direction::Ingress, &parse(&ra(own(), None)), sender)
+    };
+    assert_eq!(heard(&router), Essential::Pass);
+    assert_eq!(heard(&of(A)), Essential::Refuse(Reason::RaGuard));
 }
 
 #[test]
@@ -172,7 +214,7 @@ fn a_guest_solicits_routers_with_and_without_an_address() {
 fn listener_reports_pass_and_queries_need_a_rule() {
     let body = [143, 0, 0, 0, 0, 0, 0, 0];
     let egress = |frame: &[u8]| {
-        let sender = Sender { trusted: false };
+        let sender = Sender::default();
         Guard::new(&guest(A)).essential(Direction::Egress, &parse(frame), sender)
     };
     for src in [own(), NOBODY] {
@@ -205,15 +247,45 @@ fn neighbour_discovery_from_another_link_is_malformed_at_both_ends() {
 }
 
 #[test]
-fn a_port_without_ipv6_says_nothing_in_it() {
+fn a_port_without_ipv6_announces_the_link_local_address_of_its_mac_and_no_other() {
     let v4_only = PortSpec {
         fixed_ips: vec![super::support::v4(A).into()],
         ..guest(A)
     };
-    let solicitation = solicit(NOBODY, own(), None);
-    assert_eq!(admit(&v4_only, &solicitation), Err(Reason::SpoofNd));
-    let rs = frame(mac(A), NOBODY, &message(133, None, None));
-    assert_eq!(admit(&v4_only, &rs), Err(Reason::SpoofNd));
+    let report = |src| {
+        let body = [143, 0, 0, 0, 0, 0, 0, 0];
+        ipv6(mac(A), src, ALL_NODES, (ICMPV6, 1), &body)
+    };
+    let rs = |src| frame(mac(A), src, &message(133, None, None));
+    let advertise = |target| frame(mac(A), own(), &message(136, Some(target), Some(mac(A))));
+    let stranger = mac(B).link_local();
+    for (said, expected) in [
+        // What a kernel says of an interface that comes up.
+        (report(NOBODY), Ok(())),
+        (solicit(NOBODY, own(), None), Ok(())),
+        (report(own()), Ok(())),
+        (rs(own()), Ok(())),
+        (rs(NOBODY), Ok(())),
+        (advertise(own()), Ok(())),
+        // It is no excuse for another address, nor for anything but announcements.
+        (solicit(NOBODY, stranger, None), Err(Reason::SpoofNd)),
+        (solicit(NOBODY, v6(A.into()), None), Err(Reason::SpoofNd)),
+        (advertise(stranger), Err(Reason::SpoofNd)),
+        (report(stranger), Err(Reason::SpoofIp)),
+        (rs(stranger), Err(Reason::SpoofIp)),
+        (
+            ipv6(
+                mac(A),
+                own(),
+                stranger,
+                (ICMPV6, 64),
+                &[128, 0, 0, 0, 0, 1, 0, 1],
+            ),
+            Err(Reason::SpoofIp),
+        ),
+    ] {
+        assert_eq!(admit(&v4_only, &said), expected);
+    }
 }
 
 #[test]
@@ -252,7 +324,7 @@ fn which_icmpv6_needs_no_rule_and_none_of_it_is_tracked() {
     let essential = |direction, kind: u8| {
         let body = [kind, 0, 0, 0, 0, 0, 0, 0];
         let headers = parse(&ipv6(mac(A), own(), v6(B.into()), (ICMPV6, 255), &body));
-        let sender = Sender { trusted: false };
+        let sender = Sender::default();
         (
             Guard::new(&guest(A)).essential(direction, &headers, sender),
             untracked(&headers),

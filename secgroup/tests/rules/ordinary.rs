@@ -122,7 +122,10 @@ proptest! {
             prop_assert_eq!(guard.receives(&bytes, &headers), guard.receives(&bytes, &unsaid));
             for direction in [Direction::Ingress, Direction::Egress] {
                 for trusted in [false, true] {
-                    let sender = Sender { trusted };
+                    let sender = Sender {
+ trusted,
+ ..Sender::default()
+ };
                     let (said, without) = (
                         guard.essential(direction, &headers, sender),
                         guard.essential(direction, &unsaid, sender),

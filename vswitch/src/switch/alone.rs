@@ -3,7 +3,7 @@
 use super::step::{Fate, Judged, Step};
 use super::{Frame, Port, Switch};
 use packet::{Basis, Direction, Headers, L4, Reason, Verdict};
-use secgroup::{Essential, Flow, Members, Sender};
+use secgroup::{Essential, Flow, Members};
 use std::net::IpAddr;
 
 impl Switch {
@@ -15,14 +15,14 @@ impl Switch {
         receiver: Option<&Port>,
         frame: &Frame<'_>,
     ) -> Step {
-        let egress = sender.side(members, Direction::Egress, frame, sender.is_trusted());
+        let egress = sender.side(members, Direction::Egress, frame, sender);
         let mut step = Step {
             egress: Some(egress),
             ..Step::new(Fate::Nowhere)
         };
         if let Some(receiver) = receiver.filter(|_| egress.verdict.is_accept()) {
             step.ingress = Some(match receiver.accepts_frame(frame) {
-                Ok(()) => receiver.side(members, Direction::Ingress, frame, sender.is_trusted()),
+                Ok(()) => receiver.side(members, Direction::Ingress, frame, sender),
                 Err(reason) => Judged::refused(reason),
             });
         }
@@ -31,12 +31,6 @@ impl Switch {
 }
 
 impl Port {
-    /// Whether its frames need no proof of origin: an uplink, or a port without port security.
-    #[inline]
-    pub(super) const fn is_trusted(&self) -> bool {
-        !self.filters()
-    }
-
     /// Whether replies need no rule at this port.
     #[inline]
     pub(super) fn is_stateful_or_open(&self) -> bool {
@@ -84,19 +78,16 @@ impl Port {
         members: &Members,
         direction: Direction,
         frame: &Frame<'_>,
-        from_trusted: bool,
+        sender: &Self,
     ) -> Judged {
         if !self.filters() {
             return Judged::plain(Verdict::Accept(Basis::Unfiltered));
         }
         let headers = &frame.headers;
-        match self.guard.essential(
-            direction,
-            headers,
-            Sender {
-                trusted: from_trusted,
-            },
-        ) {
+        match self
+            .guard
+            .essential(direction, headers, sender.guard.as_sender())
+        {
             Essential::Pass => return Judged::plain(Verdict::Accept(Basis::Essential)),
             Essential::Refuse(reason) => return Judged::refused(reason),
             Essential::No => {}

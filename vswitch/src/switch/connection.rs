@@ -513,7 +513,7 @@ impl Switch {
     ) -> (Option<Judged>, Option<Judged>) {
         let alone = |port: &Port, direction| {
             (!port.is_stateful_or_open())
-                .then(|| port.side(&self.members, direction, frame, sender.is_trusted()))
+                .then(|| port.side(&self.members, direction, frame, sender))
         };
         let own_egress = alone(sender, Direction::Egress);
         if own_egress.is_some() {

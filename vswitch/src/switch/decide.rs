@@ -69,6 +69,9 @@ impl Switch {
         self.begin_fragments(now, (sender, receiver), headers, is_copy, &mut step);
         if is_copy {
             step = step.as_copy();
+            if step.is_refused_by_rules() && secgroup::is_announcement(headers) {
+                step.ingress = None;
+            }
         }
         step.fate = fate;
         watch.see(|| Stage::Decided {

@@ -258,6 +258,13 @@ impl Step {
         self
     }
 
+    /// Whether the receiver's rules refused it.
+    #[inline]
+    pub(super) fn is_refused_by_rules(&self) -> bool {
+        let denied = Verdict::Drop(Reason::DefaultDeny);
+        self.ingress.is_some_and(|judged| judged.verdict == denied)
+    }
+
     /// Whether no side refused it.
     #[inline]
     #[must_use]

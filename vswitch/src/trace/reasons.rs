@@ -50,11 +50,11 @@ pub const fn meaning(reason: Reason) -> Meaning {
         ),
         Reason::RaGuard => (
             "a router advertisement from a guest",
-            "a guest that is a router needs `port_security_enabled: false`, or the role `uplink`",
+            "a guest that is the router needs the subnet's IPv6 `gateway_ip` in its `allowed_address_pairs`, or `port_security_enabled: false`, or the role `uplink`",
         ),
         Reason::DhcpServer => (
             "a DHCP server's answer from a port that is none",
-            "name the server in the subnet's `dhcp_servers`",
+            "name the server's (or relay's) address of this family in the subnet's `dhcp_servers`; a DHCPv6 server's link-local address comes with it",
         ),
         Reason::Malformed => (
             "its headers contradict themselves or the frame",

@@ -116,11 +116,20 @@ pub(super) fn verdict(steps: &[(Step, Option<String>)], sender: &str) -> (bool, 
         );
     }
     if !copies.is_empty() {
-        let gets = copies.iter().filter(|(step, _)| step.is_accept()).count();
+        let is_offered = |step: &&Step| step.ingress.is_some();
+        let offered = || copies.iter().map(|(step, _)| step).filter(is_offered);
+        let gets = offered().filter(|step| step.is_accept()).count();
+        let passed_by = copies.len() - offered().count();
+        let aimed = match passed_by {
+            0 => String::new(),
+            _ => format!(
+                "; it is for routers and DHCP servers, and passes {passed_by} by that have no rule for it"
+            ),
+        };
         return (
             gets > 0,
             format!(
-                "ACCEPT at the sender, {sender}; {gets} of {} receivers get it",
+                "ACCEPT at the sender, {sender}; {gets} of {} receivers get it{aimed}",
                 copies.len()
             ),
         );

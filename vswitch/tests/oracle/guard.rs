@@ -21,17 +21,59 @@ const LISTENER_REPORT_2: u8 = 143;
 pub(crate) fn owns(port: &PortConfig, mac: Option<Mac>, address: IpAddr) -> bool {
     let is = |owned: Mac| mac.is_none_or(|mac| mac == owned);
     let spec = &port.spec;
-    let has_v6 = spec.fixed_ips.iter().any(IpAddr::is_ipv6)
-        || spec
-            .allowed_address_pairs
-            .iter()
-            .any(|pair| matches!(pair.prefix, IpNet::V6(_)));
     let fixed = is(spec.mac) && spec.fixed_ips.contains(&address);
-    let link_local = is(spec.mac) && has_v6 && address == IpAddr::V6(spec.mac.link_local());
     let mut pairs = spec.allowed_address_pairs.iter();
     fixed
-        || link_local
+        || macs_with_v6(port).any(|own| is(own) && address == IpAddr::V6(own.link_local()))
         || pairs.any(|pair| is(pair.mac.unwrap_or(spec.mac)) && pair.prefix.contains(&address))
+}
+
+/// The MACs that have an IPv6 address, and so the link-local one that follows from the MAC.
+pub(crate) fn macs_with_v6(port: &PortConfig) -> impl Iterator<Item = Mac> {
+    let spec = &port.spec;
+    let mut fixed = spec.fixed_ips.iter();
+    let own = fixed.any(IpAddr::is_ipv6).then_some(spec.mac);
+    let pairs = spec.allowed_address_pairs.iter();
+    let of_pairs = pairs.filter(|pair| matches!(pair.prefix, IpNet::V6(_)));
+    own.into_iter()
+        .chain(of_pairs.map(|pair| pair.mac.unwrap_or(spec.mac)))
+}
+
+/// Whether the port has an address, not only a prefix around it.
+fn has_exactly(port: &PortConfig, address: IpAddr) -> bool {
+    let mut pairs = port.spec.allowed_address_pairs.iter();
+    port.spec.fixed_ips.contains(&address)
+        || macs_with_v6(port).any(|mac| address == IpAddr::V6(mac.link_local()))
+        || pairs.any(|pair| pair.prefix == IpNet::from(address))
+}
+
+/// Whether it is the declared IPv6 router of its subnet.
+pub(crate) fn is_router(port: &PortConfig) -> bool {
+    let mut gateways = port.spec.gateway_ips.iter();
+    gateways.any(|gateway| gateway.is_ipv6() && has_exactly(port, *gateway))
+}
+
+/// Whether it is a declared DHCPv6 server, so that its link-local address is one.
+pub(crate) fn serves_dhcp6(port: &PortConfig) -> bool {
+    let mut servers = port.spec.gateway_ips.iter().chain(&port.spec.dhcp_servers);
+    servers.any(|server| server.is_ipv6() && owns(port, None, *server))
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xffc0 == 0xfe80)
+}
+
+/// What hosts tell routers and DHCP servers by group addresses: it passes those by that ask for none of it.
+pub(crate) fn is_announcement(seen: &Seen<'_>) -> bool {
+    let Some(ip) = seen.ip() else { return false };
+    let told = match icmpv6(ip).map(|icmp| icmp.kind) {
+        Some(kind) => matches!(
+            kind,
+            ROUTER_SOLICITATION | LISTENER_REPORT | LISTENER_DONE | LISTENER_REPORT_2
+        ),
+        None => dhcp(ip) == Some(true),
+    };
+    seen.dst.is_group() && told
 }
 
 pub(crate) fn owns_mac(port: &PortConfig, mac: Mac) -> bool {
@@ -71,14 +113,16 @@ pub(crate) fn admit(port: &PortConfig, seen: &Seen<'_>) -> Result<(), Reason> {
             }
         }
         SpecBody::Ip(ip) => {
-            if icmpv6(ip).is_some_and(|icmp| icmp.kind == ROUTER_ADVERTISEMENT) {
+            let advertises = icmpv6(ip).is_some_and(|icmp| icmp.kind == ROUTER_ADVERTISEMENT);
+            if advertises && !is_router(port) {
                 return Err(Reason::RaGuard);
             }
             form(seen, ip)?;
             source(port, seen, ip)?;
             sense(port, ip)?;
+            let is_known = is_server(port, ip.src) || serves_dhcp6(port) && is_link_local(ip.src);
             match dhcp(ip) {
-                Some(false) if !is_server(port, ip.src) => Err(Reason::DhcpServer),
+                Some(false) if !is_known => Err(Reason::DhcpServer),
                 _ => Ok(()),
             }
         }
@@ -112,13 +156,14 @@ pub(crate) fn essential(
     port: &PortConfig,
     direction: Direction,
     seen: &Seen<'_>,
-    from_trusted: bool,
+    sender: &PortConfig,
 ) -> Option<Result<(), Reason>> {
     // ARP, and an ethertype that the port permits.
     let Some(ip) = seen.ip() else {
         return Some(Ok(()));
     };
     let egress = direction == Direction::Egress;
+    let from_trusted = !filters(sender);
     match (icmpv6(ip).map(|icmp| icmp.kind), dhcp(ip)) {
         (Some(ROUTER_SOLICITATION | LISTENER_REPORT | LISTENER_DONE | LISTENER_REPORT_2), _)
             if egress =>
@@ -127,14 +172,16 @@ pub(crate) fn essential(
         }
         (Some(NEIGHBOUR_SOLICITATION | NEIGHBOUR_ADVERTISEMENT), _) => Some(Ok(())),
         (Some(LISTENER_QUERY), _) if !egress => Some(Ok(())),
-        (Some(ROUTER_ADVERTISEMENT), _) if !egress => Some(if from_trusted {
+        (Some(ROUTER_ADVERTISEMENT), _) if !egress => Some(if from_trusted || is_router(sender) {
             Ok(())
         } else {
             Err(Reason::RaGuard)
         }),
         (_, Some(true)) if egress => Some(Ok(())),
         (_, Some(false)) if !egress => {
-            let is_good = from_trusted || is_server(port, ip.src);
+            let is_good = from_trusted
+                || is_server(port, ip.src)
+                || serves_dhcp6(sender) && is_link_local(ip.src);
             Some(if is_good {
                 Ok(())
             } else {
@@ -211,22 +258,27 @@ fn sense(port: &PortConfig, ip: &IpSpec) -> Result<(), Reason> {
 
 /// Whether the source is the port's, and what neighbour discovery claims.
 fn source(port: &PortConfig, seen: &Seen<'_>, ip: &IpSpec) -> Result<(), Reason> {
-    let own = |address| owns(port, Some(seen.src), address);
     let kind = icmpv6(ip).map(|icmp| icmp.kind);
+    // Of the link-local address that follows from the MAC every kernel speaks, if of nothing else.
+    let of_the_link = matches!(
+        kind,
+        Some(LISTENER_REPORT..=NEIGHBOUR_ADVERTISEMENT | LISTENER_REPORT_2)
+    );
+    let own = |address: IpAddr| {
+        owns(port, Some(seen.src), address)
+            || of_the_link && address == IpAddr::V6(seen.src.link_local())
+    };
     let nameless = ip.src == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     let to_link = matches!(ip.dst, IpAddr::V6(v6) if v6.segments()[0] == 0xff02);
-    let has_link_local = || own(seen.src.link_local().into());
     let claim = match kind {
-        Some(LISTENER_REPORT | LISTENER_REPORT_2) if nameless => {
-            return if to_link && has_link_local() {
+        Some(LISTENER_REPORT | LISTENER_DONE | LISTENER_REPORT_2) if nameless => {
+            return if to_link {
                 Ok(())
             } else {
                 Err(Reason::SpoofIp)
             };
         }
-        Some(kind @ (ROUTER_SOLICITATION | NEIGHBOUR_SOLICITATION | NEIGHBOUR_ADVERTISEMENT)) => {
-            kind
-        }
+        Some(kind @ (ROUTER_SOLICITATION..=NEIGHBOUR_ADVERTISEMENT)) => kind,
         _ if own(ip.src) => return Ok(()),
         // Before it has an address a guest may ask for one.
         _ if ip.src == IpAddr::from([0; 4])
@@ -242,7 +294,10 @@ fn source(port: &PortConfig, seen: &Seen<'_>, ip: &IpSpec) -> Result<(), Reason>
     }
     let target_is_own = ip.target.is_some_and(|target| own(target.into()));
     let is_true = match (claim, ip.link_layer) {
-        (ROUTER_SOLICITATION, None) => !nameless || has_link_local(),
+        (ROUTER_SOLICITATION, None) => true,
+        (ROUTER_ADVERTISEMENT, link_layer) => {
+            is_link_local(ip.src) && link_layer.is_none_or(|mac| mac == seen.src)
+        }
         (NEIGHBOUR_SOLICITATION, None) => !nameless || target_is_own && to_link,
         (NEIGHBOUR_ADVERTISEMENT, link_layer) => {
             !nameless && target_is_own && link_layer.is_none_or(|mac| mac == seen.src)

@@ -240,6 +240,10 @@ impl Interpreter {
         if let Some(refused) = copy.egress.take().filter(|said| !said.accepts()) {
             copy.ingress = Some(refused);
         }
+        let denied = Some(Said::refuse(Reason::DefaultDeny));
+        if copy.ingress == denied && guard::is_announcement(seen) {
+            copy.ingress = None;
+        }
         copy.goes = Goes::To(to);
         copy
     }
@@ -299,10 +303,10 @@ impl Interpreter {
 
     /// Each side by itself: essentials, then rules.
     pub(crate) fn alone(&self, from: PortId, to: Option<PortId>, seen: &Seen<'_>) -> Act {
-        let egress = self.side(from, Direction::Egress, seen, false);
+        let egress = self.side(from, Direction::Egress, seen, from);
         let ingress = to.filter(|_| egress.accepts()).map(|to| {
             match guard::receive(&self.ports[&to], seen) {
-                Ok(()) => self.side(to, Direction::Ingress, seen, !filters(&self.ports[&from])),
+                Ok(()) => self.side(to, Direction::Ingress, seen, from),
                 Err(reason) => Said::refuse(reason),
             }
         });
@@ -315,14 +319,14 @@ impl Interpreter {
         at: PortId,
         direction: Direction,
         seen: &Seen<'_>,
-        from_trusted: bool,
+        from: PortId,
     ) -> Said {
         let port = &self.ports[&at];
         if !filters(port) {
             return Said::accept(Basis::Unfiltered);
         }
         match (
-            guard::essential(port, direction, seen, from_trusted),
+            guard::essential(port, direction, seen, &self.ports[&from]),
             seen.ip(),
         ) {
             (Some(Ok(())), _) | (None, None) => Said::accept(Basis::Essential),

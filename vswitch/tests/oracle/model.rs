@@ -1,5 +1,6 @@
 //! Rules and groups: every rule of every group of the port, one by one.
 
+use crate::guard;
 use crate::seen::{self, Seen};
 use ipnet::IpNet;
 use packet::{Basis, Direction, IpSpec, L4, Mac, Reason, Verdict};
@@ -186,9 +187,11 @@ fn is_meant(model: &Model, ports: &Ports, port: &PortConfig, rule: &Rule, asked:
     }
 }
 
-/// A member is its fixed addresses and its pairs; a pair of length 0 is the member's MAC and not everybody.
+/// A member is its fixed addresses, its pairs and the link-local addresses that follow from its MACs; a pair of length 0 is the member's MAC and not everybody.
 fn is_member(member: &PortConfig, asked: &Asked) -> bool {
+    let is_own_link_local = |mac: Mac| asked.remote == IpAddr::V6(mac.link_local());
     member.spec.fixed_ips.contains(&asked.remote)
+        || guard::macs_with_v6(member).any(is_own_link_local)
         || member
             .spec
             .allowed_address_pairs

@@ -168,10 +168,10 @@ impl Interpreter {
         };
         let [mut egress, mut ingress] = [because(sides[me]), because(sides[1 - me])];
         if self.is_stateless(from) {
-            egress = Some(self.side(from, Direction::Egress, seen, false));
+            egress = Some(self.side(from, Direction::Egress, seen, from));
         }
         if self.is_stateless(to) {
-            ingress = Some(self.side(to, Direction::Ingress, seen, !filters(&self.ports[&from])));
+            ingress = Some(self.side(to, Direction::Ingress, seen, from));
         }
         let is_sent = egress.is_none_or(|said| said.accepts());
         Act::new(egress, ingress.filter(|_| is_sent))

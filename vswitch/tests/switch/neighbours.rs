@@ -150,12 +150,12 @@ fn listener_reports_pass_queries_need_a_rule_and_nothing_comes_from_another_link
         (
             "A",
             "icmpv6 A.ll > ff02::16 mld2-report len=20",
-            "A> essential, >B default_deny, >C default_deny, >U unfiltered",
+            "A> essential, >U unfiltered",
         ),
         (
             "A",
             "icmpv6 :: > ff02::16 mld2-report len=20",
-            "A> essential, >B default_deny, >C default_deny, >U unfiltered",
+            "A> essential, >U unfiltered",
         ),
         (
             "A",
@@ -173,4 +173,67 @@ fn listener_reports_pass_queries_need_a_rule_and_nothing_comes_from_another_link
             "U> unfiltered, >B malformed",
         ),
     ]);
+}
+
+/// What a kernel says of every interface that comes up, at a port with IPv4 alone.
+#[test]
+fn a_guest_without_ipv6_announces_itself_and_nobody_refuses_it() {
+    let only_v4 =
+        |port: &mut vswitch::switch::PortConfig| port.spec.fixed_ips.retain(|ip| ip.is_ipv4());
+    let setup = ["A", "B"]
+        .into_iter()
+        .fold(Setup::new().group("C", "out, in6 icmpv6"), |setup, name| {
+            setup.port(name, only_v4)
+        });
+    let mut lab = Lab::new(setup);
+    let link_local = "fe80::f816:3eff:fe00:a";
+    let to_routers = "A> essential, >C rule, >U unfiltered";
+    for (said, fate) in [
+        (
+            "icmpv6 :: > ff02::16 mld2-report len=20".to_owned(),
+            to_routers,
+        ),
+        (
+            format!("icmpv6 :: > ff02::1:ff00:a neighbour-solicitation target={link_local}"),
+            TO_ALL,
+        ),
+        (
+            format!("icmpv6 {link_local} > ff02::16 mld2-report len=20"),
+            to_routers,
+        ),
+        (
+            format!("icmpv6 {link_local} > ff02::2 router-solicitation lladdr=A.mac"),
+            to_routers,
+        ),
+    ] {
+        lab.sees("A", &said, fate);
+    }
+    for port in ["A", "B", "C"] {
+        let counters = lab.of(port);
+        assert_eq!(counters.refused.iter().sum::<u64>(), 0, "{port}");
+    }
+    // Nothing else of IPv6 is its own.
+    let ping = format!("icmpv6 {link_local} > fe80::f816:3eff:fe00:c echo-request id=1 to C.mac");
+    lab.sees("A", &ping, "A> spoof_ip");
+}
+
+/// The subnet's gateway address in a pair makes a guest its router.
+#[test]
+fn a_guest_with_the_gateways_address_advertises_routes() {
+    let pair = Pair {
+        prefix: "2001:db8::1/128".parse().unwrap(),
+        mac: None,
+    };
+    let setup = Setup::new().group("B", NONE);
+    let mut lab = Lab::new(setup.port("A", |port| port.spec.allowed_address_pairs.push(pair)));
+    lab.sees(
+        "A",
+        "icmpv6 A.ll > ff02::1 router-advertisement lladdr=A.mac",
+        "A> rule, >B essential, >C essential, >U unfiltered",
+    );
+    lab.sees(
+        "C",
+        "icmpv6 C.ll > ff02::1 router-advertisement",
+        "C> ra_guard",
+    );
 }

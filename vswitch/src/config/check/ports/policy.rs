@@ -11,6 +11,7 @@ use crate::config::places::Place;
 use ipnet::IpNet;
 use packet::{Mac, ethertype};
 use secgroup::{Group, Limit, Pair};
+use std::net::IpAddr;
 use uuid::Uuid;
 
 /// Least value of an ethertype; below are lengths (IEEE 802.3).
@@ -86,6 +87,7 @@ pub(super) fn pairs(context: &Context<'_>, findings: &mut Findings) -> Vec<Pair>
         let Some(pair) = pair(typed, &at, findings) else {
             continue;
         };
+        check_gateway(context, &pair, &at, findings);
         if pairs.contains(&pair) {
             findings.notice(
                 &at,
@@ -96,6 +98,26 @@ pub(super) fn pairs(context: &Context<'_>, findings: &mut Findings) -> Vec<Pair>
         pairs.push(pair);
     }
     pairs
+}
+
+/// Notes a pair that makes the port its subnet's router.
+fn check_gateway(context: &Context<'_>, pair: &Pair, at: &Place, findings: &mut Findings) {
+    let Some((_, subnet)) = context.subnet else {
+        return;
+    };
+    let address = pair.prefix.addr();
+    let is_host = pair.prefix.prefix_len() == pair.prefix.max_prefix_len();
+    if is_host && subnet.gateway_ips.contains(&address) {
+        let may = match address {
+            IpAddr::V4(_) => "answer DHCP",
+            IpAddr::V6(_) => "advertise routes and answer DHCPv6",
+        };
+        let text = format!(
+            "`{address}` is the gateway_ip of subnet `{}`: the port may {may}",
+            subnet.name
+        );
+        findings.notice(&at.key("ip_address"), text);
+    }
 }
 
 fn pair(typed: &AllowedAddressPair, at: &Place, findings: &mut Findings) -> Option<Pair> {
