@@ -18,6 +18,9 @@ use tap::Netns;
 /// How long the daemon may take to answer, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// File of its log, in the lab's folder.
+const LOG: &str = "vswitch.log";
+
 /// A `vswitch run` that is killed when it is dropped.
 #[derive(Debug)]
 pub struct Daemon {
@@ -46,27 +49,43 @@ impl Daemon {
         config: &Path,
         home: Option<&Netns>,
     ) -> Self {
-        let log = dir.join("vswitch.log");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .expect("the folder is there");
         let mut command = match state_disk {
             Some(size) => behind_a_small_disk(&dir.join("state"), size),
             None => Command::new(vswitch()),
         };
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(dir.join(LOG))
+            .expect("the folder is there");
+        if let Some(levels) = log_levels {
+            command.env("VSWITCH_LOG", levels);
+        }
+        let streams = [Stdio::null(), Stdio::null(), file.into()];
+        Self::start_by(command, dir, config, home, streams)
+    }
+
+    /// As [`Daemon::start`], by `command`, to which `run` and the configuration are added, with these
+    /// standard streams.
+    ///
+    /// # Panics
+    /// As [`Daemon::start`].
+    #[must_use]
+    pub fn start_by(
+        mut command: Command,
+        dir: &Path,
+        config: &Path,
+        home: Option<&Netns>,
+        [stdin, stdout, stderr]: [Stdio; 3],
+    ) -> Self {
         command
             .arg("run")
             .arg(config)
             .current_dir(dir)
             .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(file);
-        if let Some(levels) = log_levels {
-            command.env("VSWITCH_LOG", levels);
-        }
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr);
         // A child inherits the namespace of the thread that starts it.
         let child = match home {
             Some(home) => home
@@ -78,7 +97,7 @@ impl Daemon {
         let mut daemon = Self {
             child,
             socket: dir.join("control.sock"),
-            log,
+            log: dir.join(LOG),
         };
         daemon.wait_until_it_answers();
         daemon

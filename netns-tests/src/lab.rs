@@ -4,7 +4,7 @@ use crate::{Daemon, Done, Guest, Plan, Records, command::run};
 use rustix::process::Signal;
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::{
         Once,
         atomic::{AtomicU32, Ordering},
@@ -188,6 +188,14 @@ impl Lab {
         ));
     }
 
+    /// Starts the daemon by `command`, to which `run` and the configuration are added, with these
+    /// standard streams.
+    pub fn start_daemon_by(&mut self, command: Command, streams: [Stdio; 3]) {
+        let home = self.home.as_ref();
+        let daemon = Daemon::start_by(command, self.dir.path(), &self.config(), home, streams);
+        self.daemon = Some(daemon);
+    }
+
     fn write_config(&self) {
         let yaml = self.plan.yaml(self.dir(), &self.prefix);
         std::fs::write(self.config(), yaml).expect("the folder is there");
@@ -206,6 +214,15 @@ impl Lab {
             !line.contains("WARN") && !line.contains("ERROR"),
             "refused: {line}"
         );
+    }
+
+    /// Writes the plan as `change` leaves it and has the daemon read it, which may have no way to say
+    /// what became of that.
+    pub fn reload_unheard(&mut self, change: impl FnOnce(Plan) -> Plan) {
+        self.plan = change(self.plan.clone());
+        self.add_guests();
+        self.write_config();
+        self.daemon().signal(Signal::HUP);
     }
 
     /// Has the daemon read a file of `text`, and returns what it said about it. The plan stays.

@@ -32,4 +32,4 @@ pub use memory::{advise_huge_pages, give_back_large_allocations, prefetch};
 pub use netns::{Netns, NewNetns};
 pub use packet_socket::{PacketMode, PacketSocket};
 pub use ring::{Filled, MAX_RING_QUEUES, Ring, Written};
-pub use sched::{preemptions, run_in_background};
+pub use sched::{preemptions, run_in_background, run_in_foreground};

@@ -28,6 +28,14 @@ pub fn run_in_background() {
     }
 }
 
+/// Ends that for the calling thread, where the system lets it (`CAP_SYS_NICE`).
+pub fn run_in_foreground() {
+    // SAFETY: as above.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{preemptions, run_in_background};

@@ -1,6 +1,7 @@
 //! A courier and who runs it: a thread of its own, or whoever calls.
 
 use super::{Address, Board, Kept, Progress, courier::Courier};
+use crate::store::{Cause, StoreError};
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher as _,
@@ -25,8 +26,8 @@ pub(crate) struct Carrier {
 enum Run {
     InPlace(Box<Courier>, Clock),
     OnThread(Arc<Line>, Option<JoinHandle<()>>),
-    /// No thread was to be had: objects wait for the next start.
-    Not,
+    /// The system had no thread: it is asked again whenever something is spooled.
+    Not(Arc<Mutex<Courier>>),
 }
 
 impl Carrier {
@@ -35,13 +36,7 @@ impl Carrier {
         let board = Arc::new(Board::default());
         let mut courier = Courier::new(Arc::clone(&kept), logger, Arc::clone(&board), address);
         let run = if on_thread {
-            match spawn(courier, logger) {
-                Ok((line, thread)) => Run::OnThread(line, Some(thread)),
-                Err(error) => {
-                    board.noted(&format_args!("no thread to deliver on: {error}"));
-                    Run::Not
-                }
-            }
+            start(Arc::new(Mutex::new(courier)), logger, &board)
         } else {
             let clock = Clock::start();
             run_until_idle(&mut courier, &clock);
@@ -62,7 +57,7 @@ impl Carrier {
                 run_until_idle(courier, clock);
             }
             Run::OnThread(line, _) => line.tell(|orders| orders.is_woken = true),
-            Run::Not => {}
+            Run::Not(courier) => self.run = start(Arc::clone(courier), self.logger, &self.board),
         }
     }
 
@@ -74,7 +69,10 @@ impl Carrier {
                 run_until_idle(courier, clock);
             }
             Run::OnThread(line, _) => line.tell(|orders| orders.address = Some(address)),
-            Run::Not => {}
+            Run::Not(courier) => {
+                locked(courier).readdress(address);
+                self.run = start(Arc::clone(courier), self.logger, &self.board);
+            }
         }
     }
 
@@ -94,11 +92,10 @@ impl Carrier {
                 if line.wait_for_end(deadline)
                     && let Some(thread) = thread.take()
                 {
-                    // A courier that panicked has left its objects in the spool.
                     let _ = thread.join();
                 }
             }
-            Run::Not => {}
+            Run::Not(_) => {}
         }
     }
 
@@ -205,28 +202,47 @@ impl Clock {
     }
 }
 
-fn spawn(courier: Courier, logger: Uuid) -> io::Result<(Arc<Line>, JoinHandle<()>)> {
+fn locked(courier: &Mutex<Courier>) -> MutexGuard<'_, Courier> {
+    courier.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives a courier its thread, if there is one to be had.
+fn start(courier: Arc<Mutex<Courier>>, logger: Uuid, board: &Board) -> Run {
+    match spawn(Arc::clone(&courier), logger) {
+        Ok((line, thread)) => Run::OnThread(line, Some(thread)),
+        Err(error) => {
+            let text = format!(
+                "no thread to deliver on: {error}; raise the limit of processes (`TasksMax=` of a \
+                 systemd unit, `--pids-limit` of a container)"
+            );
+            board.failed(&StoreError::new(Cause::Busy, text), true);
+            Run::Not(courier)
+        }
+    }
+}
+
+fn spawn(courier: Arc<Mutex<Courier>>, logger: Uuid) -> io::Result<(Arc<Line>, JoinHandle<()>)> {
     let line = Arc::new(Line::default());
     let end = EndOf(Arc::clone(&line));
     let name = format!("{THREAD_NAME}-{:.7}", logger.simple().to_string());
     let thread = thread::Builder::new()
         .name(name)
-        .spawn(move || run(courier, &end.0))?;
+        .spawn(move || run(&mut locked(&courier), &end.0))?;
     Ok((line, thread))
 }
 
 /// The thread.
-fn run(mut courier: Courier, line: &Line) {
+fn run(courier: &mut Courier, line: &Line) {
     let clock = Clock::start();
     loop {
-        let until_ms = run_until_idle(&mut courier, &clock);
+        let until_ms = run_until_idle(courier, &clock);
         let pause = until_ms.map(|ms| Duration::from_millis(ms.saturating_sub(clock.now_ms())));
         let (address, deadline) = line.sleep(pause);
         if let Some(address) = address {
             courier.readdress(address);
         }
         if let Some(deadline) = deadline {
-            return run_until_done(&mut courier, &clock, deadline);
+            return run_until_done(courier, &clock, deadline);
         }
     }
 }

@@ -10,7 +10,10 @@ use crate::{
     spool::SpoolError,
     store::{Cause, Store, StoreError},
 };
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// Failures in a row after which a store counts as down: one that stumbles is not worth an alarm.
@@ -31,6 +34,8 @@ pub(super) struct Courier {
     pace: Pace,
     /// Whether the store was asked since it was named.
     asked: bool,
+    /// The object on its way, while a step is under way.
+    carried: Option<u64>,
 }
 
 impl Courier {
@@ -42,6 +47,7 @@ impl Courier {
             address,
             pace: Pace::default(),
             asked: false,
+            carried: None,
         }
     }
 
@@ -54,7 +60,30 @@ impl Courier {
 
     /// Does the next thing that is due: delivers an object or, while there is none, makes sure of a
     /// store that was not asked yet. `None` where something was done.
+    ///
+    /// A panic on the way is a bug of a store's client, and the object's failure: the courier goes on,
+    /// with the others first.
     pub(super) fn step(&mut self, now_ms: u64, random: u64) -> Option<Option<u64>> {
+        let step = catch_unwind(AssertUnwindSafe(|| self.try_step(now_ms, random)));
+        step.unwrap_or_else(|_| {
+            self.panicked(now_ms, random);
+            None
+        })
+    }
+
+    fn panicked(&mut self, now_ms: u64, random: u64) {
+        self.kept.spool.put_back(self.logger);
+        match self.carried.take() {
+            Some(number) => self.pace.refused(number, now_ms),
+            None => self.pace.failed(now_ms, random),
+        }
+        let text =
+            "a bug in the delivery, of which the daemon's log tells more; tried again each minute";
+        self.board
+            .failed(&StoreError::new(Cause::Refused, text), true);
+    }
+
+    fn try_step(&mut self, now_ms: u64, random: u64) -> Option<Option<u64>> {
         let mut next = Next::Wait(None);
         let (kept, pace) = (&self.kept, &mut self.pace);
         let chosen = kept.spool.choose(self.logger, |waiting| {
@@ -65,7 +94,11 @@ impl Courier {
             }
         });
         match (chosen, next) {
-            (Some(number), _) => self.carry(number, now_ms, random),
+            (Some(number), _) => {
+                self.carried = Some(number);
+                self.carry(number, now_ms, random);
+                self.carried = None;
+            }
             (None, Next::Sound) => self.sound(now_ms, random),
             (None, _) if !self.asked && !self.pace.is_paused(now_ms) => self.probe(now_ms, random),
             (None, Next::Wait(until_ms)) => return Some(until_ms),

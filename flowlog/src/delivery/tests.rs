@@ -333,3 +333,19 @@ fn an_object_that_is_damaged_is_lost_and_the_next_is_delivered() {
             .contains("is damaged")
     );
 }
+
+#[test]
+fn a_store_whose_client_panics_is_an_error_that_others_pass_and_no_thread_dies_of() {
+    let mut scene = Scene::new(|name| match name {
+        "bad" => panic!("a bug"),
+        _ => Ok(()),
+    });
+    scene.spool("bad");
+    scene.spool("good");
+    scene.run_until(MINUTE_MS / 2);
+    assert_eq!(scene.diary(), ["good"]);
+    let (cause, text) = scene.board.read().trouble.unwrap();
+    assert_eq!(cause, Cause::Refused);
+    assert!(text.contains("a bug in the delivery"), "{text}");
+    assert_eq!(scene.kept.spool.backlog(LOGGER).files, 1, "nothing is lost");
+}

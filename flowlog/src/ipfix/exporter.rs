@@ -7,8 +7,10 @@ use super::{
 use crate::{
     LoggerSpec, Record,
     delivery::{Board, Progress},
+    store::{Cause, StoreError},
 };
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -53,17 +55,21 @@ impl Exporter {
         let run = if on_thread {
             let (queue, messages) = sync_channel(QUEUE_MAX);
             let (ends, end) = channel::<()>();
+            let noted = Arc::clone(&board);
             let thread = thread::Builder::new().name("ipfix".into());
             let spawned = thread.spawn(move || {
                 // Dropped with the thread, which is how its end is noticed.
                 let _ends = ends;
                 let _ = sender.connect();
-                messages.iter().for_each(|message| sender.send(message));
+                messages
+                    .iter()
+                    .for_each(|message| send(&mut sender, message, &noted));
             });
             match spawned {
                 Ok(_) => Run::OnThread(queue, end),
                 Err(error) => {
-                    board.noted(&format_args!("no thread to send on: {error}"));
+                    let text = format!("no thread to send on: {error}; restart the switch");
+                    board.not_exported(0, Some(&StoreError::new(Cause::Busy, text)));
                     Run::Not
                 }
             }
@@ -113,5 +119,14 @@ impl Exporter {
 
     pub(crate) fn progress(&self) -> Progress {
         self.board.read()
+    }
+}
+
+/// Sends a message. A panic is a bug, and the message's failure: the thread goes on with the next.
+fn send(sender: &mut Sender, message: Message, board: &Board) {
+    let rows = u64::from(message.rows);
+    if catch_unwind(AssertUnwindSafe(|| sender.send(message))).is_err() {
+        let text = "a bug in the export, of which the daemon's log tells more";
+        board.not_exported(rows, Some(&StoreError::new(Cause::Refused, text)));
     }
 }

@@ -176,6 +176,8 @@ pub enum ShowCommand {
     Drops(Filter),
     /// Balances what the ports counted against what the log recorded; exits 1 if it does not hold
     Audit,
+    /// The daemon as a whole: version, uptime, how full its table is, messages it could not write
+    Status,
 }
 
 const TRACE_HELP: &str = "\

@@ -3,6 +3,7 @@
 use super::failure::USAGE;
 use super::output::Output;
 use crate::config::{Config, ConfigError, Mistake, Notice, Plan};
+use crate::messages::note;
 use anyhow::Result;
 use flowlog::{LoggerSpec, Secret, Storage};
 use serde::Serialize;
@@ -48,8 +49,9 @@ pub(super) fn check(config: Option<&Path>, json: bool, schema: bool) -> Result<E
             out.flush()?;
             notices
                 .iter()
-                .for_each(|notice| eprintln!("note: {}: {notice}", path.display()));
-            missing_secrets(&plan).for_each(|note| eprintln!("note: {}: {note}", path.display()));
+                .for_each(|notice| note(format_args!("note: {}: {notice}", path.display())));
+            missing_secrets(&plan)
+                .for_each(|lacks| note(format_args!("note: {}: {lacks}", path.display())));
             ExitCode::SUCCESS
         }
         Err(error) if json => {

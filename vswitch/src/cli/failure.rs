@@ -7,6 +7,7 @@
 //! | 2 | wrong usage, or an invalid configuration |
 
 use crate::config::ConfigError;
+use crate::messages::note;
 use std::io;
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ pub(super) fn end(result: anyhow::Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("vswitch: {}", chain(&error));
+            note(format_args!("vswitch: {}", chain(&error)));
             ExitCode::from(code(&error))
         }
     }

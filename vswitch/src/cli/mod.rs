@@ -22,6 +22,7 @@ pub use output::Output;
 pub use style::{Paint, Painted, Style};
 pub use table::{Align, Cell, Table};
 
+use crate::messages::{self, Messages, note};
 use args::Command;
 use clap::Parser;
 use std::ffi::OsStr;
@@ -41,8 +42,10 @@ const LOG_DEFAULT: &str = "info";
 pub fn main() -> ExitCode {
     tap::give_back_large_allocations();
     let cli = Cli::parse();
-    tell_on_stderr(&cli.command);
-    failure::end(run(cli.command))
+    speak_on_stderr(&cli.command);
+    let code = failure::end(run(cli.command));
+    messages::finish(messages::PATIENCE);
+    code
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -64,9 +67,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What the program tells of itself goes to standard error. A demo speaks for itself, and is only
-/// interrupted by warnings.
-fn tell_on_stderr(command: &Command) {
+/// Sends what the program says of itself to standard error; through a queue where a switch runs, which
+/// that must never stop. A demo speaks for itself, and is only interrupted by warnings.
+fn speak_on_stderr(command: &Command) {
     let default = if matches!(command, Command::Demo) {
         "warn"
     } else {
@@ -76,11 +79,18 @@ fn tell_on_stderr(command: &Command) {
     let style = Style::of(&std::io::stderr());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Messages::default)
+        // Its own errors it would write with `eprintln!`, which panics; `messages` counts what is lost.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && style != Style::PLAIN)
         .init();
+    if matches!(command, Command::Run { .. } | Command::Demo)
+        && let Err(error) = messages::queue()
+    {
+        note(format_args!("vswitch: no thread for messages: {error}"));
+    }
     if let Some(mistake) = mistake {
-        eprintln!("vswitch: {mistake}");
+        note(format_args!("vswitch: {mistake}"));
     }
 }
 

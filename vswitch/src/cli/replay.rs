@@ -7,6 +7,7 @@ use super::output::Output;
 use super::show::audit;
 use crate::config::Plan;
 use crate::control::{AuditRow, LogRow};
+use crate::messages::note;
 use crate::run::{Input, ReplayError, Summary, load, replay as run};
 use anyhow::{Error, Result};
 use flowlog::Storage;
@@ -52,7 +53,7 @@ pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     let good = summary.audit.holds() && summary.damaged.is_empty();
     print(&mut out, args.json, &summary)?;
     for error in &summary.damaged {
-        eprintln!("vswitch: {error}");
+        note(format_args!("vswitch: {error}"));
     }
     Ok(if good {
         ExitCode::SUCCESS
@@ -82,7 +83,7 @@ fn records(
     closed: &flowlog::Closed,
 ) -> io::Result<()> {
     if let Some(error) = &closed.error {
-        eprintln!("vswitch: {}: {error}", closed.logger);
+        note(format_args!("vswitch: {}: {error}", closed.logger));
     }
     let style = out.style();
     for record in &closed.records {

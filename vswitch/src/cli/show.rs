@@ -8,8 +8,9 @@ use super::style::Paint;
 use super::table::{Align, Cell, Table};
 use crate::control::{
     AuditRow, ConnectionRow, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow,
-    Reply, Request, SideText, ask,
+    Reply, Request, SideText, StatusRow, ask,
 };
+use crate::messages::note;
 use Align::{Left, Right};
 use anyhow::{Result, bail};
 use packet::text::icmp_name;
@@ -52,8 +53,9 @@ pub(super) fn show(ShowArgs { ask: from, what }: ShowArgs) -> Result<ExitCode> {
             }
             print(&mut out, &from, rows, "no ports", audit)?;
         }
-        Reply::Status(_)
-        | Reply::Flushed(_)
+        Reply::Status(row) if from.json => out.json(&row)?,
+        Reply::Status(row) => out.table(&status(&row))?,
+        Reply::Flushed(_)
         | Reply::Trace(_)
         | Reply::Record(_)
         | Reply::Missed(_)
@@ -75,6 +77,7 @@ fn request(command: ShowCommand) -> Request {
         ShowCommand::Loggers => Request::Loggers,
         ShowCommand::Drops(filter) => Request::Drops(filter.select()),
         ShowCommand::Audit => Request::Audit,
+        ShowCommand::Status => Request::Status,
     }
 }
 
@@ -92,15 +95,35 @@ fn print<T: Serialize>(
     }
     out.flush()?;
     if listing.rows.is_empty() && !from.json {
-        eprintln!("{nothing}");
+        note(nothing);
     }
     if listing.more {
-        eprintln!(
+        note(format_args!(
             "there are more than these {}; narrow them down, or raise --limit",
             listing.rows.len()
-        );
+        ));
     }
     Ok(())
+}
+
+fn status(row: &StatusRow) -> Table {
+    let mut table = Table::new(&[
+        ("VERSION", Left),
+        ("UPTIME", Right),
+        ("CONNECTIONS", Right),
+        ("OF", Right),
+        ("MESSAGES LOST", Right),
+        ("CAUSE", Left),
+    ]);
+    table.row([
+        Cell::painted(Paint::Strong, &row.version),
+        format!("{} s", row.uptime_s).into(),
+        Cell::count(row.connections.into()),
+        Cell::count(row.connections_max.into()),
+        Cell::loss(row.messages_lost),
+        row.messages_cause.clone().unwrap_or_default().into(),
+    ]);
+    table
 }
 
 fn ports(rows: &[PortRow]) -> Table {

@@ -15,10 +15,12 @@ use crate::config::{Plan, Role};
 use crate::run::Shared;
 use crate::switch::{FlowView, Port, PortCounters};
 use crate::trace::{self, Question, Trace, TraceError};
+use flowlog::{LoggerStatus, State};
 use packet::{FiveTuple, Reason};
 use secgroup::{PortId, protocol_name};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Slots of the connection table read under one lock: 64 bytes each, most of them not in the cache.
 const SLOTS: u32 = 128;
@@ -28,6 +30,10 @@ const PORTS: usize = 32;
 
 /// Answers a request; the error is for the client to read.
 pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String> {
+    // What the others still say is not true any more.
+    if let Some(ended) = shared.health.ended() {
+        return Err(format!("the switch is stopping: {ended}"));
+    }
     let plan = Arc::clone(&*shared.plan.read());
     if let Request::Ports(select)
     | Request::Fdb(select)
@@ -64,6 +70,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
 fn status(shared: &Shared, plan: &Plan) -> StatusRow {
     let window_ms = u64::from(flowlog::base_window_s(&plan.loggers)) * 1000;
     let (connections, connections_max) = shared.switch.lock().connections();
+    let (messages_lost, messages_cause) = crate::messages::lost();
     StatusRow {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: shared.clock.uptime().as_secs(),
@@ -71,6 +78,8 @@ fn status(shared: &Shared, plan: &Plan) -> StatusRow {
         connections_max,
         // Windows are aligned to the epoch.
         window_age_ms: shared.clock.now().wall_us / 1000 % window_ms.max(1),
+        messages_lost,
+        messages_cause,
     }
 }
 
@@ -287,7 +296,12 @@ pub(super) fn in_slices<T>(
 }
 
 fn loggers(shared: &Shared) -> Listing<LoggerRow> {
-    let loggers = shared.loggers.lock().clone();
+    let mut loggers = shared.loggers.lock().clone();
+    if let Some(silence) = shared.health.log_silence() {
+        loggers
+            .iter_mut()
+            .for_each(|logger| silent(logger, silence));
+    }
     let rows = loggers.into_iter().map(|logger| LoggerRow {
         name: logger.name.to_string(),
         id: logger.id,
@@ -306,6 +320,18 @@ fn loggers(shared: &Shared) -> Listing<LoggerRow> {
         last_error: logger.last_error,
     });
     Listing::all(rows.collect())
+}
+
+/// What is known of a logger was true when the log thread was heard of last.
+fn silent(logger: &mut LoggerStatus, silence: Duration) {
+    if logger.state != State::Inactive {
+        let seconds = silence.as_secs();
+        logger.state = State::Error;
+        logger.cause = Some(format!(
+            "the log thread has not been heard of for {seconds} s: the disk of `state_dir` may hang, or \
+             the host has no processor for it; what follows is of then"
+        ));
+    }
 }
 
 fn drops(shared: &Shared, plan: &Plan, select: &Select) -> Listing<DropRow> {

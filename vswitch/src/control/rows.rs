@@ -46,6 +46,12 @@ pub struct StatusRow {
     pub connections_max: u32,
     /// Milliseconds since the window began in which connections and flows are counted.
     pub window_age_ms: u64,
+    /// Messages of the daemon's own log that could not be written, and why the last one could not.
+    #[serde(default)]
+    pub messages_lost: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[expect(missing_docs, reason = "told with the one before")]
+    pub messages_cause: Option<String>,
 }
 
 /// Rows, and whether there are more than were wanted.

@@ -67,11 +67,12 @@ impl Server {
         let clients = Arc::new(Clients::default());
         let accepting = {
             let (listener, clients) = (Arc::clone(&listener), Arc::clone(&clients));
-            let accept = move || accept(&listener, &clients, &shared);
-            thread::Builder::new()
-                .name("control".to_owned())
-                .spawn(accept)
-                .map_err(failed)?
+            let health = Arc::clone(&shared.health);
+            let accept = move || {
+                accept(&listener, &clients, &shared);
+                Ok(())
+            };
+            health.spawn("control", accept).map_err(failed)?
         };
         Ok(Self {
             listener,

@@ -3,6 +3,7 @@
 //! Their names hold the number of the process. What a killed demo left behind is known by a number that
 //! is no demo's any more, and removed at the next start.
 
+use crate::messages::note;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::fs;
@@ -73,7 +74,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         for netns in &self.made {
             if let Err(error) = netns.delete() {
-                eprintln!("vswitch: left behind: {error}");
+                note(format_args!("vswitch: left behind: {error}"));
             }
         }
         // The daemon keeps nothing there that anybody would miss.

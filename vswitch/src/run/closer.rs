@@ -3,7 +3,9 @@
 //! The last queue takes its device with it, for which the kernel waits 20 ms. A worker that waited with it
 //! would forward nothing meanwhile, and a thousand ports would take 20 s to stop; together they take 1 s.
 
+use super::health::Health;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use tap::Queue;
@@ -16,10 +18,12 @@ pub(super) struct Closer {
 
 impl Closer {
     /// Starts the thread. It ends when every hold on it is gone and every queue is closed.
-    pub(super) fn start() -> io::Result<(Self, JoinHandle<()>)> {
+    pub(super) fn start(health: &Arc<Health>) -> io::Result<(Self, JoinHandle<()>)> {
         let (sender, receiver) = channel();
-        let thread = std::thread::Builder::new().name("closer".into());
-        let thread = thread.spawn(move || run(&receiver))?;
+        let thread = health.spawn("closer", move || {
+            run(&receiver);
+            Ok(())
+        })?;
         Ok((Self { sender }, thread))
     }
 

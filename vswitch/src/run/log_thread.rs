@@ -24,9 +24,9 @@ const QUEUE: usize = 64;
 /// How often it looks after the deliveries, also while chunks keep coming.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long stores get to take what waits when the switch stops. What they do not take stays in the
+/// How long stores get at least when the switch stops, be it late. What they do not take stays in the
 /// spool.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE_MIN: Duration = Duration::from_millis(500);
 
 /// What the log thread is told.
 #[derive(Debug)]
@@ -37,8 +37,13 @@ pub(super) enum Message {
     Names(Vec<Arc<PortInfo>>),
     /// Other loggers.
     Loggers(Vec<LoggerSpec>),
-    /// The last window: write what there is and end.
-    Stop(Window),
+    /// The end: write what there is, have the stores take it, and end.
+    Stop {
+        /// The last window.
+        window: Window,
+        /// When the stores have had their time.
+        until: Instant,
+    },
 }
 
 /// The workers' end of the queue.
@@ -141,6 +146,7 @@ pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver
     let mut watch = Watch::default();
     let mut looked = Instant::now();
     loop {
+        shared.health.log_is_seen();
         if looked.elapsed() >= LOOK {
             look(shared, &collector, &mut watch);
             looked = Instant::now();
@@ -165,10 +171,13 @@ pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver
                 look(shared, &collector, &mut watch);
                 publish(shared, closed);
             }
-            Message::Stop(window) => {
+            Message::Stop { window, until } => {
+                // Nothing is forwarded any more: from here on, it is what everything waits for.
+                tap::run_in_foreground();
                 publish(shared, collector.finish(window, &names, &[]));
                 look(shared, &collector, &mut watch);
-                let waiting = collector.shut(PATIENCE);
+                let left = until.saturating_duration_since(Instant::now());
+                let waiting = collector.shut(left.max(PATIENCE_MIN));
                 if waiting > 0 {
                     tracing::warn!(waiting, "files wait in the spool for the next start");
                 }
@@ -273,6 +282,7 @@ mod tests {
             loggers: Mutex::default(),
             tail: Tail::default(),
             clock,
+            health: Arc::default(),
             auditing: Mutex::default(),
         };
         let delivery = Delivery::open(&directory.path().join("state"), 1 << 20).unwrap();
@@ -288,10 +298,13 @@ mod tests {
                 std::thread::sleep(LOOK / 100);
             }
             let looked = shared.loggers.lock().len();
-            queue.tell(Message::Stop(Window {
-                start_s: 0,
-                length_s: 60,
-            }));
+            queue.tell(Message::Stop {
+                window: Window {
+                    start_s: 0,
+                    length_s: 60,
+                },
+                until: Instant::now(),
+            });
             assert_eq!(looked, 1, "nobody looked");
         });
     }

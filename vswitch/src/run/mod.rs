@@ -16,6 +16,7 @@ mod build;
 mod clock;
 mod closer;
 mod files;
+mod health;
 mod log_thread;
 mod method;
 mod refusals;
@@ -23,14 +24,17 @@ mod replay;
 mod serve;
 mod shared;
 mod spin;
+mod stop;
 mod tail;
+mod terminal;
 mod watch;
 mod worker;
 
 pub use build::{lab_ports, port_info, switch_config};
 pub use clock::Clock;
+pub use health::{Ended, Health};
 pub use replay::{Input, ReplayError, Summary, replay};
-pub use serve::{load, serve};
+pub use serve::{hold_hangups, load, serve};
 pub use shared::Shared;
 pub use tail::Tail;
 
@@ -41,7 +45,7 @@ use crate::switch::{Compiled, Prepared, Switch};
 use anyhow::{Context, Result, bail};
 use aside::aside;
 use closer::Closer;
-use flowlog::{Collector, Delivery, Window};
+use flowlog::{Collector, Delivery};
 use log_thread::{LogQueue, Message};
 use method::Method;
 use parking_lot::{Mutex, RwLock};
@@ -67,9 +71,9 @@ const US_PER_S: u64 = 1_000_000;
 pub struct Daemon {
     shared: Arc<Shared>,
     io: Method,
-    workers: Vec<(Arc<Handle>, JoinHandle<io::Result<()>>)>,
+    workers: Vec<(Arc<Handle>, JoinHandle<()>)>,
     log: LogQueue,
-    log_thread: Option<JoinHandle<()>>,
+    log_thread: JoinHandle<()>,
     closer: Closer,
     closer_thread: JoinHandle<()>,
     /// The policies in force.
@@ -131,6 +135,7 @@ impl Daemon {
             loggers: Mutex::default(),
             tail: Tail::default(),
             clock,
+            health: Arc::default(),
             auditing: Mutex::default(),
         });
         let (log, receiver) = LogQueue::new();
@@ -139,16 +144,17 @@ impl Daemon {
         collector.begin(clock.now().wall_us / US_PER_S);
         *shared.loggers.lock() = collector.status();
         let log_shared = Arc::clone(&shared);
-        let log_thread = std::thread::Builder::new()
-            .name("log".into())
-            .spawn(move || log_thread::run(&log_shared, collector, &receiver))?;
-        let (closer, closer_thread) = Closer::start()?;
+        let log_thread = shared.health.spawn("log", move || {
+            log_thread::run(&log_shared, collector, &receiver);
+            Ok(())
+        })?;
+        let (closer, closer_thread) = Closer::start(&shared.health)?;
         let mut daemon = Self {
             shared,
             io,
             workers: Vec::new(),
             log,
-            log_thread: Some(log_thread),
+            log_thread,
             closer,
             closer_thread,
             compiled,
@@ -156,7 +162,9 @@ impl Daemon {
             _lock: lock,
         };
         for index in 0..queues {
-            daemon.spawn_worker(index)?;
+            if let Err(error) = daemon.spawn_worker(index) {
+                return daemon.stop().and(Err(error));
+            }
         }
         match daemon.swap_in(&plan, prepared, taps) {
             Ok(_) => Ok(daemon),
@@ -175,20 +183,16 @@ impl Daemon {
         let (shared, log) = (Arc::clone(&self.shared), self.log.clone());
         let closer = self.closer.clone();
         let (io, held) = (self.io, Arc::clone(&handle));
-        let thread = std::thread::Builder::new()
-            .name(format!("worker{index}"))
-            .spawn(move || {
-                let _watch = Watch(Arc::clone(&held));
-                // Made here: a ring belongs to the thread that made it.
-                match io {
-                    Method::ReadWrite => {
-                        Worker::new(shared, held, log, closer, ReadWrite::new(poll)).run()
-                    }
-                    Method::Uring => {
-                        Worker::new(shared, held, log, closer, Uring::new(poll)?).run()
-                    }
+        let name = format!("worker{index}");
+        let thread = self.shared.health.spawn(&name, move || {
+            // Made here: a ring belongs to the thread that made it.
+            match io {
+                Method::ReadWrite => {
+                    Worker::new(shared, held, log, closer, ReadWrite::new(poll)).run()
                 }
-            })?;
+                Method::Uring => Worker::new(shared, held, log, closer, Uring::new(poll)?).run(),
+            }
+        })?;
         self.workers.push((handle, thread));
         Ok(())
     }
@@ -214,7 +218,7 @@ impl Daemon {
         }
         // Aside, on a copy: who asks for the name of a rule meanwhile does not wait. Numbers are only added.
         let mut rules = self.shared.rules.read().clone();
-        let (prepared, compiled) = aside(|| Prepared::after(&self.compiled, wanted, &mut rules))
+        let (prepared, compiled) = aside(|| Prepared::after(&self.compiled, wanted, &mut rules))?
             .context("the policy cannot be built")?;
         *self.shared.rules.write() = rules;
         let is_known = |port: &Port| {
@@ -376,46 +380,6 @@ impl Daemon {
         }
         Ok(())
     }
-
-    /// Stops forwarding, flushes what was counted, and removes what was made.
-    ///
-    /// # Errors
-    /// A worker that ended early.
-    pub fn stop(mut self) -> Result<()> {
-        for (handle, _) in &self.workers {
-            handle.stop()?;
-        }
-        let mut ended = Ok(());
-        for (_, thread) in self.workers.drain(..) {
-            ended = ended.and(
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))),
-            );
-        }
-        let now = self.shared.clock.now();
-        let chunks = {
-            let mut switch = self.shared.switch.lock();
-            switch.give_up_held(now);
-            switch.flush(now);
-            switch.fetch_log()
-        };
-        self.log.push(chunks);
-        let window_s = flowlog::base_window_s(&self.shared.plan.read().loggers);
-        self.log
-            .tell(Message::Stop(Window::of(now.wall_us / 1_000_000, window_s)));
-        if let Some(thread) = self.log_thread.take()
-            && thread.join().is_err()
-        {
-            bail!("the log thread panicked; the last interval is lost");
-        }
-        // TAPs are gone before their namespaces are.
-        drop(self.closer);
-        if self.closer_thread.join().is_err() {
-            tracing::warn!("the thread that closes TAPs panicked");
-        }
-        ended.context("a worker ended early")
-    }
 }
 
 /// Where a TAP lies and what it is called.
@@ -437,19 +401,6 @@ fn by_device(plan: &Plan) -> HashMap<Device, &Port> {
 fn device_of(tap: &tap::Tap) -> Device {
     let netns = tap.netns().map(|netns| netns.path().to_owned());
     (netns, tap.name().to_owned())
-}
-
-/// Ends the daemon where a worker ends untold: a switch that forwards nothing must not look alive.
-struct Watch(Arc<Handle>);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if !self.0.is_stopping() {
-            tracing::error!("a worker ended; the switch stops");
-            // Nothing is left to do where even that fails.
-            let _ = signal_hook::low_level::raise(signal_hook::consts::SIGTERM);
-        }
-    }
 }
 
 /// The name that tells configurations apart: the file's, without its extension.

@@ -1,6 +1,7 @@
 //! What the daemon's threads share.
 
 use super::clock::Clock;
+use super::health::Health;
 use super::tail::Tail;
 use crate::config::Plan;
 use crate::switch::{Audit, Switch};
@@ -30,6 +31,8 @@ pub struct Shared {
     pub tail: Tail,
     /// The clocks.
     pub clock: Clock,
+    /// How the threads are.
+    pub health: Arc<Health>,
     /// One audit at a time.
     pub(super) auditing: Mutex<()>,
 }

@@ -82,10 +82,6 @@ impl Handle {
         self.waker.wake()
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
     pub(super) fn stop(&self) -> io::Result<()> {
         self.stop.store(true, Ordering::Release);
         self.waker.wake()

@@ -3,6 +3,7 @@
 use super::progress::{Bytes, Progress};
 use crate::cli::failure::Usage;
 use crate::control::LogRow;
+use crate::messages::note;
 use anyhow::Result;
 use flowlog::read::{self, Rows};
 use flowlog::{Bucket, Cause, Object, ObjectError, Objects, Storage};
@@ -231,7 +232,7 @@ impl Files {
 
     fn tell(&mut self, what: std::fmt::Arguments<'_>) {
         self.progress.clear();
-        eprintln!("vswitch: {what}");
+        note(format_args!("vswitch: {what}"));
         self.failed = true;
     }
 }

@@ -4,6 +4,7 @@ use super::filter::Filter;
 use super::print::Printer;
 use crate::cli::output::Output;
 use crate::control::{Reply, Request, Select, Session, ask};
+use crate::messages::note;
 use anyhow::{Result, bail};
 use std::io::Write;
 use std::path::Path;
@@ -38,15 +39,15 @@ pub(super) fn follow(
             }
             Reply::Record(_) => {}
             Reply::Missed(intervals) => {
-                eprintln!(
+                note(format_args!(
                     "vswitch: read too slowly; since its start the daemon has left out {intervals} intervals for slow readers"
-                );
+                ));
             }
             _ => bail!(
                 "the daemon answered something else than was asked; is it of another version?"
             ),
         }
     }
-    eprintln!("vswitch: the daemon has ended");
+    note(format_args!("vswitch: the daemon has ended"));
     Ok(())
 }

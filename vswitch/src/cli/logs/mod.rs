@@ -19,6 +19,7 @@ use super::failure::FAILED;
 use super::output::Output;
 use super::select::{Moment, Prefix};
 use crate::control::LogRow;
+use crate::messages::note;
 use crate::run::load;
 use anyhow::Result;
 use clap::Args;
@@ -164,7 +165,7 @@ pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
     if taken == 0
         && let Some(text) = nothing(&places, &files, &filter)
     {
-        eprintln!("{text}");
+        note(&text);
     }
     Ok(if files.failed() {
         ExitCode::from(FAILED)
@@ -197,9 +198,9 @@ impl Lacking {
     fn tell(&self) {
         for (option, (fields, records)) in &self.0 {
             let fields = fields.join(" or ");
-            eprintln!(
+            note(format_args!(
                 "vswitch: {option}: left out {records} records whose files have no field {fields}"
-            );
+            ));
         }
     }
 }

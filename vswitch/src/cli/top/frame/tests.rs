@@ -92,6 +92,8 @@ fn sample(start: Instant, n: u64) -> Sample {
             connections: 1,
             connections_max: 1024,
             window_age_ms: 30_000 + n * 1000,
+            messages_lost: 0,
+            messages_cause: None,
         },
         ports: Listing::all(vec![
             port("vm1", n * 100, n * 10),
