@@ -2,6 +2,7 @@
 
 use crate::{
     Compression, Field, Format, Layout, Observation, PortInfo, Storage, exclusion::is_of_seed,
+    spool::Destination,
 };
 use packet::{protocol, tcp_flags};
 use uuid::Uuid;
@@ -158,24 +159,22 @@ impl LoggerSpec {
         in_scope && verdict && (!self.connection_setup_only || sets_up(o))
     }
 
-    /// Whether what was collected under `self` may go on under `new`.
-    pub(crate) fn collects_as(&self, new: &Self) -> bool {
-        self.resource == new.resource
-            && self.filter == new.filter
-            && self.connection_setup_only == new.connection_setup_only
-            && self.scope == new.scope
-            && self.splits_as(new)
-            && self.interval_s() == new.interval_s()
-            && self.admin_state_up == new.admin_state_up
-    }
-}
-
-impl LoggerSpec {
-    /// Whether records are told apart by the same fields.
-    fn splits_as(&self, new: &Self) -> bool {
-        let split = |spec: &Self, field: Field| spec.fields.contains(&field);
-        let mut splitting = Field::ALL.iter().filter(|field| field.splits());
-        splitting.all(|field| split(self, *field) == split(new, *field))
+    /// Whether an interval that was begun under `self` may be written as `new` says. Else it belongs to
+    /// `self`: what was collected for a place is written there, with the columns it was collected for.
+    pub(crate) fn goes_on_as(&self, new: &Self) -> bool {
+        // Keys that neither select records nor shape or place files, and those of how a store is
+        // reached. The last two hold for what is opened next.
+        let as_before = Self {
+            name: self.name.clone(),
+            storage: match Destination::of(&self.storage) == Destination::of(&new.storage) {
+                true => self.storage.clone(),
+                false => new.storage.clone(),
+            },
+            empty_intervals: self.empty_intervals,
+            flow_limit: self.flow_limit,
+            ..new.clone()
+        };
+        *self == as_before && self.interval_s() == new.interval_s()
     }
 }
 

@@ -342,7 +342,7 @@ fn a_directory_that_cannot_be_used_puts_the_logger_into_error_and_loses_nothing(
     assert_eq!(status.backlog.oldest_s, Some(T0));
 
     fs::remove_file(root(&spec)).unwrap();
-    collector.reconfigure(vec![spec.clone()]);
+    collector.reconfigure(vec![spec.clone()], &Lab::new());
     close(&mut collector, 1);
     let status = &collector.status()[0];
     assert_eq!((status.state, &status.cause), (State::Active, &None));

@@ -101,7 +101,7 @@ fn full_directory() {
     (0..3).for_each(|n| assert!(close(&mut collector, n, 1000)));
     // Asked often enough to be called down.
     for _ in 0..3 {
-        collector.reconfigure(vec![spec.clone()]);
+        collector.reconfigure(vec![spec.clone()], &Lab::new());
     }
     let status = &collector.status()[0];
     assert_eq!(
@@ -118,7 +118,7 @@ fn full_directory() {
     assert!(status.store.is_none_or(|cause| cause == Cause::Full));
     assert!(tree(root(&spec)).is_empty(), "{:?}", tree(root(&spec)));
     fs::remove_file(disk.join("ballast")).unwrap();
-    collector.reconfigure(vec![spec.clone()]);
+    collector.reconfigure(vec![spec.clone()], &Lab::new());
     assert_eq!(collector.status()[0].rows, 3000);
     assert_eq!(tree(root(&spec)).len(), 3);
 }

@@ -538,7 +538,7 @@ fn a_reload_keeps_the_open_interval_of_what_stays_and_flushes_what_goes() {
         &sent(udp(1, 53), ACCEPT, packets(1)),
     );
     changes.filter = Filter::Drop;
-    let flushed = collector.reconfigure(vec![logger(4, dir.path()), changes, stays]);
+    let flushed = collector.reconfigure(vec![logger(4, dir.path()), changes, stays], &Lab::new());
     let names: Vec<&str> = flushed.iter().map(|closed| &*closed.logger).collect();
     assert_eq!(names, ["logger3", "logger2"]);
     assert_eq!(rows(&flushed, &["packets"]), ["1", "1"]);

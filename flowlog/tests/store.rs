@@ -228,7 +228,7 @@ fn a_refusal_that_was_mended_is_found_out_by_a_reload() {
     assert!(asked <= 6, "{asked} requests");
     assert_eq!(status(&collector).backlog.files, 6);
     scene.server.state().forbidden = false;
-    collector.reconfigure(vec![scene.spec()]);
+    collector.reconfigure(vec![scene.spec()], &Lab::new());
     assert_eq!(status(&collector).state, State::Active);
     assert_eq!(status(&collector).backlog.files, 0);
     let stored = scene.server.state().stored.clone();
@@ -250,7 +250,7 @@ fn one_refused_object_blocks_no_other() {
     );
     assert_eq!(before.backlog.oldest_s, Some(T0 + 60));
     scene.server.state().for_key = None;
-    collector.reconfigure(vec![scene.spec()]);
+    collector.reconfigure(vec![scene.spec()], &Lab::new());
     assert_eq!(scene.server.state().objects.len(), 4);
     assert_eq!(status(&collector).state, State::Active);
 }
@@ -371,7 +371,7 @@ fn what_exceeds_the_spool_is_lost_oldest_first_and_counted_to_the_row() {
     );
     assert_eq!(before.rows_lost, before.lost.rows);
     scene.server.state().forbidden = false;
-    collector.reconfigure(vec![scene.spec()]);
+    collector.reconfigure(vec![scene.spec()], &Lab::new());
     let stored = scene.server.state().stored.clone();
     assert_eq!(stored, (6..10).map(key).collect::<Vec<_>>());
     assert_eq!(status(&collector).rows, before.backlog.rows);
@@ -404,7 +404,7 @@ fn a_great_object_goes_in_parts_and_a_failure_between_them_leaves_nothing() {
     assert_eq!(status(&collector).state, State::Error);
     assert!(scene.server.state().objects.is_empty());
     assert_eq!(scene.server.state().uploads_left(), 0);
-    collector.reconfigure(vec![spec]);
+    collector.reconfigure(vec![spec], &Lab::new());
     let state = scene.server.state();
     let body = &state.objects[&key(0)];
     assert!(body.len() > 8 << 20, "{}", body.len());
@@ -424,21 +424,125 @@ fn secrets_are_read_when_they_are_used_so_that_renewed_ones_need_no_restart() {
     assert!(scene.server.state().stored.contains(&key(1)));
 }
 
+/// A logger of the same id that writes into a directory.
+fn moved(scene: &Scene) -> LoggerSpec {
+    logger(1, scene.dir.path())
+}
+
+/// The log's objects in the order in which they were stored, without probes.
+fn logs_stored(scene: &Scene) -> Vec<String> {
+    let stored = scene.server.state().stored.clone();
+    let is_log = |key: &String| !key.contains("_vswitch_probe_");
+    stored.into_iter().filter(is_log).collect()
+}
+
 #[test]
-fn a_logger_that_moves_takes_its_spool_along_and_one_that_is_gone_still_delivers() {
+fn what_waits_when_a_logger_moves_goes_where_it_was_collected_for() {
     let scene = Scene::new();
-    scene.server.state().forbidden = true;
+    let down = Fault::Status(503, "ServiceUnavailable");
+    scene.server.state().always = Some(down);
     let mut collector = scene.collector();
     close(&mut collector, 0, 1);
-    // Gone: the open interval is flushed, the courier keeps what it has.
     let o = sent(udp(9, 53), ACCEPT, packets(1));
     collector.observe(minute(1), &Lab::new(), &o);
-    assert_eq!(collector.reconfigure(vec![]).len(), 1);
+    let directory = LoggerSpec {
+        fields: vec![flowlog::Field::Packets],
+        ..moved(&scene)
+    };
+    let flushed = collector.reconfigure(vec![directory.clone()], &Lab::new());
+    assert_eq!(flushed.len(), 1);
+    close(&mut collector, 1, 1);
+    let waiting = status(&collector).backlog.files;
+    assert_eq!(waiting, 2, "for the bucket");
+    assert_eq!(tree(root(&directory)).len(), 1, "what is of after the move");
+    scene.server.state().always = None;
+    collector.reconfigure(vec![directory.clone()], &Lab::new());
+    let stored = scene.server.state().stored.clone();
+    assert_eq!(stored, [key(0), key(1)]);
+    let status = status(&collector);
+    assert_eq!((status.backlog.files, status.files, status.rows), (0, 3, 3));
+    assert_eq!(status.state, State::Active);
+}
+
+#[test]
+fn a_restart_after_a_move_delivers_what_waits_where_it_was_collected_for() {
+    let scene = Scene::new();
+    scene.server.state().always = Some(Fault::Status(503, "ServiceUnavailable"));
+    let mut collector = scene.collector();
+    close(&mut collector, 0, 1);
+    drop(collector);
+    scene.server.state().always = None;
+    // Nothing says any more how the bucket is reached.
+    let collector = remembering(&[moved(&scene)], &scene.state());
+    let told = status(&collector);
+    assert_eq!((told.state, told.backlog.files), (State::Error, 1));
+    let cause = told.cause.unwrap();
+    let place = format!("what waits for s3://{BUCKET}/lab/a: object_storage");
+    assert!(cause.starts_with(&place), "{cause}");
+    drop(collector);
+    let other = LoggerSpec {
+        storage: Storage::Bucket(Bucket {
+            prefix: "lab/b".into(),
+            ..scene.bucket.clone()
+        }),
+        ..logger(2, scene.dir.path())
+    };
+    let collector = remembering(&[moved(&scene), other], &scene.state());
+    assert_eq!(logs_stored(&scene), [key(0)]);
+    assert_eq!(status(&collector).backlog.files, 0);
+    assert_eq!(tree(root(&moved(&scene))).len(), 0);
+}
+
+#[test]
+fn what_the_old_store_has_no_place_for_follows_its_logger_unless_the_columns_are_others() {
+    for (columns_change, followed) in [(false, 1), (true, 0)] {
+        let mut scene = Scene::new();
+        scene.bucket.name = "mistyped".into();
+        let mut collector = scene.collector();
+        close(&mut collector, 0, 1);
+        assert_eq!(status(&collector).store, Some(Cause::Missing));
+        let mut corrected = scene.spec();
+        corrected.storage = Storage::Bucket(Bucket {
+            name: BUCKET.into(),
+            ..scene.bucket.clone()
+        });
+        if columns_change {
+            corrected.fields = vec![flowlog::Field::Packets];
+        }
+        collector.reconfigure(vec![corrected], &Lab::new());
+        assert_eq!(logs_stored(&scene).len(), followed);
+        let status = status(&collector);
+        assert_eq!(status.backlog.files, 1 - followed as u64);
+        if columns_change {
+            let cause = status.cause.unwrap();
+            assert!(
+                cause.contains("what waits for s3://mistyped/lab/a"),
+                "{cause}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_waits_follows_a_corrected_endpoint_and_a_gone_logger_still_delivers() {
+    let mut scene = Scene::new();
+    let right = scene.bucket.endpoint.clone();
+    scene.bucket.endpoint = "http://127.0.0.1:1".into();
+    let mut collector = scene.collector();
+    close(&mut collector, 0, 1);
+    scene.bucket.endpoint = right;
+    collector.reconfigure(vec![scene.spec()], &Lab::new());
+    assert_eq!(logs_stored(&scene), [key(0)]);
+
+    scene.server.state().forbidden = true;
+    close(&mut collector, 1, 1);
+    let o = sent(udp(9, 53), ACCEPT, packets(1));
+    collector.observe(minute(2), &Lab::new(), &o);
+    assert_eq!(collector.reconfigure(vec![], &Lab::new()).len(), 1);
     assert!(collector.status().is_empty());
-    let directory = logger(1, scene.dir.path());
-    collector.reconfigure(vec![directory.clone()]);
-    assert_eq!(tree(root(&directory)).len(), 2);
-    assert!(scene.server.state().stored.is_empty());
+    scene.server.state().forbidden = false;
+    collector.reconfigure(vec![], &Lab::new());
+    assert_eq!(logs_stored(&scene), [key(0), key(1), key(2)]);
 }
 
 /// Answers every request with success, behind TLS; returns its address.

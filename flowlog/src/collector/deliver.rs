@@ -1,7 +1,12 @@
 //! A closed interval becomes objects in the spool.
 
 use super::outlet::Outlet;
-use crate::{LoggerSpec, NameMemoryError, delivery::Kept, interval::Sorted, spool::SpoolError};
+use crate::{
+    LoggerSpec, NameMemoryError,
+    delivery::Kept,
+    interval::Sorted,
+    spool::{Destination, SpoolError},
+};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -71,11 +76,12 @@ fn spool(
     let rows_per_file = u64::from(spec.layout.rows_per_file.get());
     let files = u32::try_from(rows.div_ceil(rows_per_file).max(1)).unwrap_or(u32::MAX);
     let parts = kept.names().issue(spec.id, stem.civil_s, files)?;
+    let destination = Destination::of(&spec.storage);
     let mut records = interval.records();
     for part in parts.numbers() {
         let name = stem.object(part, spec.format.extension());
         let failed = |source| failed(kept.spool.root(), source);
-        let mut draft = kept.spool.draft(spec.id, &name)?;
+        let mut draft = kept.spool.draft(spec.id, &destination, &name)?;
         let mut encoder = spec
             .format
             .encoder(&spec.fields, &mut draft)

@@ -3,12 +3,12 @@
 use super::{
     Closed, DeliveryError, LoggerStatus, State, TAIL_RECORDS_MAX,
     deliver::{Written, hand_over},
-    outlet::Outlet,
+    outlet::{Left, Outlet},
 };
 use crate::{
-    Delivery, Details, EmptyIntervals, Field, Limits, LoggerSpec, Observation, PortInfo, Ports,
-    Skipped, Window,
-    delivery::{Carrier, Kept},
+    Cause, Delivery, Details, EmptyIntervals, Field, Limits, LoggerSpec, Observation, PortInfo,
+    Ports, Skipped, Window,
+    delivery::{Counts, Kept},
     interval::Interval,
 };
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub(super) struct Logger {
     /// Those of its fields that tell records apart.
     splitting: Vec<Field>,
     pub(super) outlet: Outlet,
+    /// What its couriers delivered, past ones too.
+    pub(super) counts: Arc<Counts>,
     open: Vec<Interval>,
     totals: Totals,
 }
@@ -45,13 +47,19 @@ impl Logger {
         spec: LoggerSpec,
         limits: Limits,
         delivery: &Delivery,
-        left: &mut Vec<Carrier>,
+        left: &mut Vec<Left>,
     ) -> Self {
+        let of_it = left
+            .iter()
+            .find(|left| left.carrier.queue().logger == spec.id);
+        let counts = of_it.map(|left| Arc::clone(left.carrier.counts()));
+        let counts = counts.unwrap_or_default();
         Self {
             limits,
             name: spec.name.as_str().into(),
             splitting: splitting(&spec),
-            outlet: Outlet::new(&spec, delivery, left),
+            outlet: Outlet::new(&spec, &counts, delivery, left),
+            counts,
             open: Vec::new(),
             totals: Totals::default(),
             spec,
@@ -59,10 +67,11 @@ impl Logger {
     }
 
     /// Goes on under another definition of the same logger.
-    pub(super) fn adopt(&mut self, spec: LoggerSpec, delivery: &Delivery, left: &mut Vec<Carrier>) {
+    pub(super) fn adopt(&mut self, spec: LoggerSpec, delivery: &Delivery, left: &mut Vec<Left>) {
         self.name = spec.name.as_str().into();
         self.splitting = splitting(&spec);
-        self.outlet.adopt(&self.spec, &spec, delivery, left);
+        self.outlet
+            .adopt(&self.spec, &spec, &self.counts, delivery, left);
         self.spec = spec;
     }
 
@@ -81,7 +90,12 @@ impl Logger {
     ) {
         if self.is_collecting(port) && self.spec.wants(o) {
             let details = Details::of(o, &self.splitting, directory);
-            self.interval(window).observe(window, port, o, details);
+            let moment_s = match window.length_s > self.spec.interval_s() {
+                // The base window is of before a reload that shortened it: it spans several intervals.
+                true => window.start_s + o.tally.first().as_us() / 1_000_000,
+                false => window.start_s,
+            };
+            self.interval_at(moment_s).observe(window, port, o, details);
         }
     }
 
@@ -98,7 +112,12 @@ impl Logger {
 
     /// The open interval that a base window belongs to.
     fn interval(&mut self, window: Window) -> &mut Interval {
-        let wanted = Window::of(window.start_s, self.spec.interval_s());
+        self.interval_at(window.start_s)
+    }
+
+    /// The open interval that a moment belongs to.
+    fn interval_at(&mut self, moment_s: u64) -> &mut Interval {
+        let wanted = Window::of(moment_s, self.spec.interval_s());
         let place = match self.open.iter().position(|open| open.window() == wanted) {
             Some(place) => place,
             None => {
@@ -195,9 +214,10 @@ impl Logger {
         }
     }
 
-    pub(super) fn status(&self, delivery: &Delivery) -> LoggerStatus {
+    pub(super) fn status(&self, delivery: &Delivery, left: &[Left]) -> LoggerStatus {
         let (totals, progress) = (&self.totals, self.outlet.progress());
-        let trouble = progress.trouble;
+        let elsewhere = || self.trouble_elsewhere(delivery, left);
+        let trouble = progress.trouble.or_else(elsewhere);
         let cause = totals.trouble.clone();
         let cause = cause.or_else(|| trouble.as_ref().map(|(_, text)| text.clone()));
         let lost = delivery.kept.spool.lost(self.spec.id);
@@ -213,15 +233,38 @@ impl Logger {
             cause,
             store: trouble.map(|(cause, _)| cause),
             last_interval: totals.last_interval,
-            files: progress.files,
-            rows: progress.rows,
-            rows_lost: totals.rows_lost + lost.rows + progress.rows_lost,
+            files: self.counts.files(),
+            rows: self.counts.rows(),
+            rows_lost: totals.rows_lost + lost.rows + self.counts.rows_lost(),
             lost,
             backlog: delivery.kept.spool.backlog(self.spec.id),
             skipped: totals.skipped,
             last_error: progress.last_error.or_else(|| totals.last_error.clone()),
             interrupted: delivery.interrupted(self.spec.id),
         }
+    }
+
+    /// Why something waits for a store that it was collected for, and that is not this logger's any
+    /// more.
+    fn trouble_elsewhere(&self, delivery: &Delivery, left: &[Left]) -> Option<(Cause, String)> {
+        let spool = &delivery.kept.spool;
+        let mut queues = spool.queues(self.spec.id).into_iter();
+        queues.find_map(|queue| {
+            if self.outlet.queue() == Some(queue) {
+                return None;
+            }
+            let place = spool.destination(queue)?;
+            let at = left.iter().find(|left| left.carrier.queue() == queue);
+            let Some(left) = at else {
+                let text = "object_storage is not configured any more; it says how to get there";
+                return Some((
+                    Cause::Unreachable,
+                    format!("what waits for {place}: {text}"),
+                ));
+            };
+            let (cause, text) = left.carrier.progress().trouble?;
+            Some((cause, format!("what waits for {place}: {text}")))
+        })
     }
 }
 

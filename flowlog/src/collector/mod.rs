@@ -14,10 +14,11 @@ pub use deliver::DeliveryError;
 pub use status::{LoggerStatus, State};
 
 use crate::{
-    Delivery, Limits, LoggerSpec, Observation, PortInfo, Ports, Record, Skipped, Window,
-    delivery::Carrier,
+    Bucket, Delivery, Limits, LoggerSpec, Observation, PortInfo, Ports, Record, Skipped, Storage,
+    Window, base_window_s,
 };
 use logger::Logger;
+use outlet::Left;
 use std::{
     path::PathBuf,
     sync::Arc,
@@ -32,7 +33,9 @@ pub struct Collector {
     loggers: Vec<Logger>,
     delivery: Delivery,
     /// Couriers of loggers that are gone or go elsewhere now, with objects to deliver yet.
-    left: Vec<Carrier>,
+    left: Vec<Left>,
+    /// Length of the base window before a reload changed it: the one that was open then is cut short.
+    cut_s: Option<u32>,
     /// Since when observations of loggers without an open interval are in memory alone.
     marked_s: Option<u64>,
     /// Since when anything is observed, UNIX seconds.
@@ -71,15 +74,18 @@ impl Collector {
             .into_iter()
             .map(|spec| Logger::new(spec, limits, &delivery, &mut left))
             .collect();
-        Self {
+        let mut collector = Self {
             loggers,
             delivery,
             left,
+            cut_s: None,
             marked_s: None,
             began_s: None,
             limits,
             tail: false,
-        }
+        };
+        collector.settle();
+        collector
     }
 
     /// The same with other bounds for the intervals yet to be opened.
@@ -128,6 +134,11 @@ impl Collector {
         skipped: &[(u16, Skipped)],
     ) -> Vec<Closed> {
         self.note_skipped(window, ports, skipped);
+        if self.is_cut(window) {
+            // No interval ends with it: it ended with the reload, and what it held stays open.
+            self.mark(window.start_s);
+            return Vec::new();
+        }
         let mut closed = Vec::new();
         for logger in &mut self.loggers {
             for interval in logger.take_due(window, &self.delivery.kept) {
@@ -135,8 +146,17 @@ impl Collector {
             }
         }
         self.mark(window.end_s());
-        self.left.retain(|carrier| !carrier.is_done());
+        self.settle();
         closed
+    }
+
+    /// Whether a base window was ended by a reload that changed its length.
+    fn is_cut(&mut self, window: Window) -> bool {
+        let is_cut = self.cut_s == Some(window.length_s);
+        if !is_cut {
+            self.cut_s = None;
+        }
+        is_cut
     }
 
     /// The final flush: the open intervals as they are. Those without anything leave no file.
@@ -168,20 +188,30 @@ impl Collector {
         }
         self.left
             .iter_mut()
-            .for_each(|carrier| carrier.end_by(deadline));
+            .for_each(|left| left.carrier.end_by(deadline));
         for logger in &mut self.loggers {
             logger.outlet.join(deadline);
         }
         self.left
             .iter_mut()
-            .for_each(|carrier| carrier.join(deadline));
+            .for_each(|left| left.carrier.join(deadline));
         let waiting = self.delivery.unclaimed(&[]);
         waiting.iter().map(|(_, backlog)| backlog.files).sum()
     }
 
-    /// Takes over a new configuration. A logger that stays, by its id, keeps its open interval,
-    /// unless what it collects has changed; that of the others is flushed.
-    pub fn reconfigure(&mut self, specs: Vec<LoggerSpec>) -> Vec<Closed> {
+    /// Takes over a new configuration. A logger that stays, by its id, keeps its open interval, unless
+    /// it is another one by what it collects, where to, or in what form: what was collected until now
+    /// is then written as it was meant to be, as is that of a logger that is gone. `ports` are those of
+    /// before the change.
+    pub fn reconfigure(&mut self, specs: Vec<LoggerSpec>, ports: &dyn Ports) -> Vec<Closed> {
+        let length_s = |loggers: &[Logger]| {
+            let specs: Vec<_> = loggers.iter().map(|logger| logger.spec.clone()).collect();
+            base_window_s(&specs)
+        };
+        let before_s = length_s(&self.loggers);
+        for left in &mut self.left {
+            left.carrier.ask_again();
+        }
         let mut old = std::mem::take(&mut self.loggers);
         let (delivery, left) = (&self.delivery, &mut self.left);
         let mut closed = Vec::new();
@@ -191,8 +221,8 @@ impl Collector {
                 .push(match staying.map(|place| old.remove(place)) {
                     None => Logger::new(spec, self.limits, delivery, left),
                     Some(mut logger) => {
-                        if !logger.spec.collects_as(&spec) {
-                            closed.extend(logger.flush(&NoPorts, &delivery.kept, self.tail));
+                        if !logger.spec.goes_on_as(&spec) {
+                            closed.extend(logger.flush(ports, &delivery.kept, self.tail));
                         }
                         logger.adopt(spec, delivery, left);
                         logger
@@ -200,20 +230,60 @@ impl Collector {
                 });
         }
         for mut logger in old {
-            closed.extend(logger.flush(&NoPorts, &delivery.kept, self.tail));
-            logger.outlet.leave(left);
+            closed.extend(logger.flush(ports, &delivery.kept, self.tail));
+            let Logger { outlet, spec, .. } = &mut logger;
+            outlet.leave(spec, left);
         }
-        self.left.retain(|carrier| !carrier.is_done());
+        if length_s(&self.loggers) != before_s {
+            self.cut_s = Some(before_s);
+        }
+        self.settle();
         if let Some(marked_s) = self.marked_s {
             self.mark(marked_s);
         }
         closed
     }
 
+    /// Looks after what waits for stores that are not their logger's present ones: a store that has no
+    /// place for it passes it on, and what an earlier process left gets a courier.
+    fn settle(&mut self) {
+        let (delivery, left) = (&self.delivery, &mut self.left);
+        let buckets = self
+            .loggers
+            .iter()
+            .filter_map(|logger| bucket(&logger.spec));
+        let access: Option<Bucket> = buckets.map(Clone::clone).next();
+        for logger in &mut self.loggers {
+            for one in left.iter() {
+                let queue = one.carrier.queue();
+                if queue.logger == logger.spec.id && one.is_to_follow(&logger.spec) {
+                    logger.outlet.inherit(queue, delivery);
+                }
+            }
+            for queue in delivery.kept.spool.queues(logger.spec.id) {
+                let is_served = logger.outlet.queue() == Some(queue)
+                    || left.iter().any(|left| left.carrier.queue() == queue);
+                if is_served {
+                    continue;
+                }
+                if delivery.kept.spool.destination(queue).is_none() {
+                    // An older spool does not say where it belongs.
+                    logger.outlet.inherit(queue, delivery);
+                } else {
+                    let access = bucket(&logger.spec).or(access.as_ref());
+                    let counts = &logger.counts;
+                    let spec = &logger.spec;
+                    left.extend(Left::of_earlier(queue, spec, access, counts, delivery));
+                }
+            }
+        }
+        left.retain(|left| !left.carrier.is_done());
+    }
+
     /// How every logger fares, in order of the configuration.
     #[must_use]
     pub fn status(&self) -> Vec<LoggerStatus> {
-        let status = |logger: &Logger| logger.status(&self.delivery);
+        let status = |logger: &Logger| logger.status(&self.delivery, &self.left);
         self.loggers.iter().map(status).collect()
     }
 
@@ -263,11 +333,10 @@ fn with_port(ports: &dyn Ports, port: u16, then: impl FnOnce(&PortInfo)) {
     }
 }
 
-/// A directory that knows nobody: records keep the ports as they were met.
-struct NoPorts;
-
-impl Ports for NoPorts {
-    fn get(&self, _: u16) -> Option<&PortInfo> {
-        None
+/// The bucket of a logger, if it has one.
+const fn bucket(spec: &LoggerSpec) -> Option<&Bucket> {
+    match &spec.storage {
+        Storage::Bucket(bucket) => Some(bucket),
+        Storage::Directory(_) | Storage::Ipfix(_) => None,
     }
 }

@@ -1,7 +1,10 @@
 //! A courier and who runs it: a thread of its own, or whoever calls.
 
-use super::{Address, Board, Kept, Progress, courier::Courier};
-use crate::store::{Cause, StoreError};
+use super::{Address, Board, Counts, Kept, Progress, courier::Courier};
+use crate::{
+    spool::QueueId,
+    store::{Cause, StoreError},
+};
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher as _,
@@ -18,7 +21,7 @@ const THREAD_NAME: &str = "deliver";
 /// A logger's courier, as the log thread holds it.
 pub(crate) struct Carrier {
     kept: Arc<Kept>,
-    logger: Uuid,
+    queue: QueueId,
     board: Arc<Board>,
     run: Run,
 }
@@ -31,12 +34,18 @@ enum Run {
 }
 
 impl Carrier {
-    /// Begins to deliver what the spool holds of a logger.
-    pub(crate) fn new(kept: Arc<Kept>, logger: Uuid, address: Address, on_thread: bool) -> Self {
-        let board = Arc::new(Board::default());
-        let mut courier = Courier::new(Arc::clone(&kept), logger, Arc::clone(&board), address);
+    /// Begins to deliver what the spool holds in a queue.
+    pub(crate) fn new(
+        kept: Arc<Kept>,
+        queue: QueueId,
+        address: Address,
+        counts: Arc<Counts>,
+        on_thread: bool,
+    ) -> Self {
+        let board = Arc::new(Board::new(counts));
+        let mut courier = Courier::new(Arc::clone(&kept), queue, Arc::clone(&board), address);
         let run = if on_thread {
-            start(Arc::new(Mutex::new(courier)), logger, &board)
+            start(Arc::new(Mutex::new(courier)), queue.logger, &board)
         } else {
             let clock = Clock::start();
             run_until_idle(&mut courier, &clock);
@@ -44,7 +53,7 @@ impl Carrier {
         };
         Self {
             kept,
-            logger,
+            queue,
             board,
             run,
         }
@@ -57,7 +66,9 @@ impl Carrier {
                 run_until_idle(courier, clock);
             }
             Run::OnThread(line, _) => line.tell(|orders| orders.is_woken = true),
-            Run::Not(courier) => self.run = start(Arc::clone(courier), self.logger, &self.board),
+            Run::Not(courier) => {
+                self.run = start(Arc::clone(courier), self.queue.logger, &self.board);
+            }
         }
     }
 
@@ -71,8 +82,20 @@ impl Carrier {
             Run::OnThread(line, _) => line.tell(|orders| orders.address = Some(address)),
             Run::Not(courier) => {
                 locked(courier).readdress(address);
-                self.run = start(Arc::clone(courier), self.logger, &self.board);
+                self.run = start(Arc::clone(courier), self.queue.logger, &self.board);
             }
+        }
+    }
+
+    /// Asks the store again at once.
+    pub(crate) fn ask_again(&mut self) {
+        match &mut self.run {
+            Run::InPlace(courier, clock) => {
+                courier.ask_again();
+                run_until_idle(courier, clock);
+            }
+            Run::OnThread(line, _) => line.tell(|orders| orders.asks_again = true),
+            Run::Not(_) => {}
         }
     }
 
@@ -99,13 +122,23 @@ impl Carrier {
         }
     }
 
-    /// Whether nothing of the logger waits.
+    /// Whether nothing waits in its queue.
     pub(crate) fn is_done(&self) -> bool {
-        self.kept.spool.backlog(self.logger).files == 0
+        self.kept.spool.is_empty(self.queue)
     }
 
-    pub(crate) const fn logger(&self) -> Uuid {
-        self.logger
+    pub(crate) const fn queue(&self) -> QueueId {
+        self.queue
+    }
+
+    /// Whether its store has no place for what waits, and never will have by itself.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        let trouble = self.board.read().trouble;
+        trouble.is_some_and(|(cause, _)| matches!(cause, Cause::Missing | Cause::Permission))
+    }
+
+    pub(crate) fn counts(&self) -> &Arc<Counts> {
+        self.board.counts()
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -124,6 +157,7 @@ impl Drop for Carrier {
 struct Orders {
     address: Option<Address>,
     is_woken: bool,
+    asks_again: bool,
     deadline: Option<Instant>,
     has_ended: bool,
 }
@@ -141,18 +175,21 @@ impl Line {
         self.changed.notify_all();
     }
 
-    /// Sleeps until something is told, or for `pause` at most; takes a new address along.
-    fn sleep(&self, pause: Option<Duration>) -> (Option<Address>, Option<Instant>) {
+    /// Sleeps until something is told, or for `pause` at most, and takes it along.
+    fn sleep(&self, pause: Option<Duration>) -> Orders {
         let is_idle = |orders: &mut Orders| {
-            !orders.is_woken && orders.address.is_none() && orders.deadline.is_none()
+            let is_told = orders.is_woken || orders.asks_again || orders.address.is_some();
+            !is_told && orders.deadline.is_none()
         };
         let pause = pause.unwrap_or(Duration::MAX);
         let (mut orders, _) = self
             .changed
             .wait_timeout_while(self.orders(), pause, is_idle)
             .unwrap_or_else(PoisonError::into_inner);
-        orders.is_woken = false;
-        (orders.address.take(), orders.deadline)
+        let told = std::mem::take(&mut *orders);
+        // The end stays told.
+        orders.deadline = told.deadline;
+        told
     }
 
     fn wait_for_end(&self, deadline: Instant) -> bool {
@@ -237,11 +274,14 @@ fn run(courier: &mut Courier, line: &Line) {
     loop {
         let until_ms = run_until_idle(courier, &clock);
         let pause = until_ms.map(|ms| Duration::from_millis(ms.saturating_sub(clock.now_ms())));
-        let (address, deadline) = line.sleep(pause);
-        if let Some(address) = address {
+        let orders = line.sleep(pause);
+        if orders.asks_again {
+            courier.ask_again();
+        }
+        if let Some(address) = orders.address {
             courier.readdress(address);
         }
-        if let Some(deadline) = deadline {
+        if let Some(deadline) = orders.deadline {
             return run_until_done(courier, &clock, deadline);
         }
     }

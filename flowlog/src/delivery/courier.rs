@@ -6,29 +6,29 @@ use super::{
     progress::Board,
 };
 use crate::{
-    Layout,
-    spool::SpoolError,
+    Zone, layout,
+    spool::{Head, QueueId, SpoolError},
     store::{Cause, Store, StoreError},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
-use uuid::Uuid;
 
 /// Failures in a row after which a store counts as down: one that stumbles is not worth an alarm.
 const FAILURES_UNTIL_ERROR: u32 = 3;
 
-/// Where a logger's objects go, and what they are called.
+/// Where a logger's objects go.
 pub(crate) struct Address {
     pub(crate) store: Box<dyn Store>,
-    pub(crate) layout: Layout,
+    /// Whose clock on the wall their names show.
+    pub(crate) zone: Zone,
 }
 
 /// A logger's courier.
 pub(super) struct Courier {
     kept: Arc<Kept>,
-    logger: Uuid,
+    queue: QueueId,
     board: Arc<Board>,
     address: Address,
     pace: Pace,
@@ -39,10 +39,15 @@ pub(super) struct Courier {
 }
 
 impl Courier {
-    pub(super) fn new(kept: Arc<Kept>, logger: Uuid, board: Arc<Board>, address: Address) -> Self {
+    pub(super) fn new(
+        kept: Arc<Kept>,
+        queue: QueueId,
+        board: Arc<Board>,
+        address: Address,
+    ) -> Self {
         Self {
             kept,
-            logger,
+            queue,
             board,
             address,
             pace: Pace::default(),
@@ -51,9 +56,14 @@ impl Courier {
         }
     }
 
-    /// Goes on with another address, or with the same one because somebody says that it works now.
+    /// Goes on with another address, or with the same one because it may work now.
     pub(super) fn readdress(&mut self, address: Address) {
         self.address = address;
+        self.ask_again();
+    }
+
+    /// Asks the store again at once.
+    pub(super) fn ask_again(&mut self) {
         self.pace.ask_again();
         self.asked = false;
     }
@@ -72,7 +82,7 @@ impl Courier {
     }
 
     fn panicked(&mut self, now_ms: u64, random: u64) {
-        self.kept.spool.put_back(self.logger);
+        self.kept.spool.put_back(self.queue);
         match self.carried.take() {
             Some(number) => self.pace.refused(number, now_ms),
             None => self.pace.failed(now_ms, random),
@@ -86,7 +96,7 @@ impl Courier {
     fn try_step(&mut self, now_ms: u64, random: u64) -> Option<Option<u64>> {
         let mut next = Next::Wait(None);
         let (kept, pace) = (&self.kept, &mut self.pace);
-        let chosen = kept.spool.choose(self.logger, |waiting| {
+        let chosen = kept.spool.choose(self.queue, |waiting| {
             next = pace.next(now_ms, waiting);
             match next {
                 Next::Try(number) => Some(number),
@@ -137,14 +147,14 @@ impl Courier {
     }
 
     fn carry(&mut self, number: u64, now_ms: u64, random: u64) {
-        let (name, entry, mut body) = match self.kept.spool.read(self.logger, number) {
+        let (Head { name, .. }, entry, mut body) = match self.kept.spool.read(self.queue, number) {
             Ok(read) => read,
             Err(error @ SpoolError::Damaged { .. }) => {
-                self.kept.spool.lose(self.logger, number);
+                self.kept.spool.lose(self.queue, number);
                 return self.board.noted(&error);
             }
             Err(error) => {
-                self.kept.spool.put_back(self.logger);
+                self.kept.spool.put_back(self.queue);
                 self.pace.failed(now_ms, random);
                 return self.board.noted(&error);
             }
@@ -158,7 +168,7 @@ impl Courier {
         };
         match put {
             Ok(true) => {
-                let removed = self.kept.spool.remove(self.logger, number);
+                let removed = self.kept.spool.remove(self.queue, number);
                 self.asked = true;
                 self.pace.delivered(number);
                 self.board.delivered(&entry, !self.pace.has_refused());
@@ -166,9 +176,9 @@ impl Courier {
                     self.board.noted(&error);
                 }
             }
-            Ok(false) => self.kept.spool.put_back(self.logger),
+            Ok(false) => self.kept.spool.put_back(self.queue),
             Err(error) => {
-                self.kept.spool.put_back(self.logger);
+                self.kept.spool.put_back(self.queue);
                 let error = match error.cause {
                     // A disk that is full has room for what is small: that says nothing of the rest.
                     Cause::Full => {
@@ -198,15 +208,15 @@ impl Courier {
         name: &str,
         taken: StoreError,
     ) -> Result<bool, StoreError> {
-        let stem = self.address.layout.stem(self.logger, interval_s);
-        let part = match self.kept.names().issue(self.logger, stem.civil_s, 1) {
+        let civil_s = self.address.zone.civil_s(interval_s);
+        let part = match self.kept.names().issue(self.queue.logger, civil_s, 1) {
             Ok(parts) => parts.numbers().next().flatten(),
             Err(_) => return Err(taken),
         };
         // The first part is without a number: its name is the one that is taken.
         let Some(part) = part else { return Ok(false) };
-        let name = stem.object(Some(part), extension(name));
-        match self.kept.spool.rename(self.logger, number, &name) {
+        let name = part_of(name, part);
+        match self.kept.spool.rename(self.queue, number, &name) {
             Ok(()) => Ok(false),
             Err(_) => Err(taken),
         }
@@ -228,8 +238,35 @@ fn passed_over(name: &str, error: &StoreError) -> StoreError {
     StoreError::new(error.cause, text)
 }
 
-/// What a file name ends with; no template of a name has a full stop.
-fn extension(name: &str) -> &str {
+/// The name of another part of the same interval.
+fn part_of(name: &str, part: u32) -> String {
     let file = name.rfind('/').map_or(0, |slash| slash + 1);
-    name[file..].find('.').map_or("", |dot| &name[file + dot..])
+    // No template of a name has a full stop.
+    let dot = name[file..].find('.').map_or(name.len(), |dot| file + dot);
+    let (stem, extension) = name.split_at(dot);
+    let mark = layout::part_mark(extension);
+    let is_part = |number: &str| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let stem = match stem.rsplit_once(mark) {
+        Some((stem, number)) if is_part(number) => stem,
+        _ => stem,
+    };
+    format!("{stem}{mark}{part}{extension}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_of;
+
+    #[test]
+    fn a_part_has_the_name_of_its_interval_and_its_own_number() {
+        for (name, expected) in [
+            ("a.b/x_T05.csv.gz", "a.b/x_T05_part7.csv.gz"),
+            ("2026/x_part2.parquet", "2026/x_part7.parquet"),
+            ("AWSLogs/1_x_0.log.gz", "AWSLogs/1_x_0-part7.log.gz"),
+            ("AWSLogs/1_x_0-part12.log.gz", "AWSLogs/1_x_0-part7.log.gz"),
+            ("x_part", "x_part_part7"),
+        ] {
+            assert_eq!(part_of(name, 7), expected);
+        }
+    }
 }

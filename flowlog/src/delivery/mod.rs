@@ -18,7 +18,7 @@ mod progress;
 
 pub(crate) use carrier::Carrier;
 pub(crate) use courier::Address;
-pub(crate) use progress::{Board, Progress};
+pub(crate) use progress::{Board, Counts, Progress};
 
 use crate::{
     NameMemory, NameMemoryError,

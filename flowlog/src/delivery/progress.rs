@@ -6,8 +6,41 @@ use crate::{
 };
 use std::{
     fmt::Display,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
+
+/// What became of a logger's objects, wherever they went: couriers of old stores count on.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    files: AtomicU64,
+    rows: AtomicU64,
+    rows_lost: AtomicU64,
+}
+
+impl Counts {
+    /// Objects that stores have acknowledged; messages sent.
+    pub(crate) fn files(&self) -> u64 {
+        self.files.load(Relaxed)
+    }
+
+    /// Rows in them.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.load(Relaxed)
+    }
+
+    /// Rows that cannot be delivered any more.
+    pub(crate) fn rows_lost(&self) -> u64 {
+        self.rows_lost.load(Relaxed)
+    }
+
+    fn delivered(&self, files: u64, rows: u64) {
+        self.files.fetch_add(files, Relaxed);
+        self.rows.fetch_add(rows, Relaxed);
+    }
+}
 
 /// What became of the objects so far.
 #[derive(Debug, Clone, Default)]
@@ -20,19 +53,27 @@ pub(crate) struct Progress {
     trouble_is_over: bool,
     /// The last error there was, even if it has passed.
     pub(crate) last_error: Option<String>,
-    /// Objects the store has acknowledged.
-    pub(crate) files: u64,
-    /// Rows in them.
-    pub(crate) rows: u64,
-    /// Rows that cannot be delivered any more.
-    pub(crate) rows_lost: u64,
 }
 
 /// Written by the courier, read by the log thread.
 #[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<Progress>);
+pub(crate) struct Board {
+    progress: Mutex<Progress>,
+    counts: Arc<Counts>,
+}
 
 impl Board {
+    pub(crate) fn new(counts: Arc<Counts>) -> Self {
+        Self {
+            progress: Mutex::default(),
+            counts,
+        }
+    }
+
+    pub(crate) fn counts(&self) -> &Arc<Counts> {
+        &self.counts
+    }
+
     pub(crate) fn read(&self) -> Progress {
         self.progress().clone()
     }
@@ -46,10 +87,9 @@ impl Board {
 
     /// An object is in the store. `all_well`: and none was refused.
     pub(super) fn delivered(&self, entry: &Entry, all_well: bool) {
+        self.counts.delivered(1, entry.rows);
         let mut progress = self.progress();
         progress.answered = true;
-        progress.files += 1;
-        progress.rows += entry.rows;
         if all_well {
             progress.trouble = None;
         }
@@ -71,10 +111,9 @@ impl Board {
 
     /// A message went out.
     pub(crate) fn exported(&self, messages: u64, rows: u64) {
+        self.counts.delivered(messages, rows);
         let mut progress = self.progress();
         progress.answered = true;
-        progress.files += messages;
-        progress.rows += rows;
         if progress.trouble_is_over {
             progress.trouble = None;
         }
@@ -83,8 +122,8 @@ impl Board {
 
     /// Records that could not be sent; without an error they found no room in the queue.
     pub(crate) fn not_exported(&self, rows: u64, error: Option<&StoreError>) {
+        self.counts.rows_lost.fetch_add(rows, Relaxed);
         let mut progress = self.progress();
-        progress.rows_lost += rows;
         if let Some(error) = error {
             progress.last_error = Some(error.to_string());
             progress.trouble = Some((error.cause, error.to_string()));
@@ -94,16 +133,14 @@ impl Board {
 
     /// The message before had gone out, and nobody was there.
     pub(crate) fn retracted(&self, rows: u64, error: &StoreError) {
-        let mut progress = self.progress();
         if rows > 0 {
-            progress.files -= 1;
-            progress.rows -= rows;
+            self.counts.files.fetch_sub(1, Relaxed);
+            self.counts.rows.fetch_sub(rows, Relaxed);
         }
-        drop(progress);
         self.not_exported(rows, Some(error));
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,13 +6,17 @@ use super::{
     *,
 };
 use crate::{
-    Layout,
-    spool::Body,
+    Zone,
+    spool::{Body, QueueId, testing::somewhere},
     store::{Cause, Store, StoreError},
 };
 use std::io::{Read as _, Write as _};
 
 const LOGGER: Uuid = Uuid::from_u128(1);
+
+fn queue() -> QueueId {
+    somewhere().queue(LOGGER)
+}
 const MINUTE_MS: u64 = 60_000;
 
 /// What happened at the store, in order.
@@ -69,10 +73,10 @@ impl Scene {
         let board = Arc::new(Board::default());
         let address = Address {
             store: Box::new(store),
-            layout: Layout::default(),
+            zone: Zone::utc(),
         };
         let kept = delivery.kept;
-        let courier = Courier::new(Arc::clone(&kept), LOGGER, Arc::clone(&board), address);
+        let courier = Courier::new(Arc::clone(&kept), queue(), Arc::clone(&board), address);
         Self {
             _state: state,
             kept,
@@ -84,7 +88,7 @@ impl Scene {
     }
 
     fn spool(&self, name: &str) {
-        let mut draft = self.kept.spool.draft(LOGGER, name).unwrap();
+        let mut draft = self.kept.spool.draft(LOGGER, &somewhere(), name).unwrap();
         draft.write_all(b"rows").unwrap();
         draft.commit(1_795_410_000, 1).unwrap();
     }
@@ -257,7 +261,7 @@ fn a_store_that_stumbles_is_not_an_error() {
     let progress = scene.board.read();
     assert!(progress.trouble.is_none() && progress.last_error.is_some());
     scene.run_until(MINUTE_MS);
-    assert_eq!(scene.board.read().files, 1);
+    assert_eq!(scene.board.counts().files(), 1);
 }
 
 #[test]

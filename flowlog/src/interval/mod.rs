@@ -223,14 +223,13 @@ impl Interval {
 
     /// A moment of a base window in ticks since the interval's start, kept inside the interval.
     fn ticks(&self, window: Window, since_window_us: u64) -> u32 {
-        let window_at = window
+        let moment = window
             .start_s
-            .saturating_sub(self.window.start_s)
-            .saturating_mul(TICKS_PER_S);
+            .saturating_mul(TICKS_PER_S)
+            .saturating_add(since_window_us / TICK_US);
+        let start = self.window.start_s.saturating_mul(TICKS_PER_S);
         let end = u64::from(self.window.length_s) * TICKS_PER_S;
-        let ticks = window_at
-            .saturating_add(since_window_us / TICK_US)
-            .min(end - 1);
+        let ticks = moment.saturating_sub(start).min(end - 1);
         u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     LoggerSpec, Record,
-    delivery::{Board, Progress},
+    delivery::{Board, Counts, Progress},
     store::{Cause, StoreError},
 };
 use std::{
@@ -39,9 +39,9 @@ enum Run {
 
 impl Exporter {
     /// An exporter to the logger's collector. Nothing is sent yet.
-    pub(crate) fn new(spec: &LoggerSpec, on_thread: bool) -> Self {
+    pub(crate) fn new(spec: &LoggerSpec, counts: Arc<Counts>, on_thread: bool) -> Self {
         let (board, payload_max) = (
-            Arc::new(Board::default()),
+            Arc::new(Board::new(counts)),
             Arc::new(AtomicUsize::new(PAYLOAD_UNKNOWN)),
         );
         // Each logger numbers its records by itself, so each is a domain.

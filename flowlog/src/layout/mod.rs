@@ -24,6 +24,19 @@ use uuid::Uuid;
 /// Rows of a file before a further part is begun, unless configured: the seed's limit.
 pub const ROWS_PER_FILE: NonZeroU32 = NonZeroU32::new(20_000).expect("not zero");
 
+/// What stands before the number of a part.
+const PART: &str = "_part";
+/// The same in AWS's names: their readers count the `_`.
+const AWS_PART: &str = "-part";
+
+/// What stands before the number of a part in names with this extension.
+pub(crate) fn part_mark(extension: &str) -> &'static str {
+    match extension {
+        ".log.gz" => AWS_PART,
+        _ => PART,
+    }
+}
+
 /// What the files of a logger are called and how many rows each holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
@@ -63,13 +76,21 @@ impl Layout {
         }
     }
 
+    /// The zone that names are written in: AWS's keys know UTC alone.
+    pub(crate) fn zone_of_names(&self) -> Zone {
+        match self.aws {
+            Some(_) => Zone::utc(),
+            None => self.zone.clone(),
+        }
+    }
+
     /// The names of the interval of `logger` that starts at `start_s`.
     pub(crate) fn stem(&self, logger: Uuid, start_s: u64) -> Stem {
         if let Some(aws) = &self.aws {
             let start = Zone::utc().civil(start_s);
             return Stem {
                 path: aws.fill(logger, start_s, &start),
-                part: "-part",
+                part: AWS_PART,
                 civil_s: start.civil_s,
             };
         }
@@ -80,7 +101,7 @@ impl Layout {
         );
         Stem {
             path: format!("{folders}/{name}"),
-            part: "_part",
+            part: PART,
             civil_s: start.civil_s,
         }
     }
@@ -91,7 +112,7 @@ impl Layout {
 pub(crate) struct Stem {
     /// Relative to the store's root, without part and extension.
     path: String,
-    /// What stands before the number of a part; AWS's readers count the `_` of a name.
+    /// What stands before the number of a part.
     part: &'static str,
     /// The start by the clock on the wall, seconds. Two intervals have the same name only if they
     /// have the same `civil_s`: it repeats where daylight saving time ends, as names then do.

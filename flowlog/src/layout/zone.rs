@@ -48,6 +48,11 @@ impl Zone {
             .map_err(|_| ZoneError(name.to_owned()))
     }
 
+    /// A UNIX second by this zone's clock, as the number that the memory of names goes by.
+    pub(crate) fn civil_s(&self, unix_s: u64) -> i64 {
+        self.civil(unix_s).civil_s
+    }
+
     /// A UNIX second by this zone's clock; what lies beyond the year 9999 is taken as its end.
     pub(super) fn civil(&self, unix_s: u64) -> Civil {
         let moment = i64::try_from(unix_s)

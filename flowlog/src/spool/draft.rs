@@ -1,13 +1,12 @@
 //! An object in the making.
 
-use super::{Entry, Spool, SpoolError, WRITING, head::Head};
+use super::{Destination, Entry, QueueId, Spool, SpoolError, WRITING, head::Head};
 use crate::files;
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
 };
-use uuid::Uuid;
 
 /// Bytes gathered before they are written.
 const BUFFER: usize = 64 * 1024;
@@ -16,9 +15,9 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     spool: &'a Spool,
-    logger: Uuid,
+    queue: QueueId,
     number: u64,
-    name: String,
+    head: Head,
     path: PathBuf,
     file: BufWriter<File>,
     bytes: u64,
@@ -28,23 +27,43 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     pub(super) fn begin(
         spool: &'a Spool,
-        logger: Uuid,
+        queue: QueueId,
         number: u64,
+        destination: &Destination,
         name: &str,
     ) -> Result<Self, SpoolError> {
-        let folder = spool.folder(logger);
+        let head = Head {
+            name: name.to_owned(),
+            destination: Some(destination.clone()),
+        };
+        Self::open(spool, queue, number, head)
+    }
+
+    /// An object anew, under another name.
+    pub(super) fn again(
+        spool: &'a Spool,
+        queue: QueueId,
+        number: u64,
+        name: &str,
+        head: Head,
+    ) -> Result<Self, SpoolError> {
+        let name = name.to_owned();
+        Self::open(spool, queue, number, Head { name, ..head })
+    }
+
+    fn open(spool: &'a Spool, queue: QueueId, number: u64, head: Head) -> Result<Self, SpoolError> {
+        let folder = spool.folder(queue.logger);
         files::make_folders(&folder)
             .map_err(|(folder, error)| SpoolError::system("create the folder", &folder, error))?;
         let path = folder.join(format!("{number:012}{WRITING}"));
         let failed = |error| SpoolError::system("create", &path, error);
         let mut file = BufWriter::with_capacity(BUFFER, File::create(&path).map_err(failed)?);
-        file.write_all(Head::line(0, name).as_bytes())
-            .map_err(failed)?;
+        file.write_all(head.line(0).as_bytes()).map_err(failed)?;
         Ok(Self {
             spool,
-            logger,
+            queue,
             number,
-            name: name.to_owned(),
+            head,
             path,
             file,
             bytes: 0,
@@ -58,7 +77,7 @@ impl<'a> Draft<'a> {
 
     /// Makes the object durable and hands it to delivery.
     pub(crate) fn commit(mut self, interval_s: u64, rows: u64) -> Result<(), SpoolError> {
-        let head = Head::line(self.bytes, &self.name);
+        let head = self.head.line(self.bytes);
         let entry = Entry {
             interval_s,
             rows,
@@ -67,15 +86,15 @@ impl<'a> Draft<'a> {
         self.finish(&head)
             .map_err(|error| SpoolError::system("write", &self.path, error))?;
         let (whole, folder) = (
-            self.spool.path(self.logger, self.number, &entry),
-            self.spool.folder(self.logger),
+            self.spool.path(self.queue, self.number, &entry),
+            self.spool.folder(self.queue.logger),
         );
         fs::rename(&self.path, &whole)
             .map_err(|error| SpoolError::system("rename to", &whole, error))?;
         self.committed = true;
         // The object is entered even if this fails: it is there, and must not be delivered twice.
         let synced = files::sync_folder(&folder);
-        self.spool.enter(self.logger, self.number, entry);
+        self.spool.enter(self.queue, self.number, entry);
         synced.map_err(|error| SpoolError::system("sync the folder", &folder, error))
     }
 

@@ -1,6 +1,6 @@
 //! A file of the spool: what its name says, its first line, and the object behind it.
 
-use super::{Entry, SpoolError};
+use super::{Destination, Entry, SpoolError};
 use std::{
     fmt,
     fs::File,
@@ -8,8 +8,9 @@ use std::{
     path::Path,
 };
 
-/// Longest first line: a name of 1024 bytes, as S3 allows, and what stands before it.
-const HEAD_MAX: u64 = 1100;
+/// Longest first line: a name of 1024 bytes, as S3 allows, what stands before it, and a path of 4096
+/// bytes, each of which may take two.
+const HEAD_MAX: u64 = 1100 + 2 * 4096;
 
 const MAGIC: &str = "flowlog-object";
 
@@ -19,16 +20,11 @@ pub(super) struct FileName {
     pub(super) number: u64,
     /// Its size is not part of the name.
     pub(super) entry: Entry,
+    /// Of its queue; 0 for none, as an older spool has it.
+    pub(super) place: u64,
 }
 
 impl FileName {
-    pub(super) fn new(number: u64, entry: &Entry) -> Self {
-        Self {
-            number,
-            entry: *entry,
-        }
-    }
-
     /// The inverse of its text form.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let mut parts = name.strip_suffix(".object")?.split('.');
@@ -38,7 +34,15 @@ impl FileName {
             rows: parts.next()?.parse().ok()?,
             bytes: 0,
         };
-        let parsed = Self { number, entry };
+        let place = match parts.next() {
+            Some(place) => u64::from_str_radix(place, 16).ok()?,
+            None => 0,
+        };
+        let parsed = Self {
+            number,
+            entry,
+            place,
+        };
         // A file that is spelled otherwise would not be found again.
         (parsed.to_string() == name).then_some(parsed)
     }
@@ -49,22 +53,35 @@ impl fmt::Display for FileName {
         let Entry {
             interval_s, rows, ..
         } = self.entry;
-        write!(f, "{:012}.{interval_s}.{rows}.object", self.number)
+        write!(f, "{:012}.{interval_s}.{rows}", self.number)?;
+        match self.place {
+            0 => f.write_str(".object"),
+            place => write!(f, ".{place:016x}.object"),
+        }
     }
 }
 
-/// The first line: the object's size and name.
-#[derive(Debug)]
-pub(super) struct Head;
+/// The first line: the object's size, its name, and where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The object's name, relative to the store's root; without blanks.
+    pub(crate) name: String,
+    /// The store that it was collected for; an older spool does not say.
+    pub(crate) destination: Option<Destination>,
+}
 
 impl Head {
     /// As long for every size, so that the size can be filled in when it is known.
-    pub(super) fn line(bytes: u64, name: &str) -> String {
-        format!("{MAGIC} {bytes:020} {name}\n")
+    pub(super) fn line(&self, bytes: u64) -> String {
+        let name = &self.name;
+        match &self.destination {
+            Some(destination) => format!("{MAGIC} {bytes:020} {name} {}\n", destination.to_line()),
+            None => format!("{MAGIC} {bytes:020} {name}\n"),
+        }
     }
 
     /// Opens a file and checks that all of it is there.
-    pub(super) fn read(path: &Path) -> Result<(String, Body), SpoolError> {
+    pub(super) fn read(path: &Path) -> Result<(Self, Body), SpoolError> {
         let system = |error| SpoolError::system("read", path, error);
         let damaged = |reason| SpoolError::Damaged {
             path: path.to_owned(),
@@ -78,7 +95,7 @@ impl Head {
             .read_until(b'\n', &mut line)
             .map_err(system)?;
         let start = line.len() as u64;
-        let (len, name) = parse_line(&line).ok_or_else(|| damaged("its first line is another"))?;
+        let (len, head) = parse_line(&line).ok_or_else(|| damaged("its first line is another"))?;
         if start.checked_add(len) != Some(size) {
             return Err(damaged("it has another size than was written"));
         }
@@ -89,17 +106,22 @@ impl Head {
             left: len,
         };
         body.rewind().map_err(system)?;
-        Ok((name, body))
+        Ok((head, body))
     }
 }
 
-fn parse_line(line: &[u8]) -> Option<(u64, String)> {
+fn parse_line(line: &[u8]) -> Option<(u64, Head)> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    let (bytes, name) = line
+    let (bytes, rest) = line
         .strip_prefix(MAGIC)?
         .strip_prefix(' ')?
         .split_once(' ')?;
-    Some((bytes.parse().ok()?, name.to_owned()))
+    let (name, destination) = match rest.split_once(' ') {
+        Some((name, destination)) => (name, Some(Destination::from_line(destination))),
+        None => (rest, None),
+    };
+    let name = name.to_owned();
+    Some((bytes.parse().ok()?, Head { name, destination }))
 }
 
 /// An object's bytes, from the spool.

@@ -1,5 +1,6 @@
 //! What the spool holds, in memory: numbers, sizes, and what was lost.
 
+use super::QueueId;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -60,7 +61,7 @@ pub struct Lost {
 pub(super) struct Ledger {
     last_number: u64,
     bytes: u64,
-    queues: BTreeMap<Uuid, Queue>,
+    queues: BTreeMap<QueueId, Queue>,
 }
 
 #[derive(Debug, Default)]
@@ -84,38 +85,77 @@ impl Ledger {
         self.bytes
     }
 
+    /// Those of whom anything is known.
     pub(super) fn loggers(&self) -> impl Iterator<Item = Uuid> {
-        self.queues.keys().copied()
+        let mut loggers: Vec<Uuid> = self.queues.keys().map(|queue| queue.logger).collect();
+        loggers.dedup();
+        loggers.into_iter()
     }
 
-    pub(super) fn entry(&self, logger: Uuid, number: u64) -> Option<Entry> {
-        self.queues.get(&logger)?.waiting.get(&number).copied()
+    /// The queues of a logger in which something waits.
+    pub(super) fn queues(&self, logger: Uuid) -> impl Iterator<Item = QueueId> {
+        let all = self.queues.range(QueueId::all_of(logger));
+        all.filter(|(_, queue)| !queue.waiting.is_empty())
+            .map(|(id, _)| *id)
     }
 
-    pub(super) fn backlog(&self, logger: Uuid) -> Backlog {
-        let Some(queue) = self.queues.get(&logger) else {
-            return Backlog::default();
+    pub(super) fn entry(&self, queue: QueueId, number: u64) -> Option<Entry> {
+        self.queues.get(&queue)?.waiting.get(&number).copied()
+    }
+
+    pub(super) fn oldest(&self, queue: QueueId) -> Option<(u64, Entry)> {
+        let (number, entry) = self.queues.get(&queue)?.waiting.first_key_value()?;
+        Some((*number, *entry))
+    }
+
+    /// What waits in a queue and is not on its way.
+    pub(super) fn at_rest(&self, queue: QueueId) -> Vec<(u64, Entry)> {
+        let Some(queue) = self.queues.get(&queue) else {
+            return Vec::new();
         };
-        let oldest = queue.waiting.first_key_value();
-        Backlog {
-            oldest_s: oldest.map(|(_, entry)| entry.interval_s),
-            ..queue.backlog
+        let waiting = queue.waiting.iter();
+        let at_rest = waiting.filter(|(number, _)| Some(**number) != queue.carried);
+        at_rest.map(|(number, entry)| (*number, *entry)).collect()
+    }
+
+    /// What waits of a logger, in all its queues.
+    pub(super) fn backlog(&self, logger: Uuid) -> Backlog {
+        let mut sum = Backlog::default();
+        for (_, queue) in self.queues.range(QueueId::all_of(logger)) {
+            sum.files += queue.backlog.files;
+            sum.rows = sum.rows.saturating_add(queue.backlog.rows);
+            sum.bytes = sum.bytes.saturating_add(queue.backlog.bytes);
+            let oldest = queue.waiting.first_key_value();
+            let oldest_s = oldest.map(|(_, entry)| entry.interval_s);
+            sum.oldest_s = sum.oldest_s.into_iter().chain(oldest_s).min();
+        }
+        sum
+    }
+
+    /// What was lost of a logger, in all its queues.
+    pub(super) fn lost(&self, logger: Uuid) -> Lost {
+        let mut sum = Lost::default();
+        for (_, queue) in self.queues.range(QueueId::all_of(logger)) {
+            sum.files += queue.lost.files;
+            sum.rows = sum.rows.saturating_add(queue.lost.rows);
+            sum.bytes = sum.bytes.saturating_add(queue.lost.bytes);
+        }
+        sum
+    }
+
+    /// Moves an object to another queue.
+    pub(super) fn move_entry(&mut self, from: QueueId, to: QueueId, number: u64) {
+        if let Some(entry) = self.remove_entry(from, number) {
+            self.enter(to, number, entry);
         }
     }
 
-    pub(super) fn lost(&self, logger: Uuid) -> Lost {
-        self.queues
-            .get(&logger)
-            .map(|queue| queue.lost)
-            .unwrap_or_default()
-    }
-
     /// Enters an object, in place of one of its number.
-    pub(super) fn enter(&mut self, logger: Uuid, number: u64, entry: Entry) {
-        self.remove_entry(logger, number);
+    pub(super) fn enter(&mut self, id: QueueId, number: u64, entry: Entry) {
+        self.remove_entry(id, number);
         self.last_number = self.last_number.max(number);
         self.bytes = self.bytes.saturating_add(entry.charge());
-        let queue = self.queues.entry(logger).or_default();
+        let queue = self.queues.entry(id).or_default();
         queue.waiting.insert(number, entry);
         queue.backlog.files += 1;
         queue.backlog.rows = queue.backlog.rows.saturating_add(entry.rows);
@@ -124,30 +164,30 @@ impl Ledger {
 
     pub(super) fn choose(
         &mut self,
-        logger: Uuid,
+        id: QueueId,
         choose: impl FnOnce(&Waiting) -> Option<u64>,
     ) -> Option<u64> {
-        let queue = self.queues.entry(logger).or_default();
+        let queue = self.queues.entry(id).or_default();
         queue.carried = choose(&queue.waiting);
         queue.carried
     }
 
-    pub(super) fn put_back(&mut self, logger: Uuid) {
-        if let Some(queue) = self.queues.get_mut(&logger) {
+    pub(super) fn put_back(&mut self, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(&id) {
             queue.carried = None;
         }
     }
 
     /// Removes an object, and puts nothing back.
-    pub(super) fn remove(&mut self, logger: Uuid, number: u64) -> Option<Entry> {
-        self.put_back(logger);
-        self.remove_entry(logger, number)
+    pub(super) fn remove(&mut self, id: QueueId, number: u64) -> Option<Entry> {
+        self.put_back(id);
+        self.remove_entry(id, number)
     }
 
     /// Removes an object and counts it as lost.
-    pub(super) fn lose(&mut self, logger: Uuid, number: u64) -> Option<Entry> {
-        let entry = self.remove(logger, number)?;
-        let lost = &mut self.queues.entry(logger).or_default().lost;
+    pub(super) fn lose(&mut self, id: QueueId, number: u64) -> Option<Entry> {
+        let entry = self.remove(id, number)?;
+        let lost = &mut self.queues.entry(id).or_default().lost;
         lost.files += 1;
         lost.rows = lost.rows.saturating_add(entry.rows);
         lost.bytes = lost.bytes.saturating_add(entry.charge());
@@ -155,21 +195,21 @@ impl Ledger {
     }
 
     /// Gives up the oldest object that is not on its way.
-    pub(super) fn lose_oldest(&mut self) -> Option<(Uuid, u64, Entry)> {
-        let oldest = |(logger, queue): (&Uuid, &Queue)| {
+    pub(super) fn lose_oldest(&mut self) -> Option<(QueueId, u64, Entry)> {
+        let oldest = |(id, queue): (&QueueId, &Queue)| {
             let mut numbers = queue.waiting.keys().copied();
             let number = numbers.find(|number| Some(*number) != queue.carried)?;
-            Some((number, *logger))
+            Some((number, *id))
         };
-        let (number, logger) = self.queues.iter().filter_map(oldest).min()?;
-        let carried = self.queues.get(&logger)?.carried;
-        let entry = self.lose(logger, number)?;
-        self.queues.entry(logger).or_default().carried = carried;
-        Some((logger, number, entry))
+        let (number, id) = self.queues.iter().filter_map(oldest).min()?;
+        let carried = self.queues.get(&id)?.carried;
+        let entry = self.lose(id, number)?;
+        self.queues.entry(id).or_default().carried = carried;
+        Some((id, number, entry))
     }
 
-    fn remove_entry(&mut self, logger: Uuid, number: u64) -> Option<Entry> {
-        let queue = self.queues.get_mut(&logger)?;
+    fn remove_entry(&mut self, id: QueueId, number: u64) -> Option<Entry> {
+        let queue = self.queues.get_mut(&id)?;
         let entry = queue.waiting.remove(&number)?;
         self.bytes = self.bytes.saturating_sub(entry.charge());
         queue.backlog.files -= 1;

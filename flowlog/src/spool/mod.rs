@@ -3,11 +3,13 @@
 //! ```text
 //! {spool}/lock                                            held by the process that uses the spool
 //! {spool}/{logger}/{number}.writing                       in the making; removed at the next start
-//! {spool}/{logger}/{number}.{interval}.{rows}.object      whole: synced, renamed, folder synced
+//! {spool}/{logger}/{number}.{interval}.{rows}.{place}.object      whole: synced, renamed, folder synced
 //! ```
 //!
-//! One file holds everything that delivery needs: the object's name in its first line, fixed when
-//! the interval was encoded, and behind it the object. So there is no order of two files to get
+//! One file holds everything that delivery needs: in its first line the object's name, fixed when
+//! the interval was encoded, and the store that it was collected for, and behind it the object.
+//! `{place}` is a digest of that store's address: objects of one logger for different stores wait in
+//! queues of their own ([`QueueId`]). So there is no order of two files to get
 //! wrong: an object is in the spool whole or not at all, and gone with one removal. A removal that a
 //! power failure undoes leads to the same object under the same name once more.
 //!
@@ -18,6 +20,7 @@ mod draft;
 mod head;
 mod ledger;
 mod marks;
+mod queue;
 
 pub(crate) use draft::Draft;
 pub(crate) use head::Body;
@@ -25,9 +28,11 @@ pub use ledger::{Backlog, Lost};
 pub(crate) use ledger::{Entry, Waiting};
 pub use marks::Interrupted;
 pub(crate) use marks::Marks;
+pub(crate) use queue::{Destination, QueueId};
 
 use crate::{access, files};
-use head::{FileName, Head};
+use head::FileName;
+pub(crate) use head::Head;
 use ledger::Ledger;
 use std::{
     fs::{self, File},
@@ -116,9 +121,14 @@ impl Spool {
     }
 
     /// Begins an object of a logger; dropping it uncommitted leaves nothing behind.
-    pub(crate) fn draft(&self, logger: Uuid, name: &str) -> Result<Draft<'_>, SpoolError> {
+    pub(crate) fn draft(
+        &self,
+        logger: Uuid,
+        destination: &Destination,
+        name: &str,
+    ) -> Result<Draft<'_>, SpoolError> {
         let number = self.ledger().issue_number();
-        Draft::begin(self, logger, number, name)
+        Draft::begin(self, destination.queue(logger), number, destination, name)
     }
 
     /// Who has something waiting, besides those named.
@@ -131,9 +141,41 @@ impl Spool {
             .collect()
     }
 
-    /// What waits for delivery.
+    /// What waits for delivery, wherever it goes.
     pub(crate) fn backlog(&self, logger: Uuid) -> Backlog {
         self.ledger().backlog(logger)
+    }
+
+    /// The queues of a logger in which something waits.
+    pub(crate) fn queues(&self, logger: Uuid) -> Vec<QueueId> {
+        self.ledger().queues(logger).collect()
+    }
+
+    /// Whether nothing waits in a queue.
+    pub(crate) fn is_empty(&self, queue: QueueId) -> bool {
+        !self.ledger().queues(queue.logger).any(|id| id == queue)
+    }
+
+    /// Where the objects of a queue belong: as its oldest object says.
+    pub(crate) fn destination(&self, queue: QueueId) -> Option<Destination> {
+        let (number, entry) = self.ledger().oldest(queue)?;
+        let (head, _) = Head::read(&self.path(queue, number, &entry)).ok()?;
+        let destination = head.destination?;
+        (destination.queue(queue.logger) == queue).then_some(destination)
+    }
+
+    /// Gives what waits in a queue to another one of the same logger, except what is on its way.
+    pub(crate) fn pass_on(&self, from: QueueId, to: QueueId) -> Result<(), SpoolError> {
+        let mut ledger = self.ledger();
+        for (number, entry) in ledger.at_rest(from) {
+            let path = self.path(to, number, &entry);
+            fs::rename(self.path(from, number, &entry), &path)
+                .map_err(|error| SpoolError::system("rename to", &path, error))?;
+            ledger.move_entry(from, to, number);
+        }
+        let folder = self.folder(to.logger);
+        files::sync_folder(&folder)
+            .map_err(|error| SpoolError::system("sync the folder", &folder, error))
     }
 
     /// What exceeded the limit, or was damaged, since the process started.
@@ -144,52 +186,52 @@ impl Spool {
     /// Chooses what is carried to the store next. It is not lost to the limit meanwhile.
     pub(crate) fn choose(
         &self,
-        logger: Uuid,
+        queue: QueueId,
         choose: impl FnOnce(&Waiting) -> Option<u64>,
     ) -> Option<u64> {
-        self.ledger().choose(logger, choose)
+        self.ledger().choose(queue, choose)
     }
 
     /// Puts back what was chosen.
-    pub(crate) fn put_back(&self, logger: Uuid) {
+    pub(crate) fn put_back(&self, queue: QueueId) {
         let mut ledger = self.ledger();
-        ledger.put_back(logger);
+        ledger.put_back(queue);
         self.make_room(&mut ledger);
     }
 
     /// An object's name, what is known of it, and its bytes.
     pub(crate) fn read(
         &self,
-        logger: Uuid,
+        queue: QueueId,
         number: u64,
-    ) -> Result<(String, Entry, Body), SpoolError> {
-        let entry = self.ledger().entry(logger, number).unwrap_or_default();
-        let path = self.path(logger, number, &entry);
-        let (name, body) = Head::read(&path)?;
-        Ok((name, entry, body))
+    ) -> Result<(Head, Entry, Body), SpoolError> {
+        let entry = self.ledger().entry(queue, number).unwrap_or_default();
+        let path = self.path(queue, number, &entry);
+        let (head, body) = Head::read(&path)?;
+        Ok((head, entry, body))
     }
 
     /// Removes what the store has. A removal that fails is tried again by the next process, which
     /// finds the object, and delivers it once more under its name.
-    pub(crate) fn remove(&self, logger: Uuid, number: u64) -> Option<SpoolError> {
+    pub(crate) fn remove(&self, queue: QueueId, number: u64) -> Option<SpoolError> {
         let mut ledger = self.ledger();
-        let entry = ledger.remove(logger, number)?;
-        self.unlink(logger, number, &entry).err()
+        let entry = ledger.remove(queue, number)?;
+        self.unlink(queue, number, &entry).err()
     }
 
     /// Gives up an object that cannot be delivered: it is lost.
-    pub(crate) fn lose(&self, logger: Uuid, number: u64) {
+    pub(crate) fn lose(&self, queue: QueueId, number: u64) {
         let mut ledger = self.ledger();
-        if let Some(entry) = ledger.lose(logger, number) {
+        if let Some(entry) = ledger.lose(queue, number) {
             // What stays is found and given up again by the next process.
-            let _ = self.unlink(logger, number, &entry);
+            let _ = self.unlink(queue, number, &entry);
         }
     }
 
     /// Gives an object another name, at once or not at all.
-    pub(crate) fn rename(&self, logger: Uuid, number: u64, name: &str) -> Result<(), SpoolError> {
-        let (_, entry, mut body) = self.read(logger, number)?;
-        let mut draft = Draft::begin(self, logger, number, name)?;
+    pub(crate) fn rename(&self, queue: QueueId, number: u64, name: &str) -> Result<(), SpoolError> {
+        let (head, entry, mut body) = self.read(queue, number)?;
+        let mut draft = Draft::again(self, queue, number, name, head)?;
         let path = draft.path().to_owned();
         io::copy(&mut body, &mut draft)
             .map_err(|error| SpoolError::system("copy to", &path, error))?;
@@ -197,25 +239,25 @@ impl Spool {
     }
 
     /// Takes a whole object into account.
-    fn enter(&self, logger: Uuid, number: u64, entry: Entry) {
+    fn enter(&self, queue: QueueId, number: u64, entry: Entry) {
         let mut ledger = self.ledger();
-        ledger.enter(logger, number, entry);
+        ledger.enter(queue, number, entry);
         self.make_room(&mut ledger);
     }
 
     /// Gives up the oldest objects until the others fit.
     fn make_room(&self, ledger: &mut Ledger) {
         while ledger.bytes() > self.max_bytes
-            && let Some((logger, number, entry)) = ledger.lose_oldest()
+            && let Some((queue, number, entry)) = ledger.lose_oldest()
         {
-            let _ = self.unlink(logger, number, &entry);
+            let _ = self.unlink(queue, number, &entry);
         }
     }
 
-    fn unlink(&self, logger: Uuid, number: u64, entry: &Entry) -> Result<(), SpoolError> {
-        let path = self.path(logger, number, entry);
+    fn unlink(&self, queue: QueueId, number: u64, entry: &Entry) -> Result<(), SpoolError> {
+        let path = self.path(queue, number, entry);
         let removed =
-            fs::remove_file(&path).and_then(|()| files::sync_folder(&self.folder(logger)));
+            fs::remove_file(&path).and_then(|()| files::sync_folder(&self.folder(queue.logger)));
         removed.map_err(|error| SpoolError::system("remove", &path, error))
     }
 
@@ -223,9 +265,13 @@ impl Spool {
         self.root.join(logger.to_string())
     }
 
-    fn path(&self, logger: Uuid, number: u64, entry: &Entry) -> PathBuf {
-        self.folder(logger)
-            .join(FileName::new(number, entry).to_string())
+    fn path(&self, queue: QueueId, number: u64, entry: &Entry) -> PathBuf {
+        let name = FileName {
+            number,
+            entry: *entry,
+            place: queue.place,
+        };
+        self.folder(queue.logger).join(name.to_string())
     }
 
     /// A panic elsewhere cannot leave it half changed: every change is one call.
@@ -258,9 +304,10 @@ fn recover_logger(folder: &Path, logger: Uuid, ledger: &mut Ledger) -> Result<()
             let path = file.path();
             fs::remove_file(&path)
                 .map_err(|error| SpoolError::system("remove the unfinished", &path, error))?;
-        } else if let Some(FileName { number, mut entry }) = FileName::parse(name) {
+        } else if let Some(found) = FileName::parse(name) {
+            let (place, mut entry) = (found.place, found.entry);
             entry.bytes = file.metadata().map_err(failed)?.len();
-            ledger.enter(logger, number, entry);
+            ledger.enter(QueueId { logger, place }, found.number, entry);
         }
     }
     Ok(())
@@ -276,11 +323,17 @@ pub(crate) mod testing {
         let state = tempfile::tempdir().unwrap();
         let spool = Spool::open(state.path().to_owned(), u64::MAX).unwrap();
         let logger = Uuid::from_u128(1);
-        let mut draft = spool.draft(logger, "name").unwrap();
+        let mut draft = spool.draft(logger, &somewhere(), "name").unwrap();
         draft.write_all(bytes).unwrap();
         draft.commit(0, 1).unwrap();
-        let number = spool.choose(logger, |waiting| waiting.keys().next().copied());
-        spool.read(logger, number.unwrap()).unwrap().2
+        let queue = somewhere().queue(logger);
+        let number = spool.choose(queue, |waiting| waiting.keys().next().copied());
+        spool.read(queue, number.unwrap()).unwrap().2
+    }
+
+    /// A destination.
+    pub(crate) fn somewhere() -> Destination {
+        Destination::of(&crate::Storage::Directory("/somewhere".into()))
     }
 }
 

@@ -1,11 +1,15 @@
 //! The spool against restarts, limits and damage.
 
-use super::*;
+use super::{testing::somewhere, *};
 use proptest::prelude::*;
 use std::{collections::VecDeque, io::Read as _, io::Write as _};
 
 const LOGGER: Uuid = Uuid::from_u128(7);
 const OTHER: Uuid = Uuid::from_u128(8);
+
+fn of(logger: Uuid) -> QueueId {
+    somewhere().queue(logger)
+}
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap()
@@ -16,24 +20,24 @@ fn open(root: &tempfile::TempDir) -> Spool {
 }
 
 fn put(spool: &Spool, logger: Uuid, name: &str, rows: u64) {
-    let mut draft = spool.draft(logger, name).unwrap();
+    let mut draft = spool.draft(logger, &somewhere(), name).unwrap();
     draft.write_all(name.as_bytes()).unwrap();
     draft.commit(60, rows).unwrap();
 }
 
 fn oldest(spool: &Spool, logger: Uuid) -> Option<u64> {
-    spool.choose(logger, |waiting| waiting.keys().next().copied())
+    spool.choose(of(logger), |waiting| waiting.keys().next().copied())
 }
 
 /// Names of what waits, oldest first; the spool is empty then.
 fn drain(spool: &Spool, logger: Uuid) -> Vec<String> {
     let mut names = Vec::new();
     while let Some(number) = oldest(spool, logger) {
-        let (name, _, mut body) = spool.read(logger, number).unwrap();
+        let (Head { name, .. }, _, mut body) = spool.read(of(logger), number).unwrap();
         let mut text = String::new();
         body.read_to_string(&mut text).unwrap();
         assert_eq!(text, name);
-        assert!(spool.remove(logger, number).is_none());
+        assert!(spool.remove(of(logger), number).is_none());
         names.push(name);
     }
     names
@@ -47,7 +51,7 @@ fn what_was_committed_outlives_the_process_in_its_order_and_what_was_not_leaves_
         put(&spool, LOGGER, name, 1);
     }
     put(&spool, OTHER, "x", 5);
-    let mut half = spool.draft(LOGGER, "half").unwrap();
+    let mut half = spool.draft(LOGGER, &somewhere(), "half").unwrap();
     half.write_all(b"half").unwrap();
     std::mem::forget(half);
     drop(spool);
@@ -91,15 +95,15 @@ fn an_object_that_is_damaged_is_told_and_given_up_alone() {
         put(&spool, LOGGER, "a", 3);
         let number = oldest(&spool, LOGGER).unwrap();
         let path = spool.path(
-            LOGGER,
+            of(LOGGER),
             number,
-            &spool.ledger().entry(LOGGER, number).unwrap(),
+            &spool.ledger().entry(of(LOGGER), number).unwrap(),
         );
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, damage(&bytes)).unwrap();
-        let error = spool.read(LOGGER, number).unwrap_err();
+        let error = spool.read(of(LOGGER), number).unwrap_err();
         assert!(matches!(error, SpoolError::Damaged { .. }), "{error}");
-        spool.lose(LOGGER, number);
+        spool.lose(of(LOGGER), number);
         assert!(!path.exists());
     }
     assert_eq!((spool.lost(LOGGER).files, spool.lost(LOGGER).rows), (3, 9));
@@ -112,11 +116,11 @@ fn another_name_takes_the_objects_place_at_once() {
     put(&spool, LOGGER, "a", 1);
     put(&spool, LOGGER, "b", 1);
     let number = oldest(&spool, LOGGER).unwrap();
-    spool.rename(LOGGER, number, "a_part2").unwrap();
+    spool.rename(of(LOGGER), number, "a_part2").unwrap();
     drop(spool);
     let spool = open(&root);
     let number = oldest(&spool, LOGGER).unwrap();
-    let (name, entry, body) = spool.read(LOGGER, number).unwrap();
+    let (Head { name, .. }, entry, body) = spool.read(of(LOGGER), number).unwrap();
     assert_eq!((name.as_str(), entry.rows, body.len()), ("a_part2", 1, 1));
     assert_eq!(spool.backlog(LOGGER).files, 2);
 }
@@ -130,8 +134,8 @@ fn the_object_on_its_way_is_not_lost_to_the_limit() {
     put(&spool, LOGGER, "b", 2);
     put(&spool, OTHER, "c", 4);
     assert_eq!(spool.lost(LOGGER).rows, 2);
-    assert!(spool.read(LOGGER, carried).is_ok());
-    spool.remove(LOGGER, carried);
+    assert!(spool.read(of(LOGGER), carried).is_ok());
+    spool.remove(of(LOGGER), carried);
     assert_eq!(drain(&spool, OTHER), ["c"]);
 }
 
@@ -140,7 +144,7 @@ fn an_object_greater_than_the_whole_spool_is_refused_and_costs_no_other() {
     let root = folder();
     let spool = Spool::open(root.path().to_owned(), 2 * 4096).unwrap();
     put(&spool, LOGGER, "a", 1);
-    let mut draft = spool.draft(LOGGER, "b").unwrap();
+    let mut draft = spool.draft(LOGGER, &somewhere(), "b").unwrap();
     let error = draft.write_all(&[0; 3 * 4096]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     drop(draft);
@@ -174,6 +178,44 @@ fn files_that_are_not_the_spools_stay_where_they_are() {
     assert_eq!(fs::read_dir(&own).unwrap().count(), 4);
 }
 
+#[test]
+fn what_waits_for_another_place_waits_in_a_queue_of_its_own_and_can_be_passed_on() {
+    let root = folder();
+    let spool = open(&root);
+    let elsewhere = Destination::of(&crate::Storage::Directory("/else where".into()));
+    put(&spool, LOGGER, "a", 1);
+    let mut draft = spool.draft(LOGGER, &elsewhere, "b").unwrap();
+    draft.write_all(b"b").unwrap();
+    draft.commit(60, 1).unwrap();
+    drop(spool);
+    let spool = open(&root);
+    let (here, there) = (of(LOGGER), elsewhere.queue(LOGGER));
+    assert_eq!(spool.destination(here), Some(somewhere()));
+    assert_eq!(spool.destination(there), Some(elsewhere));
+    assert_eq!(spool.backlog(LOGGER).files, 2);
+    spool.pass_on(there, here).unwrap();
+    assert!(spool.is_empty(there));
+    drop(spool);
+    assert_eq!(drain(&open(&root), LOGGER), ["a", "b"]);
+}
+
+#[test]
+fn an_object_of_an_older_spool_has_no_place_and_is_found() {
+    let root = folder();
+    drop(open(&root));
+    let own = root.path().join(LOGGER.to_string());
+    fs::create_dir(&own).unwrap();
+    let text = format!("flowlog-object {:020} old.csv\nrows", 4);
+    fs::write(own.join("000000000003.60.1.object"), text).unwrap();
+    let spool = open(&root);
+    let old = QueueId::unplaced(LOGGER);
+    assert_eq!(spool.queues(LOGGER), [old]);
+    assert_eq!(spool.destination(old), None);
+    spool.pass_on(old, of(LOGGER)).unwrap();
+    let number = oldest(&spool, LOGGER).unwrap();
+    assert_eq!(spool.read(of(LOGGER), number).unwrap().0.name, "old.csv");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -201,8 +243,8 @@ proptest! {
                 }
                 2 => {
                     let delivered = oldest(&spool, logger).map(|number| {
-                        let (name, _, _) = spool.read(logger, number).unwrap();
-                        spool.remove(logger, number);
+                        let (Head { name, .. }, _, _) = spool.read(of(logger), number).unwrap();
+                        spool.remove(of(logger), number);
                         name
                     });
                     let place = expected.iter().position(|(of, _)| *of == logger);

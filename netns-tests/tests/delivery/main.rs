@@ -10,6 +10,7 @@
 
 mod formats;
 mod kills;
+mod moves;
 mod outages;
 mod states;
 mod support;

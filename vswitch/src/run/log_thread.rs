@@ -167,7 +167,7 @@ pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver
             }
             Message::Names(ports) => names.set(ports),
             Message::Loggers(specs) => {
-                let closed = collector.reconfigure(specs);
+                let closed = collector.reconfigure(specs, &names);
                 look(shared, &collector, &mut watch);
                 publish(shared, closed);
             }

@@ -282,8 +282,17 @@ impl Daemon {
         Ok(())
     }
 
-    /// What was counted until now goes to the loggers in force.
+    /// What was counted until now goes to the loggers in force, first of all what is left of an interval
+    /// that has just ended.
     fn hand_over(&self) {
+        loop {
+            let mut switch = self.shared.switch.lock();
+            if !switch.is_closing() {
+                break;
+            }
+            switch.sweep(self.shared.clock.now());
+            self.log.push(switch.fetch_log());
+        }
         let mut from = Some(0);
         while let Some(slot) = from {
             let mut switch = self.shared.switch.lock();

@@ -68,6 +68,12 @@ impl Switch {
         self.sweep.running
     }
 
+    /// Whether the sweep still has to find tallies of a window that has ended.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.log.is_closing()
+    }
+
     /// Microseconds until the open window ends, by the wall clock.
     #[must_use]
     pub fn until_window_end_us(&self, now: Now) -> u64 {
