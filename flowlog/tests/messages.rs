@@ -160,3 +160,12 @@ proptest! {
         prop_assert!(rows.is_ok_and(|rows| rows <= lines.len()));
     }
 }
+
+#[test]
+fn every_field_is_explained_in_the_document() {
+    let document = include_str!("../../docs/formats.md");
+    for field in Field::ALL {
+        let name = format!("`{field}`");
+        assert!(document.contains(&name), "docs/formats.md lacks {name}");
+    }
+}

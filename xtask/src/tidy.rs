@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: documents that lead somewhere.
+//! `cargo xtask tidy`: documents that lead somewhere, and whose excerpts are what the code says.
 
 use crate::{
     command::{command, target},
@@ -29,6 +29,9 @@ pub(crate) fn run() -> Result<bool> {
                     file.display()
                 ));
             }
+        }
+        for (path, line) in excerpts(&text).filter(|excerpt| !is_excerpt(excerpt)) {
+            wrong.push(format!("{}: not in {path}: {line}", file.display()));
         }
         for line in commands(&text) {
             if !exists(line) {
@@ -128,6 +131,21 @@ fn leads_somewhere(file: &Path, link: &str) -> bool {
     is_elsewhere || path.is_empty() || folder.join(path).exists()
 }
 
+/// Excerpts of code: blocks marked with their language and the file that they are from.
+fn excerpts(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let blocks = text.split("```").skip(1).step_by(2);
+    blocks.filter_map(|block| {
+        let (mark, code) = block.split_once('\n')?;
+        Some((mark.split_once(' ')?.1, code))
+    })
+}
+
+/// Whether the file has these lines, one behind the other; how far they are indented does not count.
+fn is_excerpt((path, code): &(&str, &str)) -> bool {
+    let lines = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    std::fs::read_to_string(root().join(path)).is_ok_and(|file| lines(&file).contains(&lines(code)))
+}
+
 /// Command lines in blocks marked `sh` or `console`, without prompt, `sudo` and environment.
 fn commands(text: &str) -> Vec<&str> {
     let blocks = text.split("```").skip(1).step_by(2);
@@ -173,6 +191,19 @@ mod tests {
     fn links_are_found_in_prose_and_not_in_code() {
         let text = "see [a](b.md#c) and `[x](y)`\n```sh\n[p](q)\n```\n![i](j.png \"title\")";
         assert_eq!(links(text), ["b.md#c", "j.png"]);
+    }
+
+    #[test]
+    fn excerpts_are_found_by_the_file_they_name() {
+        let text = "```sh\nls\n```\n```rust src/lib.rs\nfn f() {\n```\n";
+        assert_eq!(
+            excerpts(text).collect::<Vec<_>>(),
+            [("src/lib.rs", "fn f() {\n")]
+        );
+        assert!(!is_excerpt(&(
+            "xtask/src/main.rs",
+            "fn no_such_function() {\n"
+        )));
     }
 
     #[test]
