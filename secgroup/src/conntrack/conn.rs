@@ -372,6 +372,14 @@ impl<A: Copy> Conn<A> {
         }
     }
 
+    /// Whether copies of floods alone have met this entry: its opener's side has no verdict here, since it
+    /// had one for all copies together.
+    #[inline]
+    #[must_use]
+    pub fn is_tentative(&self) -> bool {
+        self.sides[0] == Side::NONE && self.state().is_connection()
+    }
+
     /// Whether the deadline has passed; wrapping, good for spans below 24 days.
     #[inline]
     #[must_use]

@@ -203,7 +203,8 @@ impl Switch {
             return;
         };
         let conn = &A::table(&self.tables).entry(slot).conn;
-        if conn.policy_epoch != self.policy_epoch {
+        let is_copy = step.egress.is_none();
+        if conn.policy_epoch != self.policy_epoch && !(is_copy && conn.is_tentative()) {
             self.judged_again::<A>(slot, *sides);
         }
         if !step.is_accept() {
@@ -254,7 +255,8 @@ impl Switch {
         conn.sides =
             [step.egress, step.ingress].map(|judged| judged.map_or(Side::NONE, Judged::side));
         if step.egress.is_none() {
-            // A copy of a flood: the sender's side was judged and counted once, before.
+            // A copy of a flood: the sender's side was evaluated and counted once, before. The entry is
+            // tentative: stale, without a verdict of its opener's side.
             conn.policy_epoch = 0;
         } else {
             conn.policy_epoch = self.policy_epoch;

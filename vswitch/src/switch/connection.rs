@@ -96,10 +96,11 @@ impl Switch {
 
     /// The sender's side of unknown unicast, which has as many connections as receivers: what one copy may
     /// leave by, it leaves by. So an answer passes without a rule also where the asker's MAC has aged out
-    /// meanwhile, and what is valid towards nobody is refused where it is sent. `None`: rules alone decide.
+    /// meanwhile, and what is valid towards no receiver is refused where it is sent. `None`: rules alone
+    /// decide.
     ///
     /// Room is looked for once, for it is the sender's and the table's: behind a search in vain only what
-    /// has a connection already is asked.
+    /// has a connection already is asked, and what would arrive nowhere does not leave.
     #[cold]
     pub(super) fn side_towards_unknown(
         &self,
@@ -111,35 +112,34 @@ impl Switch {
         if ip.fragment.is_some_and(|part| part.offset > 0) {
             return None;
         }
-        let mut refused = None;
-        let mut tracked = Tracked::No;
-        let segment = sender.config.segment;
-        for to in self.fdb.copies(segment, sender.number(), true) {
+        let (mut refused, mut refused_there) = (None, None);
+        let mut has_room = true;
+        for to in self
+            .fdb
+            .copies(sender.config.segment, sender.number(), true)
+        {
             let receiver = self.port(to)?;
             if !self.is_tracked(sender, receiver, &frame.headers) {
                 return None;
             }
             let ports = (sender, receiver);
-            if matches!(tracked, Tracked::NoRoom) && !self.is_known(ports, ip) {
-                // It would find no room either; it leaves only to be refused where it arrives.
-                let alone = Self::judge_alone(&self.members, sender, Some(receiver), frame);
-                match alone.egress {
-                    Some(judged) if judged.verdict.is_accept() && !alone.is_accept() => {
-                        return Some((judged, Tracked::No));
-                    }
-                    _ => continue,
-                }
+            if !has_room && !self.is_known(ports, ip) {
+                continue;
             }
             let step = self.track_any(now, ports, frame, ip, &mut Silent)?;
-            match step.egress {
-                Some(judged) if judged.verdict.is_accept() => return Some((judged, Tracked::No)),
-                other => refused = refused.or(other),
-            }
-            if matches!(step.tracked, Tracked::NoRoom) {
-                tracked = Tracked::NoRoom;
+            has_room &= !matches!(step.tracked, Tracked::NoRoom);
+            let egress = step.egress?;
+            match (egress.verdict.is_accept(), step.is_accept()) {
+                (true, true) => return Some((egress, Tracked::No)),
+                (true, false) => refused_there = refused_there.or(Some(egress)),
+                (false, _) => refused = refused.or(Some(egress)),
             }
         }
-        Some((refused?, tracked))
+        if has_room {
+            Some((refused_there.or(refused)?, Tracked::No))
+        } else {
+            Some((refused?, Tracked::NoRoom))
+        }
     }
 
     /// Whether there is an entry of a packet's tuple between two ports, live or over.
@@ -220,19 +220,22 @@ impl Switch {
             way,
             judged_again: stale,
         });
+        let open_instead = |watch| {
+            let asked = Asked {
+                key: conn.key,
+                swapped,
+                protocol: ip.protocol,
+                macs: [frame.headers.eth.src, frame.headers.eth.dst],
+            };
+            let found = (asked, hash, Some(slot));
+            self.open(now, (sender, receiver), frame, ip, found, watch)
+        };
         let settings = self.settings_between(sender, receiver);
         let advance = match conntrack::advance(conn.state(), window, way, ip, now.ms, settings) {
-            Ok(advance) if advance.reopens => {
-                let asked = Asked {
-                    key: conn.key,
-                    swapped,
-                    protocol: ip.protocol,
-                    macs: [frame.headers.eth.src, frame.headers.eth.dst],
-                };
-                let found = (asked, hash, Some(slot));
-                return self.open(now, (sender, receiver), frame, ip, found, watch);
-            }
+            Ok(advance) if advance.reopens => return open_instead(watch),
             Ok(advance) => advance,
+            // The guest that answered another copy has moved here: its connection is not this one.
+            Err(_) if conn.is_tentative() => return open_instead(watch),
             Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
         };
         let sides = if stale {

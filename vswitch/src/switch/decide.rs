@@ -68,7 +68,7 @@ impl Switch {
         let is_copy = copy.is_some();
         self.begin_fragments(now, (sender, receiver), headers, is_copy, &mut step);
         if is_copy {
-            step = step.as_copy();
+            step = step.as_copy(receiver, frame);
             if step.is_refused_by_rules() && secgroup::is_announcement(headers) {
                 step.ingress = None;
             }

@@ -240,20 +240,27 @@ impl Step {
         self
     }
 
-    /// As a copy of a flood, whose sender's side has been told once: what refuses this copy there is told
-    /// at its receiver.
+    /// As a copy of a flood: the sender's side is reported once for all copies, so a refusal of this copy
+    /// there is reported at its receiver. A receiver without port security refuses nothing of what has
+    /// left its sender (SPEC 5.1), but for what it cannot take.
     #[cold]
-    pub(super) fn as_copy(mut self) -> Self {
+    pub(super) fn as_copy(mut self, receiver: Option<&Port>, frame: &Frame<'_>) -> Self {
         match &mut self.tracked {
             Tracked::Known { as_judged, .. } => *as_judged &= self.egress.is_none(),
             // What is remembered is both sides.
             Tracked::Denied { .. } => self.tracked = Tracked::No,
             _ => {}
         }
-        if let Some(judged) = self.egress.take()
-            && !judged.verdict.is_accept()
-        {
-            self.ingress = Some(judged);
+        let Some(refused) = self.egress.take().filter(|side| !side.verdict.is_accept()) else {
+            return self;
+        };
+        self.ingress = Some(refused);
+        if let Some(receiver) = receiver.filter(|receiver| !receiver.filters()) {
+            let open = Judged::plain(Verdict::Accept(Basis::Unfiltered));
+            let taken = receiver.accepts_frame(frame);
+            self.ingress = Some(taken.map_or_else(Judged::refused, |()| open));
+            // It passes by no connection, so that it moves none on.
+            self.tracked = Tracked::No;
         }
         self
     }

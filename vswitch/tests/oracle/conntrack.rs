@@ -148,6 +148,11 @@ pub(crate) fn open(seen: &Seen<'_>, ip: &IpSpec, settings: &Settings) -> Option<
 }
 
 impl Connection {
+    /// Whether copies of floods alone have met it.
+    pub(crate) const fn is_tentative(&self) -> bool {
+        self.sides[0].is_none()
+    }
+
     /// What a packet does that goes with the first one (`me` 0) or against it (1).
     pub(crate) fn advance(
         &self,

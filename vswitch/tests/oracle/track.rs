@@ -73,11 +73,14 @@ impl Interpreter {
         };
         let liberal = self.is_liberal(from, to);
         let (progress, lives_on) = match connection.advance(me, seen, ip, self.now_ms, liberal) {
-            Advance::Reopens => {
+            // A guest that answered another copy of a flood has moved: its connection is not this one.
+            Advance::Invalid if !connection.is_tentative() => {
+                return self.refuse(from, to, Reason::CtInvalid);
+            }
+            Advance::Reopens | Advance::Invalid => {
                 let anew = if me == 0 { of } else { of.reversed() };
                 return self.open(anew, (from, to), seen, ip);
             }
-            Advance::Invalid => return self.refuse(from, to, Reason::CtInvalid),
             Advance::Goes(progress) => (progress, true),
             Advance::Passes(progress) => (progress, false),
         };
@@ -88,8 +91,14 @@ impl Interpreter {
         if act.passes() {
             self.coverage.went(&connection.progress, &progress);
         }
+        // A copy that its sender's side refuses says nothing of the connection.
+        let is_refused_copy = self.is_copy && act.egress.is_some_and(|said| !said.accepts());
+        let is_copy = self.is_copy;
         if let Some(connection) = self.connections.get_mut(&of) {
-            (connection.sides, connection.judged_in) = (sides, Some(self.reloads));
+            let says_nothing = is_refused_copy || is_copy && connection.is_tentative();
+            if !says_nothing {
+                (connection.sides, connection.judged_in) = (sides, Some(self.reloads));
+            }
             if act.passes() {
                 connection.progress = progress;
                 if lives_on {

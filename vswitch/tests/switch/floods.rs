@@ -181,12 +181,101 @@ fn an_answer_to_a_forgotten_mac_passes_by_its_connection() {
     lab.send("U", &format!("tcp X:4000 > B:80 ack seq=1001 ack=10 {x}"));
     lab.rows();
     lab.tick(301_000);
-    // Nobody knows the MAC now: the copy for U is the connection's, the one for C nobody's.
+    // The MAC is forgotten: the copy for U is the connection's, the one for C no connection's.
     let data = "tcp B:80 > X:4000 psh,ack seq=10 ack=1001 len=10 to 02:00:00:00:00:99";
     let sent = lab.send("B", data);
-    assert_eq!(sent.fate, "B> reply, >C default_deny, >U unfiltered");
-    assert_eq!(sent.got, ["U"]);
-    lab.logs("B> reply 1, >C default_deny 1, >U unfiltered 1");
+    assert_eq!(sent.fate, "B> reply, >C unfiltered, >U unfiltered");
+    assert_eq!(sent.got, ["C", "U"]);
+    lab.logs("B> reply 1, >C unfiltered 1, >U unfiltered 1");
+}
+
+/// SPEC section 5.1: ports without port security log ACCEPT. One copy is a connection's; the others would
+/// be invalid, without a rule, or without room, were they sent alone.
+#[test]
+fn a_flooded_copy_is_accepted_by_every_port_without_port_security() {
+    let fate = "B> reply, >C unfiltered, >U unfiltered";
+    let asks = [
+        (
+            "tcp X:4000 > B:80 syn seq=1000",
+            "tcp B:80 > X:4000 syn,ack seq=9 ack=1001",
+        ),
+        ("icmp X > B echo-request id=1", "icmp B > X echo-reply id=1"),
+        ("udp X:4000 > B:80", "udp B:80 > X:4000"),
+        (
+            "tcp X6:4000 > B6:80 syn seq=1000",
+            "tcp B6:80 > X6:4000 syn,ack seq=9 ack=1001",
+        ),
+    ];
+    for (ask, answer) in asks {
+        for full in [false, true] {
+            let rules = "in tcp 80, in icmp, in udp, in6 tcp 80";
+            // U learns no MAC: what answers X is flooded.
+            let setup = Setup::of_b(rules).unfiltered("C");
+            let mut lab = Lab::new(setup.port("U", |port| port.max_macs = 0));
+            let from_x = "from 02:00:00:00:00:99";
+            lab.sees("U", &format!("{ask} {from_x}"), "U> unfiltered, >B rule");
+            let limit = full.then_some(0);
+            lab.reload(|setup| setup.port("B", |port| port.conntrack_limit = limit));
+            let sent = lab.send("B", &format!("{answer} to 02:00:00:00:00:99"));
+            assert_eq!(sent.fate, fate, "{answer}");
+            assert_eq!(sent.got, ["C", "U"], "{answer}");
+            lab.rows();
+        }
+    }
+}
+
+/// Its size is still the receiver's own: what it cannot take is refused there.
+#[test]
+fn a_flooded_copy_is_refused_by_a_port_without_port_security_for_its_size_alone() {
+    let setup = Setup::of_b("in tcp 80").unfiltered("C");
+    let setup = setup.port("U", |port| port.max_macs = 0);
+    let mut lab = Lab::new(setup.port("C", |port| port.mtu = 576));
+    let syn = "tcp X:4000 > B:80 syn seq=1000 from 02:00:00:00:00:99";
+    lab.sees("U", syn, "U> unfiltered, >B rule");
+    let answer = "tcp B:80 > X:4000 syn,ack seq=9 ack=1001 to 02:00:00:00:00:99";
+    lab.sees("B", answer, "B> reply, >C unfiltered, >U unfiltered");
+    let long = "tcp B:80 > X:4000 psh,ack seq=10 ack=1001 len=1000 to 02:00:00:00:00:99";
+    lab.sees("B", long, "B> reply, >C mtu, >U unfiltered");
+    lab.rows();
+}
+
+/// The copy that a guest did not answer left an entry in `syn_sent` at the port that it moves to.
+#[test]
+fn an_established_connection_follows_its_guest_to_a_port_that_got_a_copy_of_its_first_packet() {
+    for retries in [1, 2] {
+        let mut lab = Lab::new(Setup::new().group("A", OPEN).unfiltered("C"));
+        let (from_x, to_x) = ("from 02:00:00:00:00:99", "to 02:00:00:00:00:99");
+        for _ in 0..retries {
+            let syn = format!("tcp A:4000 > X:80 syn seq=1000 {to_x}");
+            lab.sees("A", &syn, "A> rule, >C unfiltered, >U unfiltered");
+        }
+        let syn_ack = format!("tcp X:80 > A:4000 syn,ack seq=9 ack=1001 {from_x}");
+        lab.sees("C", &syn_ack, "C> unfiltered, >A reply");
+        let data = |seq: u32| format!("tcp A:4000 > X:80 psh,ack seq={seq} ack=10 len=10 {to_x}");
+        lab.sees("A", &data(1001), "A> rule, >C unfiltered");
+        // It moves, and is heard at its new place.
+        lab.send(
+            "U",
+            "arp who-has 10.0.0.10 tell 10.0.0.99 from 02:00:00:00:00:99",
+        );
+        let sent = lab.send("A", &data(1011));
+        assert_eq!(
+            (sent.fate.as_str(), sent.got),
+            ("A> rule, >U unfiltered", vec!["U".to_owned()])
+        );
+        let answer = format!("tcp X:80 > A:4000 ack seq=10 ack=1021 {from_x}");
+        lab.sees("U", &answer, "U> unfiltered, >A reply");
+        lab.sees("A", &data(1021), "A> rule, >U unfiltered");
+        lab.rows();
+    }
+}
+
+/// What was asked of one port is still not answered from the middle.
+#[test]
+fn a_lone_ack_does_not_belong_to_an_unanswered_connection_that_no_flood_opened() {
+    let mut lab = Lab::new(Setup::of_b(OPEN));
+    lab.sees("A", "tcp A:4000 > B:80 syn seq=1000", "A> rule, >B rule");
+    lab.sees("A", "tcp A:4000 > B:80 ack seq=1001 ack=1", "A> ct_invalid");
 }
 
 /// What is valid towards nobody is refused where it is sent, as towards a known MAC.

@@ -50,7 +50,7 @@ const _: () = assert!(
 );
 
 impl Limits {
-    pub(super) const fn of(port: &Port) -> Self {
+    pub(super) fn of(port: &Port) -> Self {
         if port.config.spec.uplink {
             OF_AN_UPLINK
         } else {

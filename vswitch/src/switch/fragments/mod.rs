@@ -60,7 +60,7 @@ impl Switch {
     ) -> Step {
         let mut step = self.later_fragment(now, (sender, receiver), frame, ip, is_copy, watch);
         if is_copy {
-            step = step.as_copy();
+            step = step.as_copy(receiver, frame);
         }
         if step.fate != Fate::Held {
             step.fate = fate;
