@@ -36,7 +36,7 @@ fn main() -> Result<()> {
         wall_us: 1_800_000_000_000_000,
     };
     let mut switch = Switch::new(now, 7, plan.conntrack.limit, 60);
-    switch.apply(now, prepared);
+    switch.apply(now, prepared)?;
     let guests = [PortId(0), PortId(1)];
     guests.iter().for_each(|port| switch.set_up(*port, true));
 

@@ -144,7 +144,7 @@ impl LoggerSpec {
     }
 
     /// The aggregation interval within its limits.
-    pub(crate) fn interval_s(&self) -> u32 {
+    pub fn interval_s(&self) -> u32 {
         self.interval_s.clamp(INTERVAL_S_MIN, INTERVAL_S_MAX)
     }
 

@@ -76,7 +76,7 @@ impl Ours {
         let prepared = Prepared::new(switch_config(&plan), &mut RuleTable::default()).unwrap();
         let clock = Clock::start();
         let mut switch = Switch::new(clock.now(), SEED, CONNECTIONS, WINDOW_S);
-        switch.apply(clock.now(), prepared);
+        switch.apply(clock.now(), prepared).unwrap();
         let number = |name: &str| {
             let mut ports = switch.ports();
             ports

@@ -161,7 +161,7 @@ impl Lab {
             .expect("so is its policy");
         let window_s = flowlog::base_window_s(&plan.loggers);
         let mut switch = Switch::new(START, 1, plan.conntrack.limit, window_s);
-        switch.apply(START, prepared);
+        switch.apply(START, prepared).expect("there are numbers");
         for port in 0..spec.ports {
             switch.set_up(PortId(port), true);
         }

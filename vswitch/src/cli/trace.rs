@@ -57,7 +57,7 @@ fn in_memory(plan: &Plan, port: &str, packet: &str) -> Result<Trace> {
         plan.conntrack.limit,
         flowlog::base_window_s(&plan.loggers),
     );
-    switch.apply(now, prepared);
+    switch.apply(now, prepared)?;
     crate::trace::trace(plan, &switch, &rules, now, port, packet).map_err(|error| match error {
         TraceError::NoPort { .. } | TraceError::NoPacket { .. } => Usage(error.to_string()).into(),
         TraceError::NotAttached(_) => error.into(),

@@ -194,6 +194,10 @@ fn ports(shared: &Shared, plan: &Plan, select: &Select) -> Listing<PortRow> {
 
 fn fdb(shared: &Shared, plan: &Plan, select: &Select) -> Listing<FdbRow> {
     let names = Names::of(shared);
+    let subnets = plan.subnets.iter();
+    let subnets: HashMap<_, _> = subnets
+        .map(|subnet| (subnet.id, subnet.name.as_str()))
+        .collect();
     // A copy of plain entries: the ports' own MACs, and as many learned ones as ports may have.
     let (entries, now_ms) = {
         let switch = shared.switch.lock();
@@ -201,12 +205,10 @@ fn fdb(shared: &Shared, plan: &Plan, select: &Select) -> Listing<FdbRow> {
     };
     let mut rows: Vec<FdbRow> = entries
         .into_iter()
-        .map(|(segment, mac, place)| FdbRow {
-            subnet: plan
-                .subnets
-                .get(usize::from(segment))
-                .map(|subnet| subnet.name.clone())
-                .unwrap_or_default(),
+        .map(|(subnet, mac, place)| FdbRow {
+            subnet: subnets
+                .get(&subnet)
+                .map_or_else(|| subnet.to_string(), |name| (*name).to_owned()),
             mac: mac.to_string(),
             port: names.get(place.port),
             heard_ms_ago: place.heard_ms.map(|heard| now_ms.wrapping_sub(heard)),

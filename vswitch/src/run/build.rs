@@ -1,9 +1,9 @@
 //! From a plan to what the switch, the log and the lab are told.
 
-use crate::config::{Plan, Role};
+use crate::config::{Plan, Port, Role};
 use crate::lab::LabPort;
 use crate::switch::{FLOW_LIMIT, PortConfig, SwitchConfig, UPLINK_MACS};
-use flowlog::{PortInfo, Recording};
+use flowlog::{LoggerSpec, PortInfo, Recording};
 use ipnet::IpNet;
 use secgroup::{Model, PortId};
 use std::net::IpAddr;
@@ -47,6 +47,12 @@ pub fn switch_config(plan: &Plan) -> SwitchConfig {
         settings: plan.conntrack.settings.clone(),
         persist_established: plan.conntrack.persist_established,
         window_length_s: flowlog::base_window_s(&plan.loggers),
+        longest_interval_s: plan
+            .loggers
+            .iter()
+            .map(LoggerSpec::interval_s)
+            .max()
+            .unwrap_or_default(),
         recording: Recording::of(&plan.loggers),
     }
 }
@@ -58,10 +64,9 @@ fn vpc_of(plan: &Plan, subnet: usize) -> Uuid {
         .map_or(Uuid::nil(), |vpc| vpc.id)
 }
 
-/// Who a port is, for the log; `None` where the plan has no port of that UUID.
+/// Who a port of the plan is, for the log; `None` where the plan lacks its subnet or VPC.
 #[must_use]
-pub fn port_info(plan: &Plan, number: PortId, id: Uuid) -> Option<Arc<PortInfo>> {
-    let port = plan.ports.iter().find(|port| port.id == id)?;
+pub fn port_info(plan: &Plan, number: PortId, port: &Port) -> Option<Arc<PortInfo>> {
     let subnet = plan.subnets.get(port.subnet)?;
     let vpc = plan.vpcs.get(subnet.vpc)?;
     let of_vpc = plan.subnets.iter().filter(|other| other.vpc == subnet.vpc);
@@ -87,7 +92,7 @@ pub fn port_info(plan: &Plan, number: PortId, id: Uuid) -> Option<Arc<PortInfo>>
 /// What the lab is told: the guest's side of every port, in the order of the plan.
 #[must_use]
 pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
-    let lab_port = |port: &crate::config::Port| {
+    let lab_port = |port: &Port| {
         let subnet = plan.subnets.get(port.subnet);
         let gateways = subnet
             .map(|subnet| subnet.gateway_ips.clone())

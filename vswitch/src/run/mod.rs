@@ -41,16 +41,16 @@ pub use tail::Tail;
 use crate::config::{Plan, Port, Workers};
 use crate::io::{ReadWrite, Uring};
 use crate::lab::{Lab, Made, RunLock};
-use crate::switch::{Compiled, Prepared, Switch};
+use crate::switch::{Change, Compiled, Prepared, Switch};
 use anyhow::{Context, Result, bail};
 use aside::aside;
 use closer::Closer;
 use flowlog::{Collector, Delivery};
 use log_thread::{LogQueue, Message};
 use method::Method;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use secgroup::{PortId, RuleTable};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,7 +166,8 @@ impl Daemon {
                 return daemon.stop().and(Err(error));
             }
         }
-        match daemon.swap_in(&plan, prepared, taps) {
+        let change = daemon.work_out(prepared);
+        match change.and_then(|change| daemon.swap_in(&plan, change, taps)) {
             Ok(_) => Ok(daemon),
             Err(error) => daemon.stop().and(Err(error)),
         }
@@ -220,12 +221,14 @@ impl Daemon {
         let mut rules = self.shared.rules.read().clone();
         let (prepared, compiled) = aside(|| Prepared::after(&self.compiled, wanted, &mut rules))?
             .context("the policy cannot be built")?;
+        let change = self.work_out(prepared)?;
         *self.shared.rules.write() = rules;
+        let known: HashMap<Uuid, &Port> = old.ports.iter().map(|port| (port.id, port)).collect();
         let is_known = |port: &Port| {
-            old.ports
-                .iter()
-                .any(|known| same_device(&old, known, &plan, port))
+            let known = known.get(&port.id);
+            known.is_some_and(|known| same_device(&old, known, &plan, port))
         };
+        let down = self.down();
         files::allow(plan.ports.len().saturating_mul(self.workers.len()))?;
         let guests = lab_ports(&plan);
         let (mut new, mut gone) = (Vec::new(), Vec::new());
@@ -233,7 +236,7 @@ impl Daemon {
             if is_known(port) && guest.is_gone() {
                 // No reason to refuse a change of policy: the other guests are waiting for it.
                 gone.push(port.id);
-            } else if !is_known(port) || self.is_down(port.id) || !self.lab.is_in_place(guest) {
+            } else if !is_known(port) || down.contains(&port.id) || !self.lab.is_in_place(guest) {
                 new.push(guest.clone());
             }
         }
@@ -246,7 +249,7 @@ impl Daemon {
         // The same ones, too: a reload has stores that refused asked again at once.
         self.log.tell(Message::Loggers(plan.loggers.clone()));
         self.compiled = compiled;
-        let changes = self.swap_in(&plan, prepared, taps)?;
+        let changes = self.swap_in(&plan, change, taps)?;
         self.take_down(&plan, &gone)?;
         Ok(changes)
     }
@@ -285,14 +288,7 @@ impl Daemon {
     /// What was counted until now goes to the loggers in force, first of all what is left of an interval
     /// that has just ended.
     fn hand_over(&self) {
-        loop {
-            let mut switch = self.shared.switch.lock();
-            if !switch.is_closing() {
-                break;
-            }
-            switch.sweep(self.shared.clock.now());
-            self.log.push(switch.fetch_log());
-        }
+        drop(self.between_windows());
         let mut from = Some(0);
         while let Some(slot) = from {
             let mut switch = self.shared.switch.lock();
@@ -301,40 +297,57 @@ impl Daemon {
         }
     }
 
-    fn is_down(&self, id: Uuid) -> bool {
-        self.shared
-            .switch
-            .lock()
-            .ports()
-            .any(|port| port.config.id == id && !port.up)
+    /// The ports that are down.
+    fn down(&self) -> HashSet<Uuid> {
+        let switch = self.shared.switch.lock();
+        let down = switch.ports().filter(|port| !port.up);
+        down.map(|port| port.config.id).collect()
+    }
+
+    /// What a configuration changes: before any TAP is made, for it may be refused.
+    fn work_out(&self, prepared: Prepared) -> Result<Change> {
+        let now = self.shared.clock.now();
+        let outline = self.shared.switch.lock().outline(now, prepared.ports());
+        Ok(aside(|| Change::new(outline, prepared))??)
+    }
+
+    /// The switch while no closed window waits for the sweep, so that a swap may close another one: what is
+    /// left of the sweep goes in slices.
+    fn between_windows(&self) -> MutexGuard<'_, Switch> {
+        loop {
+            let mut switch = self.shared.switch.lock();
+            if !switch.is_closing() {
+                return switch;
+            }
+            switch.sweep(self.shared.clock.now());
+            self.log.push(switch.fetch_log());
+        }
     }
 
     /// The swap: policy, names, and TAPs to the workers.
     fn swap_in(
         &mut self,
         plan: &Arc<Plan>,
-        prepared: Prepared,
+        change: Change,
         taps: Vec<tap::Tap>,
     ) -> Result<Changes> {
-        let now = self.shared.clock.now();
-        let (numbers, gone, policy_epoch, retired) = {
-            let mut switch = self.shared.switch.lock();
-            let (new, gone) = switch.apply(now, prepared);
+        let numbers = change.numbers().clone();
+        let (gone, policy_epoch, retired) = {
+            let mut switch = self.between_windows();
+            let (new, gone) = switch.swap(self.shared.clock.now(), change);
             // A port is up once a worker serves its TAP.
             new.iter()
                 .for_each(|&(number, _)| switch.set_up(number, false));
-            let numbers: HashMap<Uuid, PortId> = switch
-                .ports()
-                .map(|port| (port.config.id, port.number()))
-                .collect();
-            let retired = switch.spare_memory();
-            (numbers, gone, switch.policy_epoch(), retired)
+            // A number may have been another port's: what bears it still goes before the new name.
+            self.log.push(switch.fetch_log());
+            (gone, switch.policy_epoch(), switch.spare_memory())
         };
         // The old policy goes without the lock.
         drop(retired);
-        let infos: Vec<_> = numbers
+        let infos: Vec<_> = plan
+            .ports
             .iter()
-            .filter_map(|(&id, &number)| port_info(plan, number, id))
+            .filter_map(|port| port_info(plan, *numbers.get(&port.id)?, port))
             .collect();
         self.log.tell(Message::Names(infos.clone()));
         self.shared

@@ -162,7 +162,7 @@ impl<'a> Replay<'a> {
         let mut switch = Switch::new(now, 0, plan.conntrack.limit, window_s);
         let mut rules = RuleTable::default();
         let prepared = Prepared::new(switch_config(plan), &mut rules)?;
-        switch.apply(now, prepared);
+        switch.apply(now, prepared)?;
         let delivery = Delivery::open(&plan.state_dir, plan.spool_max_bytes)?.in_place();
         let mut collector = Collector::new(plan.loggers.clone(), delivery);
         collector.keep_records(true);
@@ -180,7 +180,7 @@ impl<'a> Replay<'a> {
             plan.ports
                 .iter()
                 .zip(&numbers)
-                .filter_map(|(port, &number)| port_info(plan, number, port.id)),
+                .filter_map(|(port, &number)| port_info(plan, number, port)),
         );
         let macs = owned_macs(plan);
         let summary = Summary {

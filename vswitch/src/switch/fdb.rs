@@ -13,7 +13,7 @@ use secgroup::PortId;
 /// Seconds after which a learned MAC is forgotten (IEEE 802.1D's recommended ageing time).
 pub const AGEING_S: u32 = 300;
 
-/// A segment's number: one per subnet; segments never mix.
+/// A segment's number: one per subnet; segments never mix. A subnet without ports has none.
 pub type Segment = u16;
 
 /// Where a MAC is.
@@ -61,10 +61,6 @@ impl Spot {
         Self(u64::from_be_bytes([high, low, a, b, c, d, e, f]))
     }
 
-    const fn segment(self) -> Segment {
-        (self.0 >> 48) as Segment
-    }
-
     const fn mac(self) -> Mac {
         let [_, _, a, b, c, d, e, f] = self.0.to_be_bytes();
         Mac([a, b, c, d, e, f])
@@ -78,16 +74,14 @@ struct Member {
 }
 
 impl Fdb {
-    /// Adds a port to its segment with its static MACs and whether each is shared; of each that was learned
-    /// elsewhere it tells the port.
+    /// Adds a port to its segment with its own MAC. Where that was learned, returns the port behind which.
     pub(super) fn attach(
         &mut self,
         segment: Segment,
         port: PortId,
-        macs: impl IntoIterator<Item = (Mac, bool)>,
+        own: Mac,
         takes_unknown: bool,
-        mut displaced: impl FnMut(PortId),
-    ) {
+    ) -> Option<PortId> {
         self.changed();
         let members = self.members.entry(segment).or_default();
         let member = Member {
@@ -96,35 +90,28 @@ impl Fdb {
         };
         let place = members.partition_point(|other| other.port < port);
         members.insert(place, member);
-        for (mac, shared) in macs {
-            let key = Spot::new(segment, mac);
-            let taken = self
-                .places
-                .get(&key)
-                .is_some_and(|place| place.heard_ms.is_none());
-            if shared && taken {
-                continue;
-            }
-            let place = Place {
-                port,
-                heard_ms: None,
-                shared,
-            };
-            let before = self.places.insert(key, place);
-            if let Some(learned) = before.filter(|place| place.heard_ms.is_some()) {
-                displaced(learned.port);
-            }
-        }
+        self.put(segment, own, port, false)
     }
 
-    /// Gives a MAC that nobody has to one of its owners.
-    pub(super) fn inherit(&mut self, segment: Segment, mac: Mac, port: PortId) {
+    /// Gives a MAC that no port has, or that was only learned, to one of its owners. Returns as
+    /// [`Self::attach`].
+    pub(super) fn inherit(&mut self, segment: Segment, mac: Mac, port: PortId) -> Option<PortId> {
+        let known = self.places.get(&Spot::new(segment, mac));
+        if known.is_some_and(|place| place.heard_ms.is_none()) {
+            return None;
+        }
         self.changed();
-        self.places.entry(Spot::new(segment, mac)).or_insert(Place {
+        self.put(segment, mac, port, true)
+    }
+
+    fn put(&mut self, segment: Segment, mac: Mac, port: PortId, shared: bool) -> Option<PortId> {
+        let place = Place {
             port,
             heard_ms: None,
-            shared: true,
-        });
+            shared,
+        };
+        let before = self.places.insert(Spot::new(segment, mac), place)?;
+        before.heard_ms.map(|_| before.port)
     }
 
     /// A port that owns `mac` by an allowed address pair has sent with it: its place is there now.
@@ -140,13 +127,19 @@ impl Fdb {
         }
     }
 
-    /// Removes a port, its static MACs and what was learned behind it.
-    pub(super) fn detach(&mut self, segment: Segment, port: PortId) {
+    /// Removes ports from their segments, and of the MACs behind them those that go.
+    pub(super) fn detach(
+        &mut self,
+        leaves: impl Fn(PortId) -> bool,
+        goes: impl Fn(Mac, &Place) -> bool,
+    ) {
         self.changed();
-        if let Some(members) = self.members.get_mut(&segment) {
-            members.retain(|member| member.port != port);
-        }
-        self.places.retain(|_, place| place.port != port);
+        self.members.retain(|_, members| {
+            members.retain(|member| !leaves(member.port));
+            !members.is_empty()
+        });
+        self.places
+            .retain(|spot, place| !(leaves(place.port) && goes(spot.mac(), place)));
     }
 
     /// Differs while frames may go elsewhere than before.
@@ -259,11 +252,10 @@ impl Fdb {
         });
     }
 
-    /// All entries, in no order.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (Segment, Mac, Place)> + '_ {
-        self.places
-            .iter()
-            .map(|(spot, &place)| (spot.segment(), spot.mac(), place))
+    /// All MACs and their places, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Mac, Place)> + '_ {
+        let places = self.places.iter();
+        places.map(|(spot, &place)| (spot.mac(), place))
     }
 }
 
@@ -298,10 +290,11 @@ mod tests {
 
     fn fdb() -> Fdb {
         let mut fdb = Fdb::default();
-        fdb.attach(1, P1, [(A, false)], false, |_| {});
-        fdb.attach(1, P2, [], true, |_| {});
-        fdb.attach(1, P3, [], true, |_| {});
-        fdb.attach(2, P4, [(B, false)], false, |_| {});
+        let own = |number| Mac([2, 0, 0, 0, 1, number]);
+        fdb.attach(1, P1, A, false);
+        fdb.attach(1, P2, own(2), true);
+        fdb.attach(1, P3, own(3), true);
+        fdb.attach(2, P4, B, false);
         fdb
     }
 
@@ -310,9 +303,9 @@ mod tests {
         let mut fdb = fdb();
         assert_eq!(fdb.destination(1, B, P1), Destination::Unknown);
         assert_eq!(fdb.copies(1, P1, true).collect::<Vec<_>>(), [P2, P3]);
-        fdb.detach(1, P3);
+        fdb.detach(|port| port == P3, |_, _| true);
         assert_eq!(fdb.destination(1, B, P1), Destination::One(P2));
-        fdb.detach(1, P2);
+        fdb.detach(|port| port == P2, |_, _| true);
         assert_eq!(fdb.destination(1, B, P1), Destination::None);
     }
 

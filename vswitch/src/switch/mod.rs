@@ -11,7 +11,8 @@
 //! * `decide`: everything about a frame's fate; changes nothing.
 //! * `commit`: always counts; changes connection state only where **both** sides accepted.
 //! * `sweep`: closes windows and expires connections in short slices.
-//! * `apply`: a configuration, built aside, swapped in under a new policy epoch.
+//! * `prepare`, `change`, `apply`: a configuration, worked out without the lock, swapped in under a new policy
+//!   epoch.
 //!
 //! No I/O, no clock, no threads, no allocation per packet. Time comes as [`Now`]; a worker holds the
 //! switch's lock for a batch of frames and sends what the [`Outbox`] says after it has let go.
@@ -19,6 +20,7 @@
 mod alone;
 mod apply;
 mod audit;
+mod change;
 mod commit;
 mod connection;
 mod counters;
@@ -31,7 +33,9 @@ mod known;
 mod leave;
 mod log;
 mod macs;
+mod numbers;
 mod port;
+mod prepare;
 mod record;
 mod refusals;
 mod room;
@@ -41,13 +45,16 @@ mod step;
 mod sweep;
 mod watch;
 
-pub use apply::{Compiled, Numbered, Prepared, SwitchConfig};
+pub use apply::Numbered;
 pub use audit::Audit;
+pub use change::{Change, Outline};
 pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
 pub use entry::{Tallied, icmp_of, tallied, tuple_of};
 pub use fdb::{AGEING_S, Destination, Place, Segment};
 pub use log::{Chunk, Left, Share};
-pub use port::{FLOW_LIMIT, Port, PortConfig, UPLINK_MACS};
+pub use numbers::NumbersUsedUp;
+pub use port::{FLOW_LIMIT, Port, PortConfig, PortSetup, UPLINK_MACS};
+pub use prepare::{Compiled, Prepared, SwitchConfig};
 pub use refusals::Refusal;
 pub use show::{ConnectionView, FlowView};
 pub use stage::{Ahead, BATCH};
@@ -59,9 +66,11 @@ use fdb::Fdb;
 use flowlog::{Recording, Tally, Tick, Window};
 use log::Log;
 use macs::Macs;
+use numbers::{Numbers, PortNumbers};
 use packet::{Headers, L4, Offload, Runt, VNET_HDR_LEN};
 use secgroup::conntrack::Settings;
 use secgroup::{Members, PortId};
+use std::sync::Arc;
 
 /// What the switch attaches to a connection: the tallies of both ways, original first.
 pub type Attached = [Tally; 2];
@@ -172,9 +181,10 @@ pub struct Released {
 #[derive(Debug)]
 pub struct Switch {
     ports: Vec<Option<Box<Port>>>,
-    /// Numbers of subnets and VPCs; given once, so that a reordered file moves nobody.
-    segments: apply::Numbers,
-    vpcs: apply::Numbers,
+    /// Numbers of subnets and VPCs that have ports, and of ports that are gone.
+    segments: Arc<Numbers>,
+    vpcs: Arc<Numbers>,
+    numbers: PortNumbers,
     fdb: Fdb,
     members: Members,
     tables: Tables,
@@ -188,6 +198,8 @@ pub struct Switch {
     window_length_s: u32,
     /// Number of the policy; 0 is never current, so that it marks entries as stale.
     policy_epoch: u16,
+    /// How many policies there have been.
+    policies: u64,
     settings: Settings,
     /// As `settings`, for connections whose ports say the opposite of `tcp_be_liberal`.
     other_settings: Settings,
@@ -222,8 +234,9 @@ impl Switch {
         let tables = Tables::new(connections_max, seed);
         Self {
             ports: Vec::new(),
-            segments: apply::Numbers::default(),
-            vpcs: apply::Numbers::default(),
+            segments: Arc::default(),
+            vpcs: Arc::default(),
+            numbers: PortNumbers::default(),
             fdb: Fdb::default(),
             members: Members::default(),
             counters_max: tables.v4.capacity().saturating_sub(connections_max),
@@ -234,6 +247,7 @@ impl Switch {
             window_number: 0,
             window_length_s,
             policy_epoch: 1,
+            policies: 0,
             settings: Settings::default(),
             other_settings: Settings::default(),
             persist_established: false,
@@ -243,7 +257,7 @@ impl Switch {
             connections: 0,
             connections_max,
             counters: [0; 2],
-            sweep: sweep::Sweep::default(),
+            sweep: sweep::Sweep::due(now),
             audit: audit::Scan::default(),
             refusals: refusals::Refusals::default(),
             retired: apply::Retired::default(),

@@ -7,6 +7,7 @@ use flowlog::Skipped;
 use packet::{Mac, Wire};
 use secgroup::conntrack::{OwnTimeouts, Slot};
 use secgroup::{Guard, Policy, PortId, PortSpec};
+use std::ops::Deref;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -50,9 +51,9 @@ pub struct PortConfig {
     pub flow_limit: u32,
 }
 
-/// A port at work.
+/// What a configuration makes of a port. Made without the switch's lock, and exchanged whole.
 #[derive(Debug)]
-pub struct Port {
+pub struct PortSetup {
     /// As configured.
     pub config: PortConfig,
     /// Anti-spoofing and essentials.
@@ -61,12 +62,18 @@ pub struct Port {
     pub policy: Option<Arc<Policy>>,
     /// Whether its replies pass by state.
     pub stateful: bool,
+    /// Connections that it may have opened.
+    pub connections_max: u32,
+}
+
+/// A port at work. What is configured of it reads as its own.
+#[derive(Debug)]
+pub struct Port {
+    pub(super) setup: Arc<PortSetup>,
     /// Whether its TAP is there.
     pub up: bool,
     /// Live connections that it opened.
     pub connections: u32,
-    /// Connections that it may have opened.
-    pub connections_max: u32,
     /// Connections it opened last: at its limit the first of them to give way.
     pub(super) recent: Recent,
     /// Entries that its traffic has added to the open window's log, and to the one that is closing.
@@ -84,8 +91,17 @@ pub struct Port {
     pub counters: PortCounters,
 }
 
-impl Port {
-    /// Its number.
+impl Deref for Port {
+    type Target = PortSetup;
+
+    #[inline]
+    fn deref(&self) -> &PortSetup {
+        &self.setup
+    }
+}
+
+impl PortSetup {
+    /// The port's number.
     #[inline]
     #[must_use]
     pub const fn number(&self) -> PortId {
@@ -99,10 +115,62 @@ impl Port {
         self.policy.is_some()
     }
 
+    /// The port's MAC.
+    #[inline]
+    #[must_use]
+    pub const fn mac(&self) -> Mac {
+        self.config.spec.mac
+    }
+
+    /// Whether two setups make the same of a port.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let same_policy = match (&self.policy, &other.policy) {
+            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
+            (None, None) => true,
+            _ => false,
+        };
+        same_policy
+            && self.stateful == other.stateful
+            && self.connections_max == other.connections_max
+            && self.config == other.config
+    }
+}
+
+impl Port {
+    /// Its number.
+    #[inline]
+    #[must_use]
+    pub fn number(&self) -> PortId {
+        self.setup.number()
+    }
+
+    /// Whether Security Groups and anti-spoofing apply at this port.
+    #[inline]
+    #[must_use]
+    pub fn filters(&self) -> bool {
+        self.setup.filters()
+    }
+
+    /// A port that is up and has counted nothing.
+    pub(super) fn new(setup: Arc<PortSetup>) -> Self {
+        Self {
+            setup,
+            up: true,
+            connections: 0,
+            recent: Recent::default(),
+            added: [0; 2],
+            added_for_others: [0; 2],
+            learned: 0,
+            reassembly: Box::default(),
+            skipped: [Skipped::default(); 2],
+            counters: PortCounters::default(),
+        }
+    }
+
     /// Whether it has opened as many connections as it may.
     #[inline]
     #[must_use]
-    pub const fn is_at_its_limit(&self) -> bool {
+    pub fn is_at_its_limit(&self) -> bool {
         self.connections >= self.connections_max
     }
 
@@ -110,12 +178,6 @@ impl Port {
     #[must_use]
     pub fn held(&self) -> u32 {
         self.reassembly.held.fragments
-    }
-
-    /// Its MAC.
-    #[must_use]
-    pub const fn mac(&self) -> Mac {
-        self.config.spec.mac
     }
 
     /// Counts packets that no record will hold.

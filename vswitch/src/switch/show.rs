@@ -6,6 +6,7 @@ use packet::{Direction, FiveTuple, Verdict, protocol};
 use secgroup::conntrack::{Entry, Slot, State, asked};
 use secgroup::{PortId, RuleRef};
 use std::net::IpAddr;
+use uuid::Uuid;
 
 /// A connection, as `show connections` lists it.
 #[derive(Debug, Clone, Copy)]
@@ -144,9 +145,12 @@ impl Switch {
         range.start < table.arena_len()
     }
 
-    /// The forwarding database: segment, MAC, place.
-    pub fn fdb(&self) -> impl Iterator<Item = (super::Segment, packet::Mac, super::Place)> + '_ {
-        self.fdb.entries()
+    /// The forwarding database: subnet, MAC, place.
+    pub fn fdb(&self) -> impl Iterator<Item = (Uuid, packet::Mac, super::Place)> + '_ {
+        let subnet_of = |(mac, place): (packet::Mac, super::Place)| {
+            Some((self.port(place.port)?.config.subnet, mac, place))
+        };
+        self.fdb.entries().filter_map(subnet_of)
     }
 }
 

@@ -30,11 +30,21 @@ pub(super) struct Sweep {
     running: bool,
     last_round_ms: u32,
     slots: Vec<Slot>,
+    /// The round under way, or the last one.
+    begun: Round,
+    /// The last round that was gone to its end.
+    swept: Round,
+    /// How many policies there had been when each of the two began.
+    policies: [u64; 2],
     /// Whether this round looks for connections whose originator has lost its address, and whether the
     /// next one has to: the first whole one after a reload.
     orphans: bool,
     orphans_next: bool,
 }
+
+/// Rounds of the sweep, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Round(pub(super) u64);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Part {
@@ -42,6 +52,31 @@ enum Part {
     Fragments,
     V4,
     V6,
+}
+
+impl Sweep {
+    /// A sweep whose first round is due.
+    pub(super) fn due(now: Now) -> Self {
+        Self {
+            last_round_ms: now.ms.wrapping_sub(ROUND_MS),
+            ..Self::default()
+        }
+    }
+
+    /// The round under way, or the last one.
+    pub(super) const fn begun(&self) -> Round {
+        self.begun
+    }
+
+    /// The last round that was gone to its end: it has visited every entry that was there when it began.
+    pub(super) const fn swept(&self) -> Round {
+        self.swept
+    }
+
+    /// How many policies there had been when that round began: what entries hold of older ones is marked.
+    pub(super) const fn policies_seen(&self) -> u64 {
+        self.policies[1]
+    }
 }
 
 impl Switch {
@@ -108,7 +143,7 @@ impl Switch {
         }
     }
 
-    fn close_window(&mut self, now: Now, next: Window) {
+    pub(super) fn close_window(&mut self, now: Now, next: Window) {
         if self.log.is_closing() {
             self.finish_round(now);
         }
@@ -128,6 +163,8 @@ impl Switch {
         self.sweep.hand = 0;
         self.sweep.running = true;
         self.sweep.last_round_ms = now.ms;
+        self.sweep.begun.0 += 1;
+        self.sweep.policies[0] = self.policies;
         self.sweep.orphans = std::mem::take(&mut self.sweep.orphans_next);
         let mut aged = Vec::new();
         self.fdb.age(now.ms, |port| aged.push(port));
@@ -209,6 +246,8 @@ impl Switch {
             Part::V4 => self.sweep.part = Part::V6,
             Part::V6 => {
                 self.sweep.running = false;
+                self.sweep.swept = self.sweep.begun;
+                self.sweep.policies[1] = self.sweep.policies[0];
                 if self.log.is_closing() {
                     let skipped = self.skipped_in_closing();
                     self.log.finish(skipped);
@@ -241,15 +280,12 @@ impl Switch {
     fn visit<A: Address>(&mut self, now: Now, slot: Slot) {
         let conn = A::table(&self.tables).entry(slot).conn;
         let older = conn.window() != self.window_mod8();
-        let gone = match conn.state() {
-            State::Counted => older,
-            _ => {
-                let absent = |port: PortId| port.is_real() && self.port(port).is_none();
-                conn.is_expired(now.ms)
-                    || conn.key.port.into_iter().any(absent)
-                    || (self.sweep.orphans && self.is_orphan(&conn))
-            }
-        };
+        let absent = |port: PortId| port.is_real() && self.port(port).is_none();
+        let gone = conn.key.port.into_iter().any(absent)
+            || match conn.state() {
+                State::Counted => older,
+                _ => conn.is_expired(now.ms) || (self.sweep.orphans && self.is_orphan(&conn)),
+            };
         if gone {
             self.drop_entry::<A>(slot);
             return;

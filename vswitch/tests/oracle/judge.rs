@@ -11,10 +11,10 @@ use crate::ledger::Ledger;
 use crate::model::{self, Asked, Ports, Said, filters, is_stateless};
 use crate::places::{Places, Way};
 use crate::seen::Seen;
-use packet::{Basis, Direction, Reason};
+use packet::{Basis, Direction, Mac, Reason};
 use secgroup::PortId;
 use std::collections::HashMap;
-use vswitch::switch::SwitchConfig;
+use vswitch::switch::{PortConfig, SwitchConfig};
 
 /// Where a packet goes, before both sides have spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,19 @@ pub(crate) struct Interpreter {
 const ROUND_MS: u64 = 1_000;
 /// How many seconds before its start a window still takes packets.
 const EARLY_S: u64 = 2;
+
+/// Whether a port's own MACs are others, or it learns MACs now, or does no more.
+fn has_other_macs(old: &PortConfig, new: &PortConfig) -> bool {
+    let macs = |port: &PortConfig| {
+        let pairs = port.spec.allowed_address_pairs.iter();
+        let mut macs: Vec<Mac> = pairs.filter_map(|pair| pair.mac).collect();
+        macs.retain(|mac| *mac != port.spec.mac);
+        macs.sort_unstable();
+        macs.dedup();
+        (port.spec.mac, macs)
+    };
+    macs(old) != macs(new) || filters(old) != filters(new)
+}
 
 impl Act {
     pub(crate) const fn new(egress: Option<Said>, ingress: Option<Said>) -> Self {
@@ -101,7 +114,7 @@ impl Interpreter {
             let known = before.iter().find(|(_, old)| old.id == port.id);
             let number = match known {
                 Some((number, old)) => {
-                    if old.spec != port.spec {
+                    if has_other_macs(old, port) {
                         changed.push(*number);
                     }
                     *number
@@ -209,8 +222,8 @@ impl Interpreter {
         (acts, got)
     }
 
-    /// The sender's side of unknown unicast: what one of the copies may leave by, all leave by. `None` where
-    /// there is no state to ask.
+    /// The sender's side of unknown unicast: what one of the copies may leave by, all leave by. What arrives
+    /// nowhere does not leave without room. `None` where there is no state to ask.
     fn towards_unknown(
         &mut self,
         from: PortId,
@@ -221,24 +234,37 @@ impl Interpreter {
         {
             return None;
         }
-        let mut said: Vec<Said> = Vec::new();
+        let mut acts: Vec<Act> = Vec::new();
         for to in copies {
             // Only asked: nothing of it happens.
             let (connections, coverage) = (self.connections.clone(), self.coverage.clone());
-            said.extend(self.judge(from, Some(*to), seen).egress);
+            acts.push(self.judge(from, Some(*to), seen));
             (self.connections, self.coverage) = (connections, coverage);
         }
-        let first = said.first().copied();
-        said.into_iter().find(Said::accepts).or(first)
+        if let Some(passes) = acts.iter().find(|act| act.passes()) {
+            return passes.egress;
+        }
+        let said = || acts.iter().filter_map(|act| act.egress);
+        let refused = said().find(|said| !said.accepts());
+        if said().any(|said| said == Said::refuse(Reason::CtFull)) {
+            return refused;
+        }
+        said().find(Said::accepts).or(refused)
     }
 
-    /// One copy of a flood: the sender's side was told once, so what refuses the copy there is told here.
+    /// One copy of a flood: the sender's side was reported once, so what refuses the copy there is reported
+    /// here, and by a port without port security not at all.
     fn copy(&mut self, from: PortId, to: PortId, seen: &Seen<'_>) -> Act {
         self.is_copy = true;
         let mut copy = self.judge(from, Some(to), seen);
         self.is_copy = false;
         if let Some(refused) = copy.egress.take().filter(|said| !said.accepts()) {
-            copy.ingress = Some(refused);
+            copy.ingress = Some(if filters(&self.ports[&to]) {
+                refused
+            } else {
+                guard::receive(&self.ports[&to], seen)
+                    .map_or_else(Said::refuse, |()| Said::accept(Basis::Unfiltered))
+            });
         }
         let denied = Some(Said::refuse(Reason::DefaultDeny));
         if copy.ingress == denied && guard::is_announcement(seen) {

@@ -174,6 +174,7 @@ pub(crate) fn curtain() -> SwitchConfig {
         settings: Settings::default(),
         persist_established: false,
         window_length_s: 60,
+        longest_interval_s: 60,
         recording: flowlog::Recording::default(),
     }
 }

@@ -232,7 +232,7 @@ fn a_policy_number_that_wraps_brings_no_old_judgement_back() {
     let now = lab.now;
     for _ in 0..u32::from(u16::MAX) - 1 {
         let prepared = Prepared::new(config.clone(), &mut lab.rules).unwrap();
-        lab.switch.apply(now, prepared);
+        lab.switch.apply(now, prepared).unwrap();
     }
     assert_eq!(lab.switch.policy_epoch(), start, "once around");
     talk.says(&mut lab, 0, "psh,ack", 10, "A> revoked");

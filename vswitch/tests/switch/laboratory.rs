@@ -106,7 +106,7 @@ impl Lab {
     pub(crate) fn reload(&mut self, change: impl FnOnce(Setup) -> Setup) {
         self.setup = change(self.setup.clone());
         let prepared = Prepared::new(self.setup.config.clone(), &mut self.rules).unwrap();
-        self.switch.apply(self.now, prepared);
+        self.switch.apply(self.now, prepared).unwrap();
         self.note_timeouts();
         for port in self.switch.ports() {
             self.names.insert(port.number(), port.config.name.clone());

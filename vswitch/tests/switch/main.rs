@@ -31,6 +31,7 @@ mod limits;
 mod log;
 mod model;
 mod neighbours;
+mod numbers;
 mod peers;
 mod protocols;
 mod random;

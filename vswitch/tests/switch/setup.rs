@@ -42,6 +42,7 @@ impl Setup {
             settings: Settings::default(),
             persist_established: false,
             window_length_s: 60,
+            longest_interval_s: 60,
             recording: flowlog::Recording::default(),
         };
         let empty = Self {

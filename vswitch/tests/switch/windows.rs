@@ -152,7 +152,7 @@ fn an_audit_in_slices_balances_whatever_happens_meanwhile() {
             lab.setup = lab.setup.clone().guest("D", 13).group("B", NONE);
             let prepared =
                 vswitch::switch::Prepared::new(lab.setup.config.clone(), &mut lab.rules).unwrap();
-            lab.switch.apply(lab.now, prepared);
+            lab.switch.apply(lab.now, prepared).unwrap();
         }
         if slices == 3 {
             packet(&mut lab, "D", "udp D:1 > B:9");
