@@ -94,6 +94,29 @@ pub enum Error {
     /// The namespace is known by path only and is not ours to make or delete.
     #[error("network namespace {path} is named by its path; only namespaces named in /run/netns can be made and deleted", path = .0.display())]
     NetnsByPath(PathBuf),
+    /// IPv6 is not to be had on an interface; IPv4 is untouched by that.
+    #[error("{0}")]
+    NoIpv6(NoIpv6),
+    /// A device that the caller has not made, and hence does not set up.
+    #[error(
+        "TAP `{name}`{place} was there before and is not set up by the switch; set it with ip(8)"
+    )]
+    NotOurs {
+        /// Interface.
+        name: String,
+        /// ` in network namespace …`, or nothing.
+        place: String,
+    },
+    /// The kernel refused a value or at a bad time.
+    #[error("cannot {what}: {cause}; {remedy}")]
+    Refused {
+        /// What was tried, as the end of "cannot …".
+        what: String,
+        /// The kernel's answer. Not a `source` of the error: the text says it already.
+        cause: io::Error,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// Anything else the kernel said.
     #[error("cannot {what}: {cause}")]
     System {
@@ -101,6 +124,39 @@ pub enum Error {
         what: String,
         /// The kernel's answer. Not a `source` of the error: the text says it already.
         cause: io::Error,
+    },
+}
+
+/// Why an interface has no IPv6.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoIpv6 {
+    /// Switched off for the interface or its namespace: `EACCES`. So are Docker's containers by default.
+    #[error(
+        "IPv6 is disabled on interface `{name}`{place}; enable it there (sysctl -w net.ipv6.conf.all.disable_ipv6=0; \
+         for a container: --sysctl net.ipv6.conf.all.disable_ipv6=0) and reload"
+    )]
+    Disabled {
+        /// Interface.
+        name: String,
+        /// ` in network namespace …`, or nothing.
+        place: String,
+    },
+    /// The kernel has none: `EOPNOTSUPP`, `EAFNOSUPPORT`.
+    #[error(
+        "the kernel runs without IPv6; boot it without `ipv6.disable=1`, or load its module (modprobe ipv6)"
+    )]
+    Absent,
+    /// The interface carries packets that are too short for it (RFC 8200, section 5).
+    #[error(
+        "IPv6 needs an MTU of 1280 at least, and interface `{name}`{place} has {mtu}; raise its `mtu`"
+    )]
+    Mtu {
+        /// Interface.
+        name: String,
+        /// ` in network namespace …`, or nothing.
+        place: String,
+        /// Its MTU.
+        mtu: u32,
     },
 }
 
@@ -121,7 +177,7 @@ impl Error {
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {
-            Self::System { cause, .. } => cause.raw_os_error(),
+            Self::System { cause, .. } | Self::Refused { cause, .. } => cause.raw_os_error(),
             _ => None,
         }
     }
@@ -129,6 +185,8 @@ impl Error {
 
 /// Needed for TAPs and interfaces.
 pub(crate) const NET_ADMIN: &str = "CAP_NET_ADMIN";
+/// Needed to look into another user's process, as `/proc/PID/ns/net`.
+pub(crate) const SYS_PTRACE: &str = "CAP_SYS_PTRACE";
 /// Needed for namespaces and mounts.
 pub(crate) const SYS_ADMIN: &str = "CAP_SYS_ADMIN";
 

@@ -26,7 +26,7 @@ mod sched;
 pub use device::{
     MAX_FRAME, MAX_QUEUES, Queue, TX_QUEUE_LEN, Tap, TapOptions, close_together, vanished,
 };
-pub use error::Error;
+pub use error::{Error, NoIpv6};
 pub use link::{Link, LinkStats, Links, TapKind};
 pub use memory::{advise_huge_pages, give_back_large_allocations, prefetch};
 pub use netns::{Netns, NewNetns};

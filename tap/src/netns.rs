@@ -4,7 +4,7 @@
 //! A namespace belongs to a thread, so whatever happens inside one happens on a thread of its own
 //! that ends with it; the caller's namespace never changes.
 
-use crate::error::{Error, SYS_ADMIN};
+use crate::error::{Error, SYS_ADMIN, SYS_PTRACE};
 use rustix::{
     fs::{FlockOperation, Mode, OFlags},
     io::Errno,
@@ -185,11 +185,13 @@ impl Netns {
         rustix::fs::open(&self.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(
             |errno| match errno {
                 Errno::NOENT | Errno::NOTDIR => Error::NoSuchNetns(self.path.clone()),
-                errno => Error::of(
-                    format!("open network namespace {}", self.path.display()),
-                    SYS_ADMIN,
-                    errno,
-                ),
+                errno => {
+                    let what = format!("open network namespace {}", self.path.display());
+                    // EACCES: a process of another user, which is not to be looked into.
+                    let is_process = errno == Errno::ACCESS && self.path.starts_with("/proc");
+                    let capability = if is_process { SYS_PTRACE } else { SYS_ADMIN };
+                    Error::of(what, capability, errno)
+                }
             },
         )
     }

@@ -9,7 +9,7 @@
 use flowlog::Access;
 use packet::Mac;
 use std::{
-    net::{IpAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, UdpSocket},
     path::Path,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -30,7 +30,7 @@ fn up_makes_guests_that_stay_and_down_removes_exactly_them() {
             .run_in(|| UdpSocket::bind((port.addresses[0].addr(), 0)).is_ok());
         assert!(bound.unwrap());
     }
-    assert_eq!(scene.lab.down().unwrap().removed.len(), 4);
+    assert_eq!(scene.lab.down(false).unwrap().removed.len(), 4);
     assert!(scene.ports.iter().all(|port| !scene.netns(port).exists()));
     scene.assert_nothing_remembered();
 }
@@ -50,8 +50,8 @@ fn up_and_down_can_be_done_twice() {
         .unwrap()
         .mtu;
     assert_eq!(mtu, 1400, "what the lab made follows the configuration");
-    assert_eq!(scene.lab.down().unwrap().removed.len(), 4);
-    assert_eq!(scene.lab.down().unwrap(), Removed::default());
+    assert_eq!(scene.lab.down(false).unwrap().removed.len(), 4);
+    assert_eq!(scene.lab.down(false).unwrap(), Removed::default());
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_was_there_before_is_used_and_stays() {
     first.create().unwrap();
     let report = scene.lab.up(&scene.ports).unwrap();
     assert_eq!((report.made.len(), report.existed.len()), (3, 1));
-    scene.lab.down().unwrap();
+    scene.lab.down(false).unwrap();
     assert!(first.exists());
     assert_eq!(
         scene
@@ -84,7 +84,7 @@ fn what_was_made_since_under_the_same_name_is_somebody_elses() {
     spare.create().unwrap();
     first.create().unwrap();
     let differs = first.inode() != made;
-    let removed = scene.lab.down().unwrap();
+    let removed = scene.lab.down(false).unwrap();
     spare.delete().unwrap();
     assert_eq!(first.exists(), differs, "{removed:?}");
     let _ = first.delete();
@@ -108,7 +108,7 @@ fn a_run_removes_what_was_missing_when_it_ends_and_attaches_to_what_is_there() {
         .get(&scene.ports[0].tap)
         .unwrap();
     assert!(link.tap.unwrap().persistent, "guests outlive the daemon");
-    scene.lab.down().unwrap();
+    scene.lab.down(false).unwrap();
 }
 
 #[test]
@@ -182,9 +182,9 @@ fn a_ledger_of_another_boot_is_empty_and_a_broken_one_is_explained() {
         r#"{"boot_id":"x","made":[{"kind":"netns","name":"any","inode":1}]}"#,
     )
     .unwrap();
-    assert_eq!(lab.down().unwrap(), Removed::default());
+    assert_eq!(lab.down(false).unwrap(), Removed::default());
     std::fs::write(&file, "{").unwrap();
-    let error = lab.down().unwrap_err().to_string();
+    let error = lab.down(false).unwrap_err().to_string();
     assert!(error.contains("lab-old.up.json"), "{error}");
 }
 
@@ -194,7 +194,7 @@ fn a_namespace_with_a_tap_of_another_lab_stays_until_that_has_gone() {
     let (other, port) = scene.neighbour();
     scene.lab.up(&scene.ports).unwrap();
     other.up(&[port]).unwrap();
-    let done = scene.lab.down().unwrap();
+    let done = scene.lab.down(false).unwrap();
     assert_eq!(done.removed.len(), 3, "{done:?}");
     let [(Thing::Netns { .. }, tap)] = &done.left[..] else {
         panic!("{done:?}")
@@ -205,8 +205,8 @@ fn a_namespace_with_a_tap_of_another_lab_stays_until_that_has_gone() {
         matches!(&taps[..], [(tap, _)] if tap == "tap-other"),
         "{taps:?}"
     );
-    assert_eq!(other.down().unwrap().removed.len(), 1);
-    assert_eq!(scene.lab.down().unwrap().removed.len(), 1);
+    assert_eq!(other.down(false).unwrap().removed.len(), 1);
+    assert_eq!(scene.lab.down(false).unwrap().removed.len(), 1);
     assert!(!scene.netns(&scene.ports[0]).exists());
 }
 
@@ -300,6 +300,171 @@ fn a_namespace_made_anew_under_its_name_is_not_the_one_a_tap_was_opened_in() {
     assert!(made.is_in_place(&scene.ports[0]));
 }
 
+#[test]
+fn a_guest_without_ipv6_is_attached_by_its_ipv4_addresses_and_what_it_lacks_is_told() {
+    let Some(scene) = Scene::new() else { return };
+    let port = &scene.ports[0];
+    scene.netns(port).create().unwrap();
+    scene.set(port, "ipv6/conf/all/disable_ipv6", "1");
+    let (mut made, _taps) = scene.ensure(1).unwrap();
+    assert!(scene.has(port, "10.77.1.11"));
+    let [lack] = made.lacks(port) else {
+        panic!("{:?}", made.lacks(port));
+    };
+    assert_eq!(lack.what, "address fd77::11/64");
+    assert!(
+        lack.why.contains("IPv6 is disabled on interface `tap-a`"),
+        "{lack}"
+    );
+    assert_eq!(made.lacks(&scene.ports[1]), []);
+
+    scene.set(port, "ipv6/conf/all/disable_ipv6", "0");
+    assert_eq!(made.change(&scene.ports, &scene.ports), ["a"]);
+    assert_eq!(made.lacks(port), []);
+    assert!(scene.has(port, "fd77::11"));
+    // Nothing is amiss: nothing to do.
+    assert!(made.change(&scene.ports, &scene.ports).is_empty());
+}
+
+#[test]
+fn an_mtu_below_ipv6s_least_is_told_as_what_keeps_the_address_away() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    scene.ports[0].mtu = 1000;
+    let (made, _taps) = scene.ensure(1).unwrap();
+    let lacks = made.lacks(&scene.ports[0]);
+    assert!(
+        lacks.len() == 1 && lacks[0].why.contains("1280"),
+        "{lacks:?}"
+    );
+    assert!(scene.has(&scene.ports[0], "10.77.1.11"));
+}
+
+#[test]
+fn a_changed_port_changes_its_interface_be_it_up_or_down() {
+    let Some(scene) = Scene::new() else { return };
+    let (mut made, _taps) = scene.ensure(1).unwrap();
+    for (last, up) in [(21, true), (31, false)] {
+        let old = if up {
+            scene.ports.clone()
+        } else {
+            changed(&scene.ports, 21)
+        };
+        let new = changed(&scene.ports, last);
+        let (port, before) = (&new[0], &old[0]);
+        scene.links(port).set_up(&port.tap, up).unwrap();
+        assert_eq!(made.change(&old, &new), ["a"]);
+        assert_eq!(made.lacks(port), []);
+        let link = scene.links(port).get(&port.tap).unwrap();
+        assert_eq!((link.mac, link.mtu, link.up), (port.mac, port.mtu, true));
+        for (old, new) in before.addresses.iter().zip(&port.addresses) {
+            assert!(!scene.has(port, &old.addr().to_string()), "{old}");
+            assert!(scene.has(port, &new.addr().to_string()), "{new}");
+        }
+        assert_eq!(scene.gateway(port), Some("10.77.1.2".parse().unwrap()));
+    }
+    let mut without = changed(&scene.ports, 31);
+    without[0].gateways.clear();
+    made.change(&changed(&scene.ports, 31), &without);
+    assert_eq!(scene.gateway(&without[0]), None);
+}
+
+/// The first port with another of everything that its interface shows.
+fn changed(ports: &[LabPort], last: u8) -> Vec<LabPort> {
+    let mut ports = ports.to_vec();
+    ports[0].mac = Mac([0xfa, 0x16, 0x3e, 0, 1, last]);
+    ports[0].mtu = 9000 + u32::from(last);
+    ports[0].addresses = vec![
+        format!("10.77.1.{last}/24").parse().unwrap(),
+        format!("fd77::{last}/64").parse().unwrap(),
+    ];
+    ports[0].gateways = vec![IpAddr::from([10, 77, 1, 2])];
+    ports
+}
+
+#[test]
+fn a_part_that_cannot_be_changed_is_told_and_tried_again() {
+    let Some(scene) = Scene::new() else { return };
+    let (mut made, _taps) = scene.ensure(1).unwrap();
+    let mut new = scene.ports.clone();
+    new[0].mtu = 70_000;
+    new[0].mac = Mac([1, 0, 0x5e, 0, 0, 1]);
+    for old in [&scene.ports, &new] {
+        assert_eq!(made.change(old, &new), ["a"]);
+        let lacks = made.lacks(&new[0]);
+        assert!(
+            lacks.iter().any(|lack| lack.what == "MTU 70000"),
+            "{lacks:?}"
+        );
+        assert!(
+            lacks.iter().any(|lack| lack.what.starts_with("MAC ")),
+            "{lacks:?}"
+        );
+    }
+    made.change(&new, &scene.ports);
+    assert_eq!(made.lacks(&new[0]), []);
+}
+
+#[test]
+fn up_takes_away_what_the_configuration_does_not_say_any_more_and_nothing_else() {
+    let Some(scene) = Scene::new() else { return };
+    scene.lab.up(&scene.ports).unwrap();
+    let by_hand = "10.77.1.99";
+    scene
+        .links(&scene.ports[0])
+        .add_address("tap-a", by_hand.parse().unwrap(), 24)
+        .unwrap();
+    let mut new = changed(&scene.ports, 21);
+    new.truncate(1);
+    new[0].gateways.clear();
+    let report = scene.lab.up(&new).unwrap();
+    assert_eq!(report.retired.removed.len(), 2, "{report:?}");
+    assert!(!scene.netns(&scene.ports[1]).exists());
+    for (address, there) in [
+        ("10.77.1.11", false),
+        ("fd77::11", false),
+        ("10.77.1.21", true),
+        ("fd77::21", true),
+        (by_hand, true),
+    ] {
+        assert_eq!(scene.has(&new[0], address), there, "{address}");
+    }
+    assert_eq!(scene.gateway(&new[0]), None);
+    assert_eq!(scene.lab.down(false).unwrap().removed.len(), 2);
+    scene.assert_nothing_remembered();
+}
+
+#[test]
+fn a_lab_that_a_daemon_serves_does_not_go_down_unless_it_is_forced() {
+    let Some(scene) = Scene::new() else { return };
+    scene.lab.up(&scene.ports).unwrap();
+    let (made, taps) = scene.ensure(1).unwrap();
+    let error = scene.lab.down(false).unwrap_err();
+    assert!(matches!(error, LabError::Running(_)), "{error}");
+    assert!(error.to_string().contains("--force"), "{error}");
+    // Nor does `up` take a TAP from it that the configuration has lost.
+    let report = scene.lab.up(&scene.ports[..1]).unwrap();
+    assert_eq!(
+        (report.retired.removed.len(), report.retired.left.len()),
+        (0, 2)
+    );
+    assert!(
+        scene
+            .links(&scene.ports[1])
+            .find("tap-b")
+            .unwrap()
+            .is_some()
+    );
+    drop((made, taps));
+    scene.lab.up(&scene.ports[..1]).unwrap();
+    assert!(!scene.netns(&scene.ports[1]).exists());
+
+    let opened = scene.lab.ensure(&scene.lock, &scene.ports[..1], 1).unwrap();
+    assert_eq!(scene.lab.down(true).unwrap().removed.len(), 2);
+    drop(opened);
+}
+
 /// Two guests, and a state directory.
 struct Scene {
     lab: Lab,
@@ -366,6 +531,30 @@ impl Scene {
         )
     }
 
+    /// Whether the guest has an address.
+    fn has(&self, port: &LabPort, address: &str) -> bool {
+        let address: IpAddr = address.parse().unwrap();
+        let bound = || UdpSocket::bind((address, 0)).is_ok();
+        self.netns(port).run_in(bound).unwrap()
+    }
+
+    /// The gateway of the guest's IPv4 default route.
+    fn gateway(&self, port: &LabPort) -> Option<Ipv4Addr> {
+        let read = || std::fs::read_to_string("/proc/thread-self/net/route").unwrap();
+        let table = self.netns(port).run_in(read).unwrap();
+        table.lines().find_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let gateway = u32::from_str_radix(fields.get(2)?, 16).ok()?;
+            (fields[1] == "00000000").then(|| Ipv4Addr::from(gateway.to_le_bytes()))
+        })
+    }
+
+    /// Writes a setting of the guest's kernel.
+    fn set(&self, port: &LabPort, key: &str, value: &str) {
+        let write = || std::fs::write(format!("/proc/sys/net/{key}"), value).unwrap();
+        self.netns(port).run_in(write).unwrap();
+    }
+
     fn netns(&self, port: &LabPort) -> Netns {
         Netns::named(port.netns.as_deref().unwrap()).unwrap()
     }
@@ -377,7 +566,7 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        let _ = self.lab.down();
+        let _ = self.lab.down(true);
         for name in self.ports.iter().filter_map(|port| port.netns.as_deref()) {
             let _ = Netns::named(name).unwrap().delete();
         }

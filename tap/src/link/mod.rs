@@ -2,6 +2,7 @@
 //! what a switch reads from it: the statistics. Never by running another program.
 
 mod describe;
+mod meaning;
 
 pub use describe::{Link, LinkStats, TapKind};
 
@@ -10,10 +11,10 @@ use crate::{
     netlink::{Request, Socket},
     netns::{Netns, place},
 };
+use meaning::Change;
 use packet::Mac;
 use rustix::io::Errno;
 use std::{
-    io,
     net::{IpAddr, Ipv4Addr},
     os::fd::AsRawFd,
 };
@@ -63,7 +64,7 @@ impl Links {
         match self.socket.exchange(request) {
             Ok(body) => Ok(Some(describe::read_link(&body))),
             Err(Errno::NODEV) => Ok(None),
-            Err(errno) => Err(self.failed("read", name, errno)),
+            Err(errno) => Err(self.failed(Change::Other, "read", name, errno)),
         }
     }
 
@@ -94,6 +95,7 @@ impl Links {
     pub fn set_mac(&mut self, name: &str, mac: Mac) -> Result<(), Error> {
         self.set(
             name,
+            Change::Mac,
             &format!("set the MAC address {mac} of"),
             libc::IFLA_ADDRESS,
             &mac.0,
@@ -107,6 +109,7 @@ impl Links {
     pub fn set_mtu(&mut self, name: &str, mtu: u32) -> Result<(), Error> {
         self.set(
             name,
+            Change::Mtu,
             &format!("set the MTU {mtu} of"),
             libc::IFLA_MTU,
             &mtu.to_ne_bytes(),
@@ -120,6 +123,7 @@ impl Links {
     pub fn set_tx_queue_len(&mut self, name: &str, frames: u32) -> Result<(), Error> {
         self.set(
             name,
+            Change::Other,
             "set the queue length of",
             libc::IFLA_TXQLEN,
             &frames.to_ne_bytes(),
@@ -143,7 +147,7 @@ impl Links {
         fixed[12..16].copy_from_slice(&TC_H_ROOT.to_ne_bytes());
         let request =
             Request::new(libc::RTM_NEWQDISC, CREATE_OR_REPLACE, &fixed).name(TCA_KIND, "noqueue");
-        self.change(request, "take the scheduler from", name)
+        self.change(request, Change::Other, "take the scheduler from", name)
     }
 
     /// Gives the interface another name; it must be down.
@@ -156,6 +160,7 @@ impl Links {
         value.push(0);
         self.set(
             name,
+            Change::Name,
             &format!("give the name `{to}` to"),
             libc::IFLA_IFNAME,
             &value,
@@ -171,6 +176,7 @@ impl Links {
         let fd = target.as_raw_fd().to_ne_bytes();
         self.set(
             name,
+            Change::Name,
             &format!("move into network namespace `{netns}` the"),
             libc::IFLA_NET_NS_FD,
             &fd,
@@ -186,7 +192,8 @@ impl Links {
         let flag = libc::IFF_UP as u32;
         let fixed = interface(index, if up { flag } else { 0 }, flag);
         let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &fixed);
-        self.change(request, if up { "bring up" } else { "take down" }, name)
+        let what = if up { "bring up" } else { "take down" };
+        self.change(request, Change::Other, what, name)
     }
 
     /// Removes a virtual interface.
@@ -197,6 +204,7 @@ impl Links {
         let index = self.get(name)?.index;
         self.change(
             Request::new(libc::RTM_DELLINK, libc::NLM_F_ACK, &interface(index, 0, 0)),
+            Change::Removal,
             "remove",
             name,
         )
@@ -207,35 +215,17 @@ impl Links {
     /// in a lab the addresses are the configuration's.
     ///
     /// # Errors
-    /// As [`Links::get`]; `EINVAL` for a prefix length beyond the family's.
+    /// As [`Links::get`]; [`Error::NoIpv6`]; `EINVAL` for a prefix length beyond the family's.
     pub fn add_address(
         &mut self,
         name: &str,
         address: IpAddr,
         prefix_len: u8,
     ) -> Result<(), Error> {
-        let index = self.get(name)?.index;
+        let link = self.get(name)?;
         let what = format!("give the address {address}/{prefix_len} to");
-        let flags = if address.is_ipv6() {
-            libc::IFA_F_NODAD as u8
-        } else {
-            0
-        };
-        let [a, b, c, d] = index.to_ne_bytes();
-        let fixed = [
-            family(address),
-            prefix_len,
-            flags,
-            libc::RT_SCOPE_UNIVERSE,
-            a,
-            b,
-            c,
-            d,
-        ];
-        let bytes = octets(address);
-        let mut request = Request::new(libc::RTM_NEWADDR, CREATE_OR_REPLACE, &fixed)
-            .attr(libc::IFA_LOCAL, &bytes)
-            .attr(libc::IFA_ADDRESS, &bytes);
+        let kind = libc::RTM_NEWADDR;
+        let mut request = self::address(kind, CREATE_OR_REPLACE, link.index, address, prefix_len);
         if let IpAddr::V4(address) = address
             && prefix_len < 31
         {
@@ -243,7 +233,34 @@ impl Links {
             let broadcast = Ipv4Addr::from_bits(address.to_bits() | host_bits);
             request = request.attr(libc::IFA_BROADCAST, &broadcast.octets());
         }
-        self.change(request, &what, name)
+        self.change(request, Change::Address(address, link.mtu), &what, name)
+    }
+
+    /// Takes an address away, and no other of its network; one that is not there is no error. With the
+    /// last address of a network goes the route to it.
+    ///
+    /// # Errors
+    /// As [`Links::get`].
+    pub fn remove_address(
+        &mut self,
+        name: &str,
+        address: IpAddr,
+        prefix_len: u8,
+    ) -> Result<(), Error> {
+        let link = self.get(name)?;
+        let (kind, flags) = (libc::RTM_DELADDR, libc::NLM_F_ACK);
+        let request = self::address(kind, flags, link.index, address, prefix_len);
+        let what = format!("take the address {address}/{prefix_len} from");
+        // Otherwise the first IPv4 address of a network takes all others of it along.
+        self.setting(name, "ipv4", "promote_secondaries", "1")?;
+        let change = Change::Address(address, link.mtu);
+        match self.socket.change(request) {
+            Ok(()) | Err(Errno::ADDRNOTAVAIL) => Ok(()),
+            Err(errno) => match self.failed(change, &what, name, errno) {
+                Error::NoIpv6(_) => Ok(()),
+                error => Err(error),
+            },
+        }
     }
 
     /// Names and numbers of the TAPs, whoever made them.
@@ -283,9 +300,28 @@ impl Links {
     /// # Errors
     /// As [`Links::get`]; `ENETUNREACH` for a gateway out of reach.
     pub fn set_default_route(&mut self, name: &str, gateway: IpAddr) -> Result<(), Error> {
-        let request = self.default_route(name, gateway, CREATE_OR_REPLACE)?;
+        let kind = libc::RTM_NEWROUTE;
+        let request = self.default_route(kind, name, gateway, CREATE_OR_REPLACE)?;
         let what = format!("set the default route via {gateway} on");
-        self.change(request, &what, name)
+        self.change(request, Change::Route(gateway), &what, name)
+    }
+
+    /// Takes away the default route via a gateway on this interface; one that is not there is no error.
+    ///
+    /// # Errors
+    /// As [`Links::get`].
+    pub fn remove_default_route(&mut self, name: &str, gateway: IpAddr) -> Result<(), Error> {
+        let request = self.default_route(libc::RTM_DELROUTE, name, gateway, libc::NLM_F_ACK)?;
+        match self.socket.change(request) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => {
+                let what = format!("take away the default route via {gateway} on");
+                match self.failed(Change::Route(gateway), &what, name, errno) {
+                    Error::NoIpv6(_) => Ok(()),
+                    error => Err(error),
+                }
+            }
+        }
     }
 
     /// As [`Links::set_default_route`], but a default route that is there stays.
@@ -293,18 +329,19 @@ impl Links {
     /// # Errors
     /// As [`Links::set_default_route`].
     pub fn add_default_route(&mut self, name: &str, gateway: IpAddr) -> Result<(), Error> {
-        let request = self.default_route(name, gateway, CREATE)?;
+        let request = self.default_route(libc::RTM_NEWROUTE, name, gateway, CREATE)?;
         match self.socket.change(request) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => {
                 let what = format!("add the default route via {gateway} on");
-                Err(self.failed(&what, name, errno))
+                Err(self.failed(Change::Route(gateway), &what, name, errno))
             }
         }
     }
 
     fn default_route(
         &mut self,
+        message: u16,
         name: &str,
         gateway: IpAddr,
         flags: libc::c_int,
@@ -327,54 +364,91 @@ impl Links {
             0,
             0,
         ];
-        Ok(Request::new(libc::RTM_NEWROUTE, flags, &fixed)
+        Ok(Request::new(message, flags, &fixed)
             .attr(libc::RTA_GATEWAY, &octets(gateway))
             .attr(libc::RTA_OIF, &index.to_ne_bytes()))
     }
 
     /// No duplicate address detection on this interface, so that its link-local address too is usable
-    /// as soon as it is up. Nothing to do where the kernel has no IPv6.
+    /// as soon as it is up.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// Where the namespace cannot be entered. A kernel without IPv6, or with settings that cannot be
+    /// written (a container's), leaves the link-local address to wait for a second.
     pub fn disable_dad(&mut self, name: &str) -> Result<(), Error> {
-        check_name(name)?;
-        let path = format!("/proc/sys/net/ipv6/conf/{name}/accept_dad");
-        let write = || match std::fs::write(&path, "0") {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-        // The files under /proc/sys/net are those of the reading thread's namespace.
-        let result = match &self.netns {
-            Some(netns) => netns.run_in(write)?,
-            None => write(),
-        };
-        result.map_err(|cause| Error::System {
-            what: format!("write {path}"),
-            cause,
-        })
+        self.setting(name, "ipv6", "accept_dad", "0")
     }
 
-    fn set(&mut self, name: &str, what: &str, kind: u16, value: &[u8]) -> Result<(), Error> {
+    /// Has the interface announce its addresses when it comes up or gets another MAC (gratuitous ARP,
+    /// unsolicited neighbour advertisement), so that its neighbours do not send to the old one.
+    ///
+    /// # Errors
+    /// As [`Links::disable_dad`].
+    pub fn announce_changes(&mut self, name: &str) -> Result<(), Error> {
+        self.setting(name, "ipv4", "arp_notify", "1")?;
+        self.setting(name, "ipv6", "ndisc_notify", "1")
+    }
+
+    /// Writes a setting that makes things better and is not needed.
+    fn setting(&self, name: &str, family: &str, key: &str, value: &str) -> Result<(), Error> {
+        check_name(name)?;
+        let path = format!("/proc/sys/net/{family}/conf/{name}/{key}");
+        let write = || drop(std::fs::write(&path, value));
+        // The files under /proc/sys/net are those of the reading thread's namespace.
+        match &self.netns {
+            Some(netns) => netns.run_in(write),
+            None => {
+                write();
+                Ok(())
+            }
+        }
+    }
+
+    fn set(
+        &mut self,
+        name: &str,
+        change: Change,
+        what: &str,
+        kind: u16,
+        value: &[u8],
+    ) -> Result<(), Error> {
         let index = self.get(name)?.index;
         let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &interface(index, 0, 0))
             .attr(kind, value);
-        self.change(request, what, name)
+        self.change(request, change, what, name)
     }
 
-    fn change(&mut self, request: Request, what: &str, name: &str) -> Result<(), Error> {
+    fn change(
+        &mut self,
+        request: Request,
+        change: Change,
+        what: &str,
+        name: &str,
+    ) -> Result<(), Error> {
         self.socket
             .change(request)
-            .map_err(|errno| self.failed(what, name, errno))
+            .map_err(|errno| self.failed(change, what, name, errno))
     }
 
-    fn failed(&self, what: &str, name: &str, errno: Errno) -> Error {
-        Error::of(
-            format!("{what} interface `{name}`{}", place(self.netns.as_ref())),
-            NET_ADMIN,
-            errno,
-        )
+    fn failed(&self, change: Change, what: &str, name: &str, errno: Errno) -> Error {
+        meaning::error(change, what, name, &place(self.netns.as_ref()), errno)
     }
+}
+
+/// `struct ifaddrmsg` with the address as the kernel finds it.
+fn address(kind: u16, flags: libc::c_int, index: u32, address: IpAddr, prefix_len: u8) -> Request {
+    let no_dad = if address.is_ipv6() {
+        libc::IFA_F_NODAD as u8
+    } else {
+        0
+    };
+    let [a, b, c, d] = index.to_ne_bytes();
+    let (family, scope) = (family(address), libc::RT_SCOPE_UNIVERSE);
+    let fixed = [family, prefix_len, no_dad, scope, a, b, c, d];
+    let bytes = octets(address);
+    Request::new(kind, flags, &fixed)
+        .attr(libc::IFA_LOCAL, &bytes)
+        .attr(libc::IFA_ADDRESS, &bytes)
 }
 
 /// The rule of the kernel's `dev_valid_name`, and no `%`, which asks for a number to be filled in.

@@ -96,6 +96,9 @@ pub enum LabCommand {
     Down {
         /// The configuration, YAML.
         config: PathBuf,
+        /// Also under a running daemon, whose ports go down.
+        #[arg(long)]
+        force: bool,
     },
 }
 

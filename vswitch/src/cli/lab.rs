@@ -15,7 +15,7 @@ pub(super) fn lab(command: LabCommand) -> Result<ExitCode> {
     let mut out = Output::stdout();
     match command {
         LabCommand::Up { config } => up(&mut out, &config)?,
-        LabCommand::Down { config } => down(&mut out, &config)?,
+        LabCommand::Down { config, force } => down(&mut out, &config, force)?,
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
@@ -38,12 +38,28 @@ fn up(out: &mut Output, config: &Path) -> Result<()> {
     for thing in &report.existed {
         writeln!(out, "existed  {thing}")?;
     }
+    for thing in &report.retired.removed {
+        writeln!(
+            out,
+            "removed  {thing}: it is not in the configuration any more"
+        )?;
+    }
+    for (thing, tap) in &report.retired.left {
+        writeln!(
+            out,
+            "left     {thing}: it is not in the configuration any more, and TAP {tap} is in use or not of this lab; \
+             reload the daemon (SIGHUP) and repeat `lab up`"
+        )?;
+    }
+    for (port, lack) in &report.lacks {
+        writeln!(out, "missing  {} of port `{port}`: {}", lack.what, lack.why)?;
+    }
     Ok(())
 }
 
-fn down(out: &mut Output, config: &Path) -> Result<()> {
+fn down(out: &mut Output, config: &Path, force: bool) -> Result<()> {
     let plan = load(config)?;
-    let done = lab_of(&plan, config).down()?;
+    let done = lab_of(&plan, config).down(force)?;
     for thing in &done.removed {
         writeln!(out, "removed  {thing}")?;
     }

@@ -10,6 +10,7 @@ use crate::control::{
     AuditRow, ConnectionRow, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow,
     Reply, Request, SideText, StatusRow, ask,
 };
+use crate::lab::Lack;
 use crate::messages::note;
 use Align::{Left, Right};
 use anyhow::{Result, bail};
@@ -27,7 +28,13 @@ pub(super) fn show(ShowArgs { ask: from, what }: ShowArgs) -> Result<ExitCode> {
     let mut out = Output::stdout();
     let mut code = ExitCode::SUCCESS;
     match reply {
-        Reply::Ports(rows) => print(&mut out, &from, rows, "no ports", ports)?,
+        Reply::Ports(rows) => {
+            let missing = missing(&rows.rows);
+            print(&mut out, &from, rows, "no ports", ports)?;
+            if !from.json {
+                eprint!("{missing}");
+            }
+        }
         Reply::Fdb(rows) => print(
             &mut out,
             &from,
@@ -142,10 +149,10 @@ fn ports(rows: &[PortRow]) -> Table {
         ("GROUPS", Left),
     ]);
     for row in rows {
-        let state = if row.up {
-            Cell::painted(Paint::Good, "up")
-        } else {
-            Cell::painted(Paint::Bad, "down")
+        let state = match (row.up, row.missing.is_empty()) {
+            (true, true) => Cell::painted(Paint::Good, "up"),
+            (true, false) => Cell::painted(Paint::Bad, "incomplete"),
+            (false, _) => Cell::painted(Paint::Bad, "down"),
         };
         let groups = if row.uplink {
             "(uplink)".to_owned()
@@ -168,6 +175,15 @@ fn ports(rows: &[PortRow]) -> Table {
         ]);
     }
     table
+}
+
+/// What ports do without, a line for each part.
+fn missing(rows: &[PortRow]) -> String {
+    let of_row = |row: &PortRow| {
+        let line = |lack: &Lack| format!("port {}: {lack}\n", row.name);
+        row.missing.iter().map(line).collect::<String>()
+    };
+    rows.iter().map(of_row).collect()
 }
 
 fn fdb(rows: &[FdbRow]) -> Table {

@@ -11,7 +11,8 @@ use super::rows::{
     DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply, StatusRow,
 };
 use super::rules::{RuleBook, rule_words};
-use crate::config::{Plan, Role};
+use crate::config::{self, Plan, Role};
+use crate::lab::Lack;
 use crate::run::Shared;
 use crate::switch::{FlowView, Port, PortCounters};
 use crate::trace::{self, Question, Trace, TraceError};
@@ -187,9 +188,36 @@ fn ports(shared: &Shared, plan: &Plan, select: &Select) -> Listing<PortRow> {
             skipped: counters.skipped.0.iter().flatten().sum(),
             connections: view.connections[0],
             connections_max: view.connections[1],
+            missing: missing(shared, port, view.up),
         })
     });
     Listing::limited(rows.take(select.limit() + 1).collect(), select.limit())
+}
+
+/// What of a port's interface is not as the configuration says. A TAP that waits in the daemon's namespace
+/// for a bridge, or for a program that moves it, is down until then.
+fn missing(shared: &Shared, port: &config::Port, up: bool) -> Vec<Lack> {
+    let mut missing = shared
+        .lacks
+        .read()
+        .get(&port.id)
+        .cloned()
+        .unwrap_or_default();
+    let waits = up && port.tap.netns.is_none() && port.role == Role::Instance;
+    let tap = &port.tap.name;
+    let link = waits.then(|| tap::Links::open(None).and_then(|mut links| links.find(tap)));
+    if let Some(Ok(Some(link))) = link
+        && !link.up
+    {
+        missing.push(Lack {
+            what: "guest".into(),
+            why: format!(
+                "its TAP waits in the daemon's namespace, down; put it into the guest's bridge \
+                 (ip link set {tap} master BRIDGE up)"
+            ),
+        });
+    }
+    missing
 }
 
 fn fdb(shared: &Shared, plan: &Plan, select: &Select) -> Listing<FdbRow> {

@@ -2,6 +2,7 @@
 
 use super::end::End;
 use super::record::LogRow;
+use crate::lab::Lack;
 use crate::switch::{Balance, PortAudit};
 use crate::trace::Trace;
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,9 @@ pub struct PortRow {
     /// Live connections that it opened, and how many it may.
     pub connections: u32,
     pub connections_max: u32,
+    /// What of its interface is not as the configuration says, and why.
+    #[serde(default)]
+    pub missing: Vec<Lack>,
 }
 
 /// A MAC and the port behind which it is.

@@ -6,7 +6,8 @@
 //!   run        makes what is missing for as long as it runs: [`Made`] removes it in the end
 //! ```
 //!
-//! What was there before is used and never removed. A TAP that was there in a guest's namespace gets what
+//! What was there before is used and never removed. What `lab up` has made and the configuration does not
+//! name any more goes with the next `lab up`, unless a program has it open. A TAP that was there in a guest's namespace gets what
 //! it lacks (the port's MAC, MTU, addresses, a default route where there is none); one in the daemon's
 //! own namespace is left as it is. All of it can be done twice. A ledger entry names a thing by more
 //! than its name (inode, interface number, boot), so that what was made since under that name is
@@ -20,10 +21,14 @@ pub use ledger::{Removed, Thing};
 pub use lock::RunLock;
 
 use flowlog::Access;
+use guest::Owner;
 use ipnet::IpNet;
 use ledger::Ledger;
 use packet::Mac;
+use serde::{Deserialize, Serialize};
 use std::{
+    collections::HashMap,
+    fmt,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -74,6 +79,11 @@ pub enum LabError {
     /// Another daemon has the state directory.
     #[error("another daemon keeps its state in {}; stop that one, or set another `state_dir`", .0.display())]
     InUse(PathBuf),
+    /// A program serves what is to be removed.
+    #[error(
+        "{0} is in use, most likely by `vswitch run`: stop that first, or remove it all the same with --force (its ports go down)"
+    )]
+    Running(String),
     /// The state directory.
     #[error("cannot use the state directory {}: {cause}; see `state_dir` of the configuration", directory.display())]
     StateDir {
@@ -99,8 +109,34 @@ pub enum LabError {
 pub struct Report {
     /// Made by this call.
     pub made: Vec<Thing>,
-    /// Was there already, from an earlier call or from somebody else.
+    /// Was there already, from an earlier call or made by other means.
     pub existed: Vec<Thing>,
+    /// What an earlier call has made and no port needs any more.
+    pub retired: Removed,
+    /// What ports do without, by the port's name.
+    pub lacks: Vec<(String, Lack)>,
+}
+
+/// A part of a port that could not be set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lack {
+    /// What is missing, as `address fd00::1/64`.
+    pub what: String,
+    /// Why, and what to do about it.
+    pub why: String,
+}
+
+impl From<(String, tap::Error)> for Lack {
+    fn from((what, cause): (String, tap::Error)) -> Self {
+        let why = cause.to_string();
+        Self { what, why }
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is missing: {}", self.what, self.why)
+    }
 }
 
 /// The lab of one configuration.
@@ -129,26 +165,39 @@ impl Lab {
     }
 
     /// Makes what is missing, to stay until [`Lab::down`]. What an earlier call has made is set up
-    /// anew, so that a changed MAC, MTU or route takes effect; addresses are added, never taken away.
+    /// anew, so that a changed MAC, MTU, address or route takes effect; what it has made or set and the
+    /// ports do not say any more goes. What was set by other means stays.
     ///
     /// # Errors
     /// The first port that cannot be had. What was made until then stays, and is in the ledger.
     pub fn up(&self, ports: &[LabPort]) -> Result<Report, LabError> {
         let mut ledger = Ledger::load(&self.up_file, self.access)?;
-        let mut report = Report::default();
-        for port in ports {
-            guest::make_to_stay(port, &mut ledger, &mut report)?;
+        let mut report = Report {
+            retired: ledger.retire(ports)?,
+            ..Report::default()
+        };
+        let old: Vec<_> = ports.iter().map(|port| ledger.given_to(port)).collect();
+        // First beside the old: a call that is killed leaves nothing unknown.
+        ledger.give(ports, false)?;
+        for (port, old) in ports.iter().zip(&old) {
+            guest::make_to_stay(port, old, &mut ledger, &mut report)?;
         }
+        ledger.give(ports, true)?;
         Ok(report)
     }
 
-    /// Removes what [`Lab::up`] has made, last thing first. A namespace stays while a TAP of somebody
-    /// else, of another lab for one, lies in it.
+    /// Removes what [`Lab::up`] has made, last thing first. A namespace stays while a TAP that is not of
+    /// this lab lies in it.
     ///
     /// # Errors
-    /// The first thing that cannot be removed; the others are, and it stays in the ledger.
-    pub fn down(&self) -> Result<Removed, LabError> {
-        Ledger::load(&self.up_file, self.access)?.undo_from(0, &[])
+    /// [`LabError::Running`] where a program has one of its TAPs open, unless `force` is given; nothing is
+    /// removed then. The first thing that cannot be removed; the others are, and it stays in the ledger.
+    pub fn down(&self, force: bool) -> Result<Removed, LabError> {
+        let mut ledger = Ledger::load(&self.up_file, self.access)?;
+        if let (false, Some(first)) = (force, ledger.in_use().first()) {
+            return Err(LabError::Running(first.to_string()));
+        }
+        ledger.undo_from(0, &[])
     }
 
     /// Opens the TAP of each port, in this order, with `queues` queues each. What is missing is made
@@ -166,6 +215,7 @@ impl Lab {
     ) -> Result<(Made, Vec<Tap>), LabError> {
         let mut made = Made {
             ledger: Ledger::load(&self.run_file, self.access)?,
+            lab: self.clone(),
             devices: Vec::new(),
         };
         let taps = made.add(ports, queues)?;
@@ -181,6 +231,7 @@ const NAMESPACES_AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub struct Made {
     ledger: Ledger,
+    lab: Lab,
     /// The TAPs that are served.
     devices: Vec<Device>,
 }
@@ -195,9 +246,16 @@ struct Device {
     queues: usize,
     /// Made by the run: it goes with its queues.
     created: bool,
+    owner: Owner,
+    /// What could not be set.
+    lacks: Vec<Lack>,
 }
 
 impl Device {
+    fn place(&self) -> (String, Option<String>) {
+        (self.tap.clone(), self.netns.clone())
+    }
+
     fn is_of(&self, port: &LabPort) -> bool {
         self.tap == port.tap && self.netns == port.netns
     }
@@ -227,14 +285,45 @@ impl Made {
 
     fn open(&mut self, ports: &[LabPort], queues: usize) -> Result<Vec<(Tap, Device)>, LabError> {
         let mut opened = Vec::with_capacity(ports.len());
+        let to_stay = Ledger::load(&self.lab.up_file, self.lab.access)?;
         for ports in ports.chunks(NAMESPACES_AT_ONCE) {
             guest::make_namespaces(ports, &mut self.ledger)?;
             for neighbours in ports.chunk_by(|a, b| a.netns == b.netns) {
                 let (own, ledger) = (&self.devices, &mut self.ledger);
-                opened.extend(guest::open_all_for_run(neighbours, queues, own, ledger)?);
+                let new = guest::open_all_for_run(neighbours, queues, own, ledger, &to_stay)?;
+                opened.extend(new);
             }
         }
         Ok(opened)
+    }
+
+    /// Has the interfaces follow their ports from `old` to `new`: those of which something has changed, or
+    /// was missing until now. What cannot be set is what [`Made::lacks`] returns then. Returns the names of
+    /// the ports that were set up.
+    pub fn change(&mut self, old: &[LabPort], new: &[LabPort]) -> Vec<String> {
+        let mut changed = Vec::new();
+        let devices = self.devices.iter_mut();
+        let mut devices: HashMap<_, _> = devices.map(|device| (device.place(), device)).collect();
+        let old: HashMap<_, _> = old.iter().map(|port| (port.place(), port)).collect();
+        for port in new {
+            let before = old.get(&port.place()).copied();
+            let Some(device) = devices.get_mut(&port.place()) else {
+                continue;
+            };
+            let differs = before.is_some_and(|before| !before.looks_like(port));
+            if differs || !device.lacks.is_empty() {
+                guest::change(port, before.unwrap_or(port), device);
+                changed.push(port.name.clone());
+            }
+        }
+        changed
+    }
+
+    /// What a port does without.
+    #[must_use]
+    pub fn lacks(&self, port: &LabPort) -> &[Lack] {
+        let device = self.devices.iter().find(|device| device.is_of(port));
+        device.map_or(&[], |device| &device.lacks)
     }
 
     /// Forgets the TAPs of all ports but these: their queues are being closed.
@@ -277,6 +366,19 @@ fn tell(undone: Result<Removed, LabError>) {
 }
 
 impl LabPort {
+    fn place(&self) -> (String, Option<String>) {
+        (self.tap.clone(), self.netns.clone())
+    }
+
+    /// Whether its interface is to be set up as that of another.
+    fn looks_like(&self, other: &Self) -> bool {
+        let looks = |port: &Self| {
+            let (addresses, gateways) = (port.addresses.clone(), port.gateways.clone());
+            (port.mac, port.mtu, port.uplink, addresses, gateways)
+        };
+        looks(self) == looks(other)
+    }
+
     /// Whether its guest has gone: a namespace named by path, as a container's, is its owner's to make.
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -4,16 +4,23 @@
 //! would forward nothing meanwhile, and a thousand ports would take 20 s to stop; together they take 1 s.
 
 use super::health::Health;
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::{io, iter};
 use tap::Queue;
 
 /// Where queues go to be closed.
 #[derive(Debug, Clone)]
 pub(super) struct Closer {
-    sender: Sender<Vec<Queue>>,
+    sender: Sender<Job>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Close(Vec<Queue>),
+    /// Answer when everything before is closed.
+    Answer(Sender<()>),
 }
 
 impl Closer {
@@ -30,13 +37,33 @@ impl Closer {
     /// Has queues closed; does not wait for it.
     pub(super) fn close(&self, queues: Vec<Queue>) {
         // Where the thread has gone, they are closed here.
-        let _ = self.sender.send(queues);
+        let _ = self.sender.send(Job::Close(queues));
+    }
+
+    /// Waits until everything that was handed in before is closed: until then a TAP that is opened anew
+    /// looks as if another program had it.
+    pub(super) fn wait(&self) {
+        let (sender, receiver) = channel();
+        if self.sender.send(Job::Answer(sender)).is_ok() {
+            // An error is as good: the thread has ended.
+            let _ = receiver.recv();
+        }
     }
 }
 
-fn run(receiver: &Receiver<Vec<Queue>>) {
-    while let Ok(mut queues) = receiver.recv() {
-        queues.extend(receiver.try_iter().flatten());
+fn run(receiver: &Receiver<Job>) {
+    while let Ok(first) = receiver.recv() {
+        let (mut queues, mut waiting) = (Vec::new(), Vec::new());
+        for job in iter::once(first).chain(receiver.try_iter()) {
+            match job {
+                Job::Close(more) => queues.extend(more),
+                Job::Answer(to) => waiting.push(to),
+            }
+        }
         tap::close_together(queues);
+        for to in waiting {
+            // A caller that has gone needs no answer.
+            let _ = to.send(());
+        }
     }
 }

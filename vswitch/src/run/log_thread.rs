@@ -279,6 +279,7 @@ mod tests {
             rules: Arc::default(),
             plan: RwLock::new(Arc::new(plan.clone())),
             names: RwLock::default(),
+            lacks: RwLock::default(),
             loggers: Mutex::default(),
             tail: Tail::default(),
             clock,

@@ -40,7 +40,7 @@ pub use tail::Tail;
 
 use crate::config::{Plan, Port, Workers};
 use crate::io::{ReadWrite, Uring};
-use crate::lab::{Lab, Made, RunLock};
+use crate::lab::{Lab, LabPort, Lack, Made, RunLock};
 use crate::switch::{Change, Compiled, Prepared, Switch};
 use anyhow::{Context, Result, bail};
 use aside::aside;
@@ -84,12 +84,16 @@ pub struct Daemon {
 }
 
 /// What a reload has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
     /// Ports that are new.
     pub attached: usize,
     /// Ports that are gone.
     pub detached: usize,
+    /// Ports whose interface was set up anew: MTU, MAC, addresses, routes.
+    pub changed: Vec<String>,
+    /// What could not be set, by the port's name: of this reload, or since an earlier one.
+    pub lacks: Vec<(String, Lack)>,
     /// Number of the policy in force now.
     pub policy_epoch: u16,
 }
@@ -119,11 +123,9 @@ impl Daemon {
             Workers::Fixed(workers) => workers.get(),
         };
         files::allow(plan.ports.len().saturating_mul(queues))?;
-        let (lab, taps) = Lab::new(&plan.state_dir, name, plan.access).ensure(
-            &lock,
-            &lab_ports(&plan),
-            queues,
-        )?;
+        let guests = lab_ports(&plan);
+        let (lab, taps) =
+            Lab::new(&plan.state_dir, name, plan.access).ensure(&lock, &guests, queues)?;
 
         let plan = Arc::new(plan);
         let shared = Arc::new(Shared {
@@ -132,6 +134,7 @@ impl Daemon {
             rules: Arc::new(RwLock::new(rules)),
             plan: RwLock::new(Arc::clone(&plan)),
             names: RwLock::default(),
+            lacks: RwLock::default(),
             loggers: Mutex::default(),
             tail: Tail::default(),
             clock,
@@ -168,9 +171,13 @@ impl Daemon {
         }
         let change = daemon.work_out(prepared);
         match change.and_then(|change| daemon.swap_in(&plan, change, taps)) {
-            Ok(_) => Ok(daemon),
-            Err(error) => daemon.stop().and(Err(error)),
+            Ok(_) => {}
+            Err(error) => return daemon.stop().and(Err(error)),
         }
+        for (port, lack) in daemon.publish_lacks(&plan, &guests) {
+            tracing::warn!("port `{port}`: {lack}");
+        }
+        Ok(daemon)
     }
 
     /// What its threads share.
@@ -240,6 +247,11 @@ impl Daemon {
                 new.push(guest.clone());
             }
         }
+        if !new.is_empty() {
+            // What an earlier reload has given up is closed by then, and is not taken for another program's.
+            self.await_workers()?;
+            self.closer.wait();
+        }
         let taps = self.lab.add(&new, self.workers.len())?;
         self.lab.keep(&guests);
         let plan = Arc::new(plan);
@@ -249,9 +261,32 @@ impl Daemon {
         // The same ones, too: a reload has stores that refused asked again at once.
         self.log.tell(Message::Loggers(plan.loggers.clone()));
         self.compiled = compiled;
-        let changes = self.swap_in(&plan, change, taps)?;
+        let mut changes = self.swap_in(&plan, change, taps)?;
         self.take_down(&plan, &gone)?;
+        // After the swap: a guest that announces its new MAC is heard.
+        let here: Vec<_> = guests
+            .iter()
+            .filter(|guest| !guest.is_gone())
+            .cloned()
+            .collect();
+        changes.changed = self.lab.change(&lab_ports(&old), &here);
+        changes.lacks = self.publish_lacks(&plan, &guests);
         Ok(changes)
+    }
+
+    /// Shows what ports do without, and returns it by their names.
+    fn publish_lacks(&self, plan: &Plan, guests: &[LabPort]) -> Vec<(String, Lack)> {
+        let mut by_id = HashMap::new();
+        let mut by_name = Vec::new();
+        for (port, guest) in plan.ports.iter().zip(guests) {
+            let lacks = self.lab.lacks(guest);
+            by_name.extend(lacks.iter().map(|lack| (port.name.clone(), lack.clone())));
+            if !lacks.is_empty() {
+                by_id.insert(port.id, lacks.to_vec());
+            }
+        }
+        *self.shared.lacks.write() = by_id;
+        by_name
     }
 
     /// Gives up the TAPs of ports whose guests have gone; their ports stay, down.
@@ -372,6 +407,7 @@ impl Daemon {
             attached,
             detached: gone.len(),
             policy_epoch,
+            ..Changes::default()
         })
     }
 

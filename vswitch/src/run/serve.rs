@@ -152,15 +152,31 @@ fn read(config: &Path, events: &Sender<Event>) -> io::Result<()> {
 
 fn report(result: Result<Changes>) {
     match result {
-        Ok(changes) => tracing::info!(
-            attached = changes.attached,
-            detached = changes.detached,
-            policy_epoch = changes.policy_epoch,
-            "reloaded"
-        ),
+        Ok(changes) => tell_changes(&changes),
         Err(error) => {
             tracing::error!("not reloaded, the configuration in force stays: {error:#}");
         }
+    }
+}
+
+/// A part that was left behind is never told as reloaded.
+fn tell_changes(changes: &Changes) {
+    let (attached, detached) = (changes.attached, changes.detached);
+    let (changed, policy_epoch) = (changes.changed.len(), changes.policy_epoch);
+    if changes.lacks.is_empty() {
+        tracing::info!(attached, detached, changed, policy_epoch, "reloaded");
+        return;
+    }
+    let parts = changes.lacks.len();
+    tracing::warn!(
+        attached,
+        detached,
+        changed,
+        policy_epoch,
+        "reloaded, except for {parts} part(s): `vswitch show ports` lists them"
+    );
+    for (port, lack) in &changes.lacks {
+        tracing::warn!("port `{port}`: {lack}");
     }
 }
 

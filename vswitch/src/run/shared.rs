@@ -4,12 +4,14 @@ use super::clock::Clock;
 use super::health::Health;
 use super::tail::Tail;
 use crate::config::Plan;
+use crate::lab::Lack;
 use crate::switch::{Audit, Switch};
 use flowlog::{LoggerStatus, PortInfo};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use secgroup::RuleTable;
 use std::collections::HashMap;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The running switch, as workers, log thread and control socket see it.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Shared {
     pub plan: RwLock<Arc<Plan>>,
     /// Who the ports are, by number.
     pub names: RwLock<HashMap<u16, Arc<PortInfo>>>,
+    /// What ports do without, by their UUIDs.
+    pub lacks: RwLock<HashMap<Uuid, Vec<Lack>>>,
     /// How the loggers are.
     pub loggers: Mutex<Vec<LoggerStatus>>,
     /// The live records.

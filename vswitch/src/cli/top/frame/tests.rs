@@ -28,6 +28,7 @@ fn port(name: &str, rx: u64, tx: u64) -> PortRow {
         tx_lost: 0,
         skipped: 0,
         connections: 0,
+        missing: Vec::new(),
         connections_max: 100,
     }
 }
