@@ -32,7 +32,7 @@ pub(super) fn show(ShowArgs { ask: from, what }: ShowArgs) -> Result<ExitCode> {
             let missing = missing(&rows.rows);
             print(&mut out, &from, rows, "no ports", ports)?;
             if !from.json {
-                eprint!("{missing}");
+                missing.into_iter().for_each(note);
             }
         }
         Reply::Fdb(rows) => print(
@@ -178,12 +178,12 @@ fn ports(rows: &[PortRow]) -> Table {
 }
 
 /// What ports do without, a line for each part.
-fn missing(rows: &[PortRow]) -> String {
+fn missing(rows: &[PortRow]) -> Vec<String> {
     let of_row = |row: &PortRow| {
-        let line = |lack: &Lack| format!("port {}: {lack}\n", row.name);
-        row.missing.iter().map(line).collect::<String>()
+        let line = |lack: &Lack| format!("port {}: {lack}", row.name);
+        row.missing.iter().map(line).collect::<Vec<_>>()
     };
-    rows.iter().map(of_row).collect()
+    rows.iter().flat_map(of_row).collect()
 }
 
 fn fdb(rows: &[FdbRow]) -> Table {
