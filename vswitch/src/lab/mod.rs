@@ -326,6 +326,12 @@ impl Made {
         device.map_or(&[], |device| &device.lacks)
     }
 
+    /// Whether no port does without anything.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.devices.iter().all(|device| device.lacks.is_empty())
+    }
+
     /// Forgets the TAPs of all ports but these: their queues are being closed.
     pub fn keep(&mut self, ports: &[LabPort]) {
         self.devices
@@ -372,11 +378,11 @@ impl LabPort {
 
     /// Whether its interface is to be set up as that of another.
     fn looks_like(&self, other: &Self) -> bool {
-        let looks = |port: &Self| {
-            let (addresses, gateways) = (port.addresses.clone(), port.gateways.clone());
-            (port.mac, port.mtu, port.uplink, addresses, gateways)
-        };
-        looks(self) == looks(other)
+        self.mac == other.mac
+            && self.mtu == other.mtu
+            && self.uplink == other.uplink
+            && self.addresses == other.addresses
+            && self.gateways == other.gateways
     }
 
     /// Whether its guest has gone: a namespace named by path, as a container's, is its owner's to make.

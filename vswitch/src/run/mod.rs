@@ -278,7 +278,10 @@ impl Daemon {
     fn publish_lacks(&self, plan: &Plan, guests: &[LabPort]) -> Vec<(String, Lack)> {
         let mut by_id = HashMap::new();
         let mut by_name = Vec::new();
-        for (port, guest) in plan.ports.iter().zip(guests) {
+        let complete = self.lab.is_complete();
+        let ports = plan.ports.iter().zip(guests);
+        // Nothing is looked for where nothing is missing: there may be many ports.
+        for (port, guest) in ports.filter(|_| !complete) {
             let lacks = self.lab.lacks(guest);
             by_name.extend(lacks.iter().map(|lack| (port.name.clone(), lack.clone())));
             if !lacks.is_empty() {
