@@ -166,6 +166,7 @@ fn port(number: u16) -> PortInfo {
         vm_id: Uuid::from_u128(0x4444_5555 << 64),
         subnet_id: Uuid::from_u128(0x6666_7777 << 64),
         vpc_id: Uuid::from_u128(0x8888_9999 << 64),
+        addresses: Vec::new(),
         vpc_networks: Vec::new(),
         region: "KR1".into(),
         uplink: false,

@@ -141,6 +141,8 @@ fields! {
     RuleId = "rule_id", Id, Detail |d| d.rule_id;
     /// The group of that rule.
     SecurityGroupId = "security_group_id", Id, Detail |d| d.security_group_id;
+    /// The name of that group.
+    SecurityGroupName = "security_group_name", Word, Record |r| r.security_group.as_deref();
     /// Whether it answers a connection that the other side opened.
     IsReply = "is_reply", Flag, Detail |d| d.is_reply;
     /// Connections opened in this direction.
@@ -161,6 +163,8 @@ fields! {
     InterfaceName = "interface_name", Word, Port |p| p.name.as_str();
     /// The name of the instance that owns the port.
     InstanceName = "instance_name", Word, Port |p| p.instance.as_str();
+    /// The name of the port that has the remote address, if one of the same VPC has it.
+    PeerName = "peer_name", Word, Record |r| r.peer.as_deref();
     /// Source MAC address of the frames.
     MacSrc = "mac_src", Mac, Detail |d| d.mac_src;
     /// Destination MAC address of the frames.
@@ -187,6 +191,14 @@ pub enum FieldError {
         list = Names(Field::ALL)
     )]
     Unknown(String),
+    /// A profile in a list, and not as its beginning.
+    #[error(
+        "the profile `{0}` can only begin a list; write it first, and the further fields behind it"
+    )]
+    NotFirst(&'static str),
+    /// A profile that no list can begin with.
+    #[error("the profile `{0}` is a form of its own and takes no further fields; write it alone")]
+    NotInList(&'static str),
     /// A field twice in one list.
     #[error("the field `{0}` is named twice; name each field once")]
     Twice(&'static str),
@@ -243,6 +255,17 @@ impl Field {
         Self::TrafficPath,
     ];
 
+    /// What the profile `lab` adds to the seed's fields.
+    pub const LAB_NAMES: &'static [Self] = &[
+        Self::InterfaceName,
+        Self::InstanceName,
+        Self::PeerName,
+        Self::Reason,
+        Self::RuleId,
+        Self::SecurityGroupId,
+        Self::SecurityGroupName,
+    ];
+
     /// Whether all records of a port have the same value, which is then made once.
     pub(crate) const fn is_of_port(self) -> bool {
         matches!(self.of(), Of::Port)
@@ -267,7 +290,8 @@ impl Field {
     /// Whether a logger that names the field tells records apart by it.
     #[must_use]
     pub const fn splits(self) -> bool {
-        matches!(self.of(), Of::Detail)
+        // The group's name goes with its id, which is a detail.
+        matches!(self.of(), Of::Detail) || matches!(self, Self::SecurityGroupName)
     }
 
     /// Appends the record's value as text; nothing where the record has none.
@@ -279,7 +303,8 @@ impl Field {
     /// The fields of a profile, or of a comma-separated list of field names.
     ///
     /// # Errors
-    /// [`FieldError`] for an empty list, a name that is none, a field named twice.
+    /// [`FieldError`] for an empty list, a name that is none, a field named twice, a profile that
+    /// does not begin the list or cannot.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, FieldError> {
         let text = text.trim();
         match Profile::named(text) {
@@ -289,7 +314,7 @@ impl Field {
         }
     }
 
-    /// The fields of a list of names.
+    /// The fields of a list of names, of which the first may be a profile's.
     ///
     /// # Errors
     /// As [`Self::parse_list`].
@@ -297,7 +322,11 @@ impl Field {
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<Self>, FieldError> {
         let mut fields = Vec::new();
-        for name in names {
+        for (place, name) in names.into_iter().enumerate() {
+            if let Some(profile) = Profile::named(name) {
+                fields.extend(profile.begin_list(place)?);
+                continue;
+            }
             let field: Self = name.parse()?;
             if fields.contains(&field) {
                 return Err(FieldError::Twice(field.name()));

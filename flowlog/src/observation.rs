@@ -3,6 +3,7 @@
 use crate::Tally;
 use ipnet::IpNet;
 use packet::{Direction, FiveTuple, Mac, Verdict};
+use std::{net::IpAddr, sync::Arc};
 use uuid::Uuid;
 
 /// One record's worth of what left a connection's entry: a verdict at one port in one direction.
@@ -72,6 +73,8 @@ pub struct PortInfo {
     pub subnet_id: Uuid,
     /// The VPC the subnet belongs to.
     pub vpc_id: Uuid,
+    /// The addresses that the port has by configuration; of an uplink those of its gateway.
+    pub addresses: Vec<IpAddr>,
     /// The networks of that VPC, for `traffic_path`.
     pub vpc_networks: Vec<IpNet>,
     /// Region of the switch.
@@ -120,6 +123,16 @@ pub trait Ports {
 
     /// The rule of a number, `None` for 0, for numbers never given, and in a directory without rules.
     fn rule(&self, _number: u32) -> Option<RuleInfo> {
+        None
+    }
+
+    /// The name of the port that has an address in a VPC, `None` where no port has it.
+    fn holder(&self, _vpc: Uuid, _address: IpAddr) -> Option<Arc<str>> {
+        None
+    }
+
+    /// The name of a security group, `None` for one that is not known.
+    fn group_name(&self, _group: Uuid) -> Option<Arc<str>> {
         None
     }
 }

@@ -20,6 +20,11 @@ pub struct Record {
     pub status: Status,
     /// What of the port's no record of the interval holds.
     pub skipped: Skipped,
+    /// `peer_name`: the port of the same VPC that has the remote address. `None` where there is none,
+    /// and where neither the logger nor a live tail asks for it.
+    pub peer: Option<Arc<str>>,
+    /// `security_group_name`, likewise.
+    pub security_group: Option<Arc<str>>,
 }
 
 /// What was observed of one 5-tuple in one direction under one verdict.
@@ -73,6 +78,19 @@ pub struct Details {
     pub mac_dst: Option<Mac>,
 }
 
+impl Flow {
+    /// The address at the other end: the destination of an egress flow, the source of an ingress one;
+    /// `None` with direction `unknown`.
+    #[must_use]
+    pub const fn remote(&self) -> Option<IpAddr> {
+        match self.direction {
+            Direction::Egress => Some(self.tuple.dst),
+            Direction::Ingress => Some(self.tuple.src),
+            Direction::Unknown => None,
+        }
+    }
+}
+
 impl Details {
     /// What an observation has of the fields named.
     pub(crate) fn of(o: &Observation, fields: &[Field], directory: &dyn Ports) -> Self {
@@ -82,7 +100,7 @@ impl Details {
             match field {
                 Field::Reason => details.reason = Some(o.verdict),
                 Field::RuleId => details.rule_id = rule().map(|rule| rule.id),
-                Field::SecurityGroupId => {
+                Field::SecurityGroupId | Field::SecurityGroupName => {
                     details.security_group_id = rule().map(|rule| rule.security_group_id);
                 }
                 Field::IsReply => details.is_reply = Some(o.reply),
@@ -113,11 +131,7 @@ impl Record {
     #[must_use]
     pub fn traffic_path(&self) -> Option<u8> {
         let flow = self.flow.as_ref()?;
-        let remote = match flow.direction {
-            Direction::Egress => flow.tuple.dst,
-            Direction::Ingress => flow.tuple.src,
-            Direction::Unknown => return None,
-        };
+        let remote = flow.remote()?;
         let is_local = stays_on_link(remote)
             || self
                 .port

@@ -173,3 +173,60 @@ fn flowlogs_reader_finds_and_reads_the_aws_profiles_parts_included() {
         );
     }
 }
+
+/// The first query of `docs/formats.md` that takes files of several profiles together.
+fn query_of_the_docs(directory: &Path) -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/formats.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let mut queries = docs.split("```sql\n").skip(1);
+    let query = queries
+        .find(|query| query.contains("union_by_name"))
+        .unwrap();
+    let query = query.split_once("```").unwrap().0;
+    query.replace("'flowlogs/", &format!("'{}/", directory.display()))
+}
+
+#[test]
+fn the_query_of_the_docs_says_who_was_refused_lately_and_why_whatever_the_profiles() {
+    let dir = TempDir::new().unwrap();
+    let now = std::time::SystemTime::now();
+    let now_s = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let minute = |ago: u64| flowlog::Window::of(now_s - ago * 60, 60);
+    let profiles = [Profile::Lab, Profile::Nhn18];
+    let specs: Vec<_> = (1..)
+        .zip(profiles)
+        .map(|(n, profile)| LoggerSpec {
+            fields: profile.fields(),
+            ..logger(n, dir.path())
+        })
+        .collect();
+    let mut collector = collector(&specs);
+    let lab = Lab::new();
+    // An empty interval first and last: a header alone.
+    for ago in [20, 10, 2, 1] {
+        let count = if ago == 20 || ago == 1 { 0 } else { ago };
+        if count > 0 {
+            let refused = sent(udp(2, 53), DROP, packets(u32::try_from(count).unwrap()));
+            collector.observe(minute(ago), &lab, &refused);
+            collector.observe(minute(ago), &lab, &sent(udp(2, 80), ACCEPT, packets(1)));
+        }
+        collector.close(minute(ago), &lab, &[]);
+    }
+    let query = dir.path().join("query.sql");
+    std::fs::write(&query, query_of_the_docs(dir.path())).unwrap();
+    let Some(said) = readers::run("duckdb_query.py", &[&query]) else {
+        return;
+    };
+    let mut rows: Vec<&str> = said
+        .lines()
+        .map(|row| row.split_once(',').unwrap().1)
+        .collect();
+    rows.sort_unstable();
+    assert_eq!(
+        rows,
+        [
+            "None,None,egress,17,10.77.1.11,10.77.1.12,53,None,2",
+            "port1,port2,egress,17,10.77.1.11,10.77.1.12,53,default_deny,2",
+        ]
+    );
+}

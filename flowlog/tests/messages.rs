@@ -19,6 +19,14 @@ fn what_is_right_is_taken() {
     assert!(FileName::parse(NAME).is_ok());
     assert!(FileName::parse(&NAME.replace(':', "")).is_ok());
     assert_eq!(Field::parse_list("nhn-18").unwrap(), Field::NHN_18);
+    assert_eq!(
+        Field::parse_list("nhn-18, reason").unwrap(),
+        [Field::NHN_18, &[Field::Reason]].concat()
+    );
+    assert_eq!(
+        Field::from_names(["lab"]).unwrap(),
+        [Field::NHN_18, Field::LAB_NAMES].concat()
+    );
     assert_eq!(Field::parse_list("bytes").unwrap(), [Field::Bytes]);
     assert_eq!(
         Field::from_names(["bytes", "packets"]).unwrap(),
@@ -102,8 +110,8 @@ fn a_wrong_file_name_is_told_what_to_write() {
 
 #[test]
 fn a_wrong_list_of_fields_is_told_what_to_write() {
-    let profiles = "nhn-18, nhn-24, aws-v2, aws-v5";
-    let all = "timestamp_start, timestamp_end, interface_id, vm_id, subnet_id, vpc_id, region, protocol, src_addr, dst_addr, src_port, dst_port, tcp_flag, packets, bytes, direction, filter, status, owner_type, owner_id, transithub_drop_no_route_packets, transithub_drop_no_route_bytes, transithub_drop_black_hole_packets, transithub_drop_black_hole_bytes, traffic_path, reason, rule_id, security_group_id, is_reply, connections, icmp_type, icmp_code, tcp_flags_all, first_ns, last_ns, policy_epoch, interface_name, instance_name, mac_src, mac_dst, skipped_packets, skipped_bytes";
+    let profiles = "nhn-18, nhn-24, lab, aws-v2, aws-v5";
+    let all = "timestamp_start, timestamp_end, interface_id, vm_id, subnet_id, vpc_id, region, protocol, src_addr, dst_addr, src_port, dst_port, tcp_flag, packets, bytes, direction, filter, status, owner_type, owner_id, transithub_drop_no_route_packets, transithub_drop_no_route_bytes, transithub_drop_black_hole_packets, transithub_drop_black_hole_bytes, traffic_path, reason, rule_id, security_group_id, security_group_name, is_reply, connections, icmp_type, icmp_code, tcp_flags_all, first_ns, last_ns, policy_epoch, interface_name, instance_name, peer_name, mac_src, mac_dst, skipped_packets, skipped_bytes";
     let cases = [
         (
             "",
@@ -120,6 +128,18 @@ fn a_wrong_list_of_fields_is_told_what_to_write() {
         (
             "bytes, packets, bytes",
             "the field `bytes` is named twice; name each field once".into(),
+        ),
+        (
+            "nhn-18, bytes",
+            "the field `bytes` is named twice; name each field once".into(),
+        ),
+        (
+            "reason, nhn-18",
+            "the profile `nhn-18` can only begin a list; write it first, and the further fields behind it".into(),
+        ),
+        (
+            "aws-v5, reason",
+            "the profile `aws-v5` is a form of its own and takes no further fields; write it alone".into(),
         ),
     ];
     for (text, message) in cases {

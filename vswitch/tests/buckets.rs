@@ -132,3 +132,32 @@ fn an_object_that_is_no_log_is_told_and_the_rest_is_read() {
     assert_eq!((code, out.lines().count()), (Some(1), 2));
     assert!(err.contains(&format!("s3://{BUCKET}/{key}")), "{err}");
 }
+
+#[test]
+fn a_prefix_may_have_a_plus_and_a_key_longer_than_any_is_left_out_with_a_word() {
+    let (server, directory) = scene();
+    let row = "dst_port,packets\n7,1\n".to_owned().into_bytes();
+    let prefix = "lab/a+b@c,d$e";
+    let objects = [
+        format!("{prefix}/x.csv"),
+        format!("{prefix}/{}.csv", "y".repeat(2000)),
+    ];
+    for key in objects {
+        server.state().objects.insert(key, row.clone());
+    }
+    let config = fs::read_to_string(directory.path().join("lab.yaml")).unwrap();
+    let config = config.replace("/lab/a'", &format!("/{prefix}'"));
+    fs::write(directory.path().join("plus.yaml"), config).unwrap();
+    for place in ["", "s3://flowlogs/lab/a+b@c,d$e "] {
+        let (code, out, err) = logs(
+            directory.path(),
+            &format!("{place}--config plus.yaml --csv"),
+        );
+        assert_eq!(out, "dst_port,packets\n7,1\n", "{place}: {err}");
+        assert_eq!(code, Some(1));
+        assert!(
+            err.contains("1 objects are left out: their keys are longer"),
+            "{err}"
+        );
+    }
+}

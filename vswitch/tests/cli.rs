@@ -524,6 +524,8 @@ fn parquet() -> Vec<u8> {
         }),
         status: flowlog::Status::Ok,
         skipped: flowlog::Skipped::default(),
+        peer: None,
+        security_group: None,
     };
     let mut file = Vec::new();
     let fields = [Field::Packets, Field::Filter];
@@ -568,4 +570,228 @@ fn top_prints_one_frame_where_nobody_looks_and_says_when_there_is_no_daemon() {
         assert!(out.contains(told), "{told}\n{out}");
     }
     daemon.stop().unwrap();
+}
+
+/// A daemon without ports whose one logger writes to `there`, and its socket `s`.
+fn logging_daemon(directory: &Path) -> (vswitch::run::Daemon, vswitch::control::Server) {
+    let at = directory.display();
+    let text = format!(
+        "{LAB}state_dir: {at}/state\ncontrol_socket: {at}/s\nflowlog_loggers: [{{ name: everything, \
+         resource_type: VPC, resource: lab, storage_url: {at}/there, fields: lab }}]\n"
+    );
+    let (mut plan, _) = vswitch::config::Config::parse(&text, "test").unwrap();
+    plan.ports.clear();
+    let daemon = vswitch::run::Daemon::start(plan, "cli-logs").unwrap();
+    let server = vswitch::control::Server::start(&directory.join("s"), daemon.shared()).unwrap();
+    (daemon, server)
+}
+
+#[test]
+fn logs_are_where_the_running_daemon_writes_them_and_another_log_here_is_mentioned() {
+    let directory = lab();
+    let here = directory.path().join("here");
+    for (place, port) in [("there", "22"), ("here/flowlogs", "80")] {
+        let place = directory.path().join(place);
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("a.csv"), format!("dst_port\n{port}\n")).unwrap();
+    }
+    let (code, out, _) = run(&here, &["logs", "--csv", "--socket", "../s"]);
+    assert_eq!((code, out.as_str()), (0, "dst_port\n80\n"));
+    let (daemon, _server) = logging_daemon(directory.path());
+    let (code, out, err) = run(
+        &here,
+        &["logs", "--csv", "--fields", "dst_port", "--socket", "../s"],
+    );
+    assert_eq!((code, out.as_str()), (0, "dst_port\n22\n"), "{err}");
+    assert!(
+        err.contains("/there") && err.contains("./flowlogs here is another log"),
+        "{err}"
+    );
+    let (_, out, err) = run(
+        directory.path(),
+        &["logs", "--csv", "--fields", "dst_port", "--socket", "s"],
+    );
+    assert_eq!((out.as_str(), err.as_str()), ("dst_port\n22\n", ""));
+    let (_, out, _) = run(&here, &["logs", "flowlogs", "--csv", "--socket", "../s"]);
+    assert_eq!(out, "dst_port\n80\n", "a place that is named is the place");
+    daemon.stop().unwrap();
+}
+
+#[test]
+fn names_of_the_configuration_stand_in_every_form_of_a_log_that_has_ids_alone() {
+    let directory = lab();
+    let (plan, _) = vswitch::config::Config::parse(LAB, "test").unwrap();
+    let (vpc, port) = (plan.vpcs[0].id, plan.ports[1].id);
+    fs::create_dir(directory.path().join("flowlogs")).unwrap();
+    let text = format!(
+        "interface_id,vpc_id,src_addr,dst_addr,direction,filter\n{port},{vpc},10.77.1.1,10.77.1.2,ingress,DROP\n"
+    );
+    fs::write(directory.path().join("flowlogs/a.csv"), text).unwrap();
+    let logs = ["logs", "flowlogs", "--config", "lab.yaml"];
+    let of = |more: &[&str]| run(directory.path(), &[&logs[..], more].concat()).1;
+    let names = ["--csv", "--fields", "interface_name,peer_name,filter"];
+    assert_eq!(
+        of(&names),
+        "interface_name,peer_name,filter\nvm2,vm1,DROP\n"
+    );
+    let json: serde_json::Value = serde_json::from_str(&of(&["--json"])).unwrap();
+    assert_eq!(
+        (&json["interface_name"], &json["peer_name"]),
+        (&"vm2".into(), &"vm1".into())
+    );
+    let lines = of(&[]);
+    let line = lines.lines().nth(1).unwrap();
+    assert!(line.contains("vm2         ingress    vm1 "), "{lines}");
+    let (code, _, err) = run(
+        directory.path(),
+        &["logs", "flowlogs", "--fields", "filter"],
+    );
+    assert!(code == 2 && err.contains("--csv or --json"), "{err}");
+    let (code, _, err) = run(
+        directory.path(),
+        &["logs", "flowlogs", "--csv", "--fields", "colour"],
+    );
+    assert!(code == 2 && err.contains("`colour` is neither"), "{err}");
+}
+
+#[test]
+fn columns_that_the_first_record_does_not_have_are_not_lost_without_a_word() {
+    let directory = lab();
+    fs::write(directory.path().join("a.csv"), "packets\n1\n").unwrap();
+    fs::write(directory.path().join("b.csv"), "packets,reason\n2,rule\n").unwrap();
+    let (_, out, err) = run(directory.path(), &["logs", "a.csv", "b.csv", "--csv"]);
+    assert_eq!(out, "packets\n1\n2\n");
+    assert!(
+        err.contains("1 records have fields") && err.contains("reason"),
+        "{err}"
+    );
+}
+
+#[test]
+fn exactly_the_expected_flows_end_with_0_and_any_other_with_their_difference_and_1() {
+    let directory = lab();
+    let log = "timestamp_start,interface_name,direction,protocol,dst_port,filter,packets\n\
+               1,web,ingress,6,80,ACCEPT,6\n61,web,ingress,6,80,ACCEPT,4\n61,web,ingress,6,22,DROP,1\n";
+    fs::write(directory.path().join("log.csv"), log).unwrap();
+    let expect = |text: &str, more: &[&str]| {
+        fs::write(directory.path().join("expected"), text).unwrap();
+        let words = [&["logs", "log.csv", "--expect", "expected"], more].concat();
+        run(directory.path(), &words)
+    };
+    let columns = "interface_name,dst_port,filter";
+    // Times and counters count only where they are named, and times not even then.
+    let (code, out, err) = expect(&format!("{columns}\nweb,22,DROP\nweb,80,ACCEPT\n"), &[]);
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (0, "as expected: 2 flows in 3 records\n", "")
+    );
+    assert_eq!(
+        expect(log, &[]).0,
+        0,
+        "what was printed is what is expected"
+    );
+    let (code, out, err) = expect(&format!("{columns}\nweb,80,ACCEPT\nweb,22,ACCEPT\n"), &[]);
+    let difference =
+        format!("--- expected\n+++ found in 3 records\n {columns}\n-web,22,ACCEPT\n+web,22,DROP\n");
+    assert_eq!((code, out), (1, difference));
+    assert_eq!(
+        err,
+        "vswitch: not as expected: 1 flows are missing; 1 are not expected\n"
+    );
+    let (code, out, _) = expect("dst_port,packets\n80,9\n22,1\n", &[]);
+    assert!(code == 1 && out.ends_with("\n-80,9\n+80,10\n"), "{out}");
+    let json = "{\"protocol\":\"tcp\",\"filter\":\"DROP\"}\n{\"dst_port\":80,\"packets\":10}\n";
+    assert_eq!(expect(json, &[]).0, 0);
+    let (code, out, _) = expect("{\"dst_port\":80}\n", &["--json"]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        out,
+        "{\"found\":{\"dst_port\":22}}\n{\"flows\":1,\"met\":false,\"records\":3}\n"
+    );
+    // A filter narrows what is compared; no flow at all can be expected too.
+    assert_eq!(expect("dst_port\n22\n", &["--verdict", "DROP"]).0, 0);
+    assert_eq!(expect("dst_port\n", &["--address", "10.9.9.9"]).0, 0);
+    let (code, _, err) = expect("dst_port,reason\n22,default_deny\n80,rule\n", &[]);
+    assert!(
+        code == 1 && err.contains("records without the field reason"),
+        "{err}"
+    );
+    for wrong in [
+        "",
+        "colour\n1\n",
+        "{\"colour\":1}\n",
+        "{oops\n",
+        "packets\n1\n",
+    ] {
+        let (code, out, err) = expect(wrong, &[]);
+        assert_eq!((code, out.as_str()), (2, ""), "{wrong}");
+        assert!(err.contains("expected"), "{err}");
+    }
+}
+
+#[test]
+fn nothing_that_a_file_holds_acts_on_the_terminal_or_forges_a_row() {
+    let directory = lab();
+    let evil = "a\u{1b}[2J\u{9b}31m\u{202e}b";
+    let text = format!(
+        "interface_name,direction,filter,src_addr,packets,reason\n{evil},{evil},{evil},10.0.0.1,1,\"{evil},x\"\n"
+    );
+    let name = "e\u{1b}]0;pwned\u{7}.csv";
+    fs::write(directory.path().join(name), text).unwrap();
+    fs::write(directory.path().join("c.csv"), format!("{evil}\n")).unwrap();
+    fs::write(directory.path().join("v.csv"), format!("packets\n{evil}\n")).unwrap();
+    let acts = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+    for form in [
+        &[][..],
+        &["--csv"],
+        &["--json"],
+        &["--summary"],
+        &["--summary", "--json"],
+        &["--sort", "port"],
+    ] {
+        let words = [&["logs", name, "c.csv", "v.csv"], form].concat();
+        let (code, out, err) = run(directory.path(), &words);
+        assert_eq!(code, 1, "{form:?}: {err}");
+        assert!(!out.is_empty() && !out.contains(acts), "{form:?}: {out:?}");
+        assert!(
+            err.contains("c.csv") && !err.contains(acts),
+            "{form:?}: {err:?}"
+        );
+    }
+    let (_, out, _) = run(directory.path(), &["logs", name, "--csv"]);
+    assert_eq!(out.lines().count(), 2);
+    assert!(
+        out.ends_with(",1,\"a\\u{1b}[2J\\u{9b}31m\\u{202e}b,x\"\n"),
+        "{out}"
+    );
+    let (_, out, _) = run(directory.path(), &["logs", name, "--json"]);
+    let row: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(row["interface_name"], evil, "JSON keeps the value");
+    let (code, _, err) = run(directory.path(), &["logs", "gone\u{1b}[2J"]);
+    assert!(code == 2 && !err.contains(acts), "{err:?}");
+}
+
+#[test]
+fn several_files_in_one_are_read_compressed_ones_too() {
+    use flate2::{Compression, write::GzEncoder};
+    let directory = lab();
+    let packed = |text: &str| {
+        let mut file = GzEncoder::new(Vec::new(), Compression::fast());
+        file.write_all(text.as_bytes()).unwrap();
+        file.finish().unwrap()
+    };
+    let files = [
+        "\u{feff}packets\r\n1\r\n",
+        "packets,reason\n2,rule\n",
+        "packets\n3\n",
+    ];
+    let joined = files.map(packed).concat();
+    fs::write(directory.path().join("all.csv.gz"), joined).unwrap();
+    fs::write(directory.path().join("all.csv"), files.concat()).unwrap();
+    for file in ["all.csv.gz", "all.csv"] {
+        let arguments = ["logs", file, "--csv", "--fields", "packets,reason"];
+        let (code, out, err) = run(directory.path(), &arguments);
+        assert_eq!((code, err.as_str()), (0, ""), "{file}");
+        assert_eq!(out, "packets,reason\n1,\n2,rule\n3,\n", "{file}");
+    }
 }

@@ -160,3 +160,50 @@ fn scope_all_adds_what_the_seed_leaves_out() {
     assert_eq!(of("seed"), (0, false));
     assert_eq!(of("all"), (2, true));
 }
+
+#[test]
+fn the_profile_lab_names_port_peer_reason_rule_and_group_and_counts_the_same_packets() {
+    let (lab, seed) = (rows("fields: lab"), rows("fields: nhn-18"));
+    let who = [
+        Field::InterfaceName,
+        Field::InstanceName,
+        Field::PeerName,
+        Field::Direction,
+        Field::DstPort,
+        Field::Filter,
+        Field::Reason,
+        Field::SecurityGroupName,
+    ];
+    let said: Vec<String> = lab.iter().map(|row| texts(row, &who)).collect();
+    for wanted in [
+        "vm2 two vm1 ingress 53 ACCEPT rule web",
+        "vm1 one vm2 ingress 4000 ACCEPT reply web",
+        "vm2 two vm1 ingress 22 DROP default_deny ",
+    ] {
+        assert!(said.iter().any(|row| row == wanted), "{wanted}: {said:#?}");
+    }
+    let rule = [Field::DstPort, Field::Direction, Field::RuleId];
+    let named = "53 ingress 11111111-1111-4111-8111-111111111111";
+    assert!(lab.iter().any(|row| texts(row, &rule) == named));
+    let sums = |rows: &[Row]| {
+        let mut sums = std::collections::BTreeMap::<String, i64>::new();
+        for row in rows {
+            let key = [Field::InterfaceId, Field::Direction, Field::Filter];
+            if let Some(Value::Number(packets)) = row.get(Field::Packets) {
+                *sums.entry(texts(row, &key)).or_default() += packets;
+            }
+        }
+        sums
+    };
+    assert_eq!(sums(&lab), sums(&seed));
+    assert_eq!(lab[0].fields()[..18], *Field::NHN_18);
+}
+
+#[test]
+fn a_list_may_begin_with_a_profile_and_keeps_its_rows_for_silent_ports() {
+    let rows = rows("fields: [nhn-24, reason]");
+    let fields = rows[0].fields();
+    assert_eq!(fields, [Field::NHN_24, &[Field::Reason]].concat());
+    let is_silent = |row: &Row| row.get(Field::Status) == Some(&Value::Word("NODATA".into()));
+    assert!(rows.iter().any(is_silent));
+}

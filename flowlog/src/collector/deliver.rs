@@ -2,9 +2,9 @@
 
 use super::outlet::Outlet;
 use crate::{
-    LoggerSpec, NameMemoryError,
+    LoggerSpec, NameMemoryError, Ports,
     delivery::Kept,
-    interval::Sorted,
+    interval::{Naming, Sorted},
     spool::{Destination, SpoolError},
 };
 use std::{
@@ -45,17 +45,19 @@ pub(super) fn hand_over(
     outlet: &mut Outlet,
     kept: &Kept,
     interval: &Sorted,
+    ports: &dyn Ports,
     rows: u64,
     written: &mut Written,
 ) -> Result<(), DeliveryError> {
+    let naming = Naming::of(&spec.fields, ports);
     match outlet {
         Outlet::Files(carrier) => {
-            let spooled = spool(spec, kept, interval, rows, written);
+            let spooled = spool(spec, kept, interval, naming, rows, written);
             carrier.wake();
             spooled
         }
         Outlet::Messages(exporter) => {
-            exporter.export(interval.records());
+            exporter.export(interval.records(naming));
             written.rows = rows;
             Ok(())
         }
@@ -68,6 +70,7 @@ fn spool(
     spec: &LoggerSpec,
     kept: &Kept,
     interval: &Sorted,
+    naming: Naming<'_>,
     rows: u64,
     written: &mut Written,
 ) -> Result<(), DeliveryError> {
@@ -77,7 +80,7 @@ fn spool(
     let files = u32::try_from(rows.div_ceil(rows_per_file).max(1)).unwrap_or(u32::MAX);
     let parts = kept.names().issue(spec.id, stem.civil_s, files)?;
     let destination = Destination::of(&spec.storage);
-    let mut records = interval.records();
+    let mut records = interval.records(naming);
     for part in parts.numbers() {
         let name = stem.object(part, spec.format.extension());
         let failed = |source| failed(kept.spool.root(), source);

@@ -9,7 +9,7 @@ use crate::{
     Cause, Delivery, Details, EmptyIntervals, Field, Limits, LoggerSpec, Observation, PortInfo,
     Ports, Skipped, Window,
     delivery::{Counts, Kept},
-    interval::Interval,
+    interval::{Interval, Naming},
 };
 use std::sync::Arc;
 
@@ -190,13 +190,14 @@ impl Logger {
         let (window, rows, skipped) = (interval.window(), interval.rows(), interval.skipped());
         let sorted = interval.sorted();
         let wanted = if tail { TAIL_RECORDS_MAX } else { 0 };
-        let records = sorted.records().take(wanted).collect();
+        let records = sorted.records(Naming::all(ports)).take(wanted).collect();
         let mut written = Written::default();
         let error = hand_over(
             &self.spec,
             &mut self.outlet,
             kept,
             &sorted,
+            ports,
             rows,
             &mut written,
         )

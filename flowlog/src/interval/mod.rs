@@ -7,7 +7,9 @@ mod table;
 
 pub use quota::Limits;
 
-use crate::{Details, Observation, PortInfo, Ports, Record, Skipped, Status, TICK_US, Window};
+use crate::{
+    Details, Field, Flow, Observation, PortInfo, Ports, Record, Skipped, Status, TICK_US, Window,
+};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use kinds::Kinds;
@@ -234,6 +236,46 @@ impl Interval {
     }
 }
 
+/// Which names records get, and from where.
+#[derive(Clone, Copy)]
+pub(crate) struct Naming<'a> {
+    ports: &'a dyn Ports,
+    peers: bool,
+    groups: bool,
+}
+
+impl<'a> Naming<'a> {
+    /// The names that a list of fields has.
+    pub(crate) fn of(fields: &[Field], ports: &'a dyn Ports) -> Self {
+        Self {
+            ports,
+            peers: fields.contains(&Field::PeerName),
+            groups: fields.contains(&Field::SecurityGroupName),
+        }
+    }
+
+    /// Every name: for a live tail.
+    pub(crate) const fn all(ports: &'a dyn Ports) -> Self {
+        Self {
+            ports,
+            peers: true,
+            groups: true,
+        }
+    }
+
+    fn peer(self, port: &PortInfo, flow: &Flow) -> Option<Arc<str>> {
+        let remote = flow.remote().filter(|_| self.peers)?;
+        self.ports.holder(port.vpc_id, remote)
+    }
+
+    /// Of the group that the logger tells records apart by, else of that of the latest packets.
+    fn security_group(self, flow: &Flow) -> Option<Arc<str>> {
+        let latest = || Some(self.ports.rule(flow.rule)?.security_group_id);
+        let group = || flow.details.security_group_id.or_else(latest);
+        self.ports.group_name(self.groups.then(group)??)
+    }
+}
+
 /// A closed interval, ready to be written.
 #[derive(Debug)]
 pub(crate) struct Sorted {
@@ -251,22 +293,27 @@ impl Sorted {
 
     /// The records in order of port, direction, tuple and verdict, IPv6 behind IPv4; then the ports
     /// of which there is nothing but their status.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
-        let v4 = self.v4.iter().map(|(key, counts)| self.record(key, counts));
-        let v6 = self.v6.iter().map(|(key, counts)| self.record(key, counts));
+    pub(crate) fn records<'a>(&'a self, naming: Naming<'a>) -> impl Iterator<Item = Record> {
+        let v4 = self.v4.iter();
+        let v4 = v4.map(move |(key, counts)| self.record(key, counts, naming));
+        let v6 = self.v6.iter();
+        let v6 = v6.map(move |(key, counts)| self.record(key, counts, naming));
         let without_flow = self.ports.iter().filter(|port| port.is_without_flow());
         v4.chain(v6)
             .chain(without_flow.map(|port| self.without_flow(port)))
     }
 
-    fn record<A: Address>(&self, key: &Key<A>, counts: &Counts) -> Record {
+    fn record<A: Address>(&self, key: &Key<A>, counts: &Counts, naming: Naming<'_>) -> Record {
         let logging = &self.ports[usize::from(key.port)];
         let start_ns = self.start_ns();
+        let flow = key.flow(counts, self.kinds.get(key.kind));
         Record {
             port: Arc::clone(&logging.info),
             first_ns: start_ns + u64::from(counts.first) * NS_PER_TICK,
             last_ns: start_ns + u64::from(counts.last) * NS_PER_TICK,
-            flow: Some(key.flow(counts, self.kinds.get(key.kind))),
+            peer: naming.peer(&logging.info, &flow),
+            security_group: naming.security_group(&flow),
+            flow: Some(flow),
             status: logging.status(),
             skipped: logging.skipped,
         }
@@ -281,6 +328,8 @@ impl Sorted {
             flow: None,
             status: logging.status(),
             skipped: logging.skipped,
+            peer: None,
+            security_group: None,
         }
     }
 

@@ -9,10 +9,11 @@
 //! ```
 //! The bytes decide, the name only where there are none. Pipes are read too: text as it comes, Parquet
 //! through a nameless file below `TMPDIR`. **Limits**: a line has [`LINE_MAX`] bytes, a
-//! zstd window 32 MiB, a Parquet row group 512 MiB. **Failure**: a row that is wrong is told with its
+//! zstd window 32 MiB, a Parquet footer 16 MiB, the pages of a row group 256 MiB. **Failure**: a row that is wrong is told with its
 //! place and the next one is read; nothing that a file holds makes the reader stop or grow.
 
 mod open;
+mod pages;
 mod parquet;
 mod text;
 
@@ -155,6 +156,17 @@ pub enum Wrong {
         /// What was found.
         text: String,
     },
+}
+
+/// Characters of a wrong value or name that a message repeats.
+const SHOWN_MAX: usize = 200;
+
+/// As much of a text as a message repeats.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
+        None => text.to_owned(),
+    }
 }
 
 /// The value that a text is, of its field's kind; `None` where it is none.

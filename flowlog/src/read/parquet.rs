@@ -1,12 +1,12 @@
 //! Parquet: columns by name, rows one by one.
 
-use super::{LINE_MAX, ReadError, Row, Value, Wrong, parse_value};
+use super::{LINE_MAX, ReadError, Row, Value, Wrong, pages, parse_value, shown};
 use crate::Field;
 use parquet::{
     errors::ParquetError,
     file::{
-        metadata::RowGroupMetaData,
-        reader::{ChunkReader, FileReader as _},
+        metadata::{ParquetMetaDataReader, RowGroupMetaData},
+        reader::ChunkReader,
         serialized_reader::SerializedFileReader,
     },
     record::{self, reader::RowIter},
@@ -15,6 +15,12 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 /// Largest row group, bytes uncompressed; ours have a fifth.
 const GROUP_BYTES_MAX: i64 = 512 << 20;
+
+/// Largest footer, bytes: what describes a file of a hundred million rows takes an eighth.
+const FOOTER_BYTES_MAX: u32 = 16 << 20;
+
+/// A file's last bytes: the footer's length, and `PAR1`.
+const TAIL_BYTES: u64 = 8;
 
 /// Columns of a file at most: as many as there are fields.
 const COLUMNS_MAX: usize = Field::ALL.len();
@@ -33,10 +39,14 @@ impl ParquetReader {
     pub(super) fn new<R: ChunkReader + 'static>(file: &str, input: R) -> Result<Self, ReadError> {
         let file: Arc<str> = file.into();
         let opened = caught(|| {
-            let reader = SerializedFileReader::new(input)?;
-            let metadata = reader.metadata();
+            check_footer(&input)?;
+            let metadata = ParquetMetaDataReader::new().parse_and_finish(&input)?;
             let fields = fields(metadata.file_metadata().schema_descr().columns())
                 .and_then(|fields| check(metadata.row_groups()).map(|()| fields));
+            if fields.is_ok() {
+                pages::check(&input, &metadata)?;
+            }
+            let reader = SerializedFileReader::new(input)?;
             Ok((fields, RowIter::from_file_into(Box::new(reader))))
         });
         let wrong = |wrong| ReadError::Wrong {
@@ -96,7 +106,7 @@ impl Iterator for ParquetReader {
 fn caught<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Wrong> {
     match std::panic::catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Wrong::Parquet(error.to_string())),
+        Ok(Err(error)) => Err(Wrong::Parquet(shown(&error.to_string()))),
         Err(_) => Err(Wrong::Parquet("its pages contradict themselves".to_owned())),
     }
 }
@@ -105,13 +115,27 @@ fn fields(columns: &[parquet::schema::types::ColumnDescPtr]) -> Result<Vec<Field
     let mut fields = Vec::new();
     for column in columns.iter().take(COLUMNS_MAX + 1) {
         let name = column.path().string();
-        let field: Field = name.parse().map_err(|_| Wrong::Column(name))?;
+        let field: Field = name.parse().map_err(|_| Wrong::Column(shown(&name)))?;
         if fields.contains(&field) {
             return Err(Wrong::ColumnTwice(field));
         }
         fields.push(field);
     }
     Ok(fields)
+}
+
+/// Refuses a footer that would not fit into memory; what is none at all the library says better.
+fn check_footer<R: ChunkReader>(input: &R) -> Result<(), ParquetError> {
+    let Some(at) = input.len().checked_sub(TAIL_BYTES) else {
+        return Ok(());
+    };
+    let tail = input.get_bytes(at, 4)?;
+    let len = tail.as_ref().try_into().map_or(0, u32::from_le_bytes);
+    if len > FOOTER_BYTES_MAX && u64::from(len) < at {
+        let text = format!("the footer claims {len} bytes, more than {FOOTER_BYTES_MAX}");
+        return Err(ParquetError::General(text));
+    }
+    Ok(())
 }
 
 /// Refuses what would not fit into memory.
@@ -138,7 +162,7 @@ fn values(fields: &[Field], row: &record::Row) -> Result<Vec<Value>, Wrong> {
         let known = parse_value(*field, &text);
         known.ok_or(Wrong::Value {
             field: *field,
-            text,
+            text: shown(&text),
         })
     };
     fields
@@ -146,4 +170,57 @@ fn values(fields: &[Field], row: &record::Row) -> Result<Vec<Value>, Wrong> {
         .zip(row.get_column_iter())
         .map(value)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Compression, Format, Record, Skipped, Status};
+    use bytes::Bytes;
+
+    /// A file of one column of numbers, with one page that begins behind the first four bytes.
+    fn file() -> Vec<u8> {
+        let mut file = Vec::new();
+        let format = Format::Parquet(Compression::Raw);
+        let mut encoder = format.encoder(&[Field::FirstNs], &mut file).unwrap();
+        let record = Record {
+            port: Arc::default(),
+            first_ns: 7,
+            last_ns: 7,
+            flow: None,
+            status: Status::Ok,
+            skipped: Skipped::default(),
+            peer: None,
+            security_group: None,
+        };
+        encoder.row(&record).unwrap();
+        encoder.finish().unwrap();
+        file
+    }
+
+    #[test]
+    fn a_page_that_claims_two_gibibytes_is_refused_before_there_is_room_for_it() {
+        let good = file();
+        let rows = ParquetReader::new("x", Bytes::from(good.clone())).unwrap();
+        assert_eq!(rows.map(Result::unwrap).count(), 1);
+        // Field 1 is the kind of page, field 2 its size: a number in zigzag of five bytes instead of one.
+        assert_eq!((good[4], good[6]), (0x15, 0x15));
+        let claims = [&good[..7], &[0xfe, 0xff, 0xff, 0xff, 0x0f], &good[8..]].concat();
+        let error = ParquetReader::new("x", Bytes::from(claims)).err().unwrap();
+        assert!(
+            error.to_string().contains("claims 2147483647 bytes"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_footer_that_claims_more_than_any_has_is_refused() {
+        let mut bytes = vec![0; 40 << 20];
+        let len = bytes.len();
+        bytes[..4].copy_from_slice(b"PAR1");
+        bytes[len - 8..len - 4].copy_from_slice(&(30_u32 << 20).to_le_bytes());
+        bytes[len - 4..].copy_from_slice(b"PAR1");
+        let error = ParquetReader::new("x", Bytes::from(bytes)).err().unwrap();
+        assert!(error.to_string().contains("the footer claims"), "{error}");
+    }
 }

@@ -13,8 +13,12 @@ use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, tcp_flags as t}
 use std::{
     collections::BTreeMap,
     fs,
+    net::IpAddr,
     path::Path,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 use uuid::Uuid;
@@ -83,6 +87,7 @@ impl Lab {
             vm_id: Uuid::from_u128(0x2000 + u128::from(number)),
             subnet_id: SUBNET,
             vpc_id: VPC,
+            addresses: vec![[10, 77, 1, 10 + number as u8].into()],
             vpc_networks: vec!["10.77.0.0/16".parse().unwrap()],
             region: "KR1".into(),
             uplink,
@@ -118,6 +123,16 @@ impl Ports for Lab {
             id: Uuid::from_u128(0x5000 + number),
             security_group_id: Uuid::from_u128(0x6000 + number / 10),
         })
+    }
+
+    fn holder(&self, vpc: Uuid, address: IpAddr) -> Option<Arc<str>> {
+        let mut ports = self.0.values();
+        let port = ports.find(|port| port.vpc_id == vpc && port.addresses.contains(&address))?;
+        Some(port.name.as_str().into())
+    }
+
+    fn group_name(&self, group: Uuid) -> Option<Arc<str>> {
+        Some(format!("group{}", group.as_u128() - 0x6000).into())
     }
 }
 

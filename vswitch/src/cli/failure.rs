@@ -6,6 +6,7 @@
 //! | 1 | failed, or something that was asked about does not hold |
 //! | 2 | wrong usage, or an invalid configuration |
 
+use super::plain::escaped;
 use crate::config::ConfigError;
 use crate::messages::note;
 use std::io;
@@ -28,7 +29,7 @@ pub(super) fn end(result: anyhow::Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            note(format_args!("vswitch: {}", chain(&error)));
+            note(format_args!("vswitch: {}", lines(&chain(&error))));
             ExitCode::from(code(&error))
         }
     }
@@ -50,6 +51,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
             .and_then(serde_json::Error::io_error_kind);
         io.or(json) == Some(io::ErrorKind::BrokenPipe)
     })
+}
+
+/// The text with its line ends, for a configuration's mistakes have several lines, and nothing else that
+/// acts on a terminal.
+fn lines(text: &str) -> String {
+    let lines = text.split('\n').map(escaped);
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The error and its causes in one line. A cause whose text its parent tells already is left out.

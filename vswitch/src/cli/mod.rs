@@ -7,6 +7,7 @@ mod failure;
 mod lab;
 mod logs;
 mod output;
+mod plain;
 mod replay;
 mod run;
 mod select;

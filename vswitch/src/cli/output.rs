@@ -1,5 +1,6 @@
 //! Where data goes: standard output, buffered, with or without colours.
 
+use super::plain;
 use super::style::Style;
 use super::table::Table;
 use serde::Serialize;
@@ -35,8 +36,8 @@ impl Output {
     /// # Errors
     /// What standard output says.
     pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *self, value)?;
-        writeln!(self)
+        let text = serde_json::to_string_pretty(value)?;
+        writeln!(self, "{}", plain::json(&text))
     }
 
     /// Writes a value as one line of JSON, at once.
@@ -44,8 +45,8 @@ impl Output {
     /// # Errors
     /// What standard output says.
     pub fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut *self, value)?;
-        writeln!(self)
+        let text = serde_json::to_string(value)?;
+        writeln!(self, "{}", plain::json(&text))
     }
 
     /// Writes a table.

@@ -63,6 +63,7 @@ pub(super) fn show(ShowArgs { ask: from, what }: ShowArgs) -> Result<ExitCode> {
         Reply::Status(row) if from.json => out.json(&row)?,
         Reply::Status(row) => out.table(&status(&row))?,
         Reply::Flushed(_)
+        | Reply::LogSources(_)
         | Reply::Trace(_)
         | Reply::Record(_)
         | Reply::Missed(_)

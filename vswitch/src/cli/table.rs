@@ -1,6 +1,8 @@
 //! Tables for people: aligned columns, two blanks between them, no frame, so that `grep` and `awk` work.
 
+use super::plain::escaped;
 use super::style::{Paint, Style};
+use std::borrow::Cow;
 use std::io;
 
 /// Blanks between columns.
@@ -77,12 +79,11 @@ impl<T: ToString> From<T> for Cell {
     }
 }
 
-/// A value that would break the table's lines, or talk to the terminal, loses what does it.
+/// A value that would break the table's lines, or act on the terminal, is escaped.
 fn one_line(text: String) -> String {
-    if text.contains(char::is_control) {
-        text.replace(char::is_control, "?")
-    } else {
-        text
+    match escaped(&text) {
+        Cow::Owned(plain) => plain,
+        Cow::Borrowed(_) => text,
     }
 }
 
@@ -217,7 +218,7 @@ mod tests {
     fn a_value_cannot_break_the_line_or_talk_to_the_terminal() {
         let mut table = Table::new(&[("NAME", Align::Left)]);
         table.row(["a\nb\x1b[31mc".into()]);
-        assert_eq!(text(&table), "NAME\na?b?[31mc\n");
+        assert_eq!(text(&table), "NAME\na\\nb\\u{1b}[31mc\n");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::end::End;
 use super::record::LogRow;
 use super::request::{Request, Select};
 use super::rows::{
-    DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow, PortRow, Reply, StatusRow,
+    DropRow, FdbRow, FlowRow, GroupRow, Listing, LogSource, LogSources, LoggerRow, NamedGroup,
+    NamedPort, PortRow, Reply, StatusRow,
 };
 use super::rules::{RuleBook, rule_words};
 use crate::config::{self, Plan, Role};
@@ -56,6 +57,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
         }
         Request::Flows(select) => Reply::Flows(flows(shared, &plan, select)),
         Request::Loggers => Reply::Loggers(loggers(shared)),
+        Request::LogSources => Reply::LogSources(log_sources(shared, &plan)),
         Request::Status => Reply::Status(status(shared, &plan)),
         Request::Drops(select) => Reply::Drops(drops(shared, &plan, select)),
         Request::Audit => Reply::Audit(Listing::all(
@@ -99,6 +101,41 @@ pub(super) fn record(shared: &Shared, logger: &str, record: &flowlog::Record) ->
         text(identity.map(|identity| identity.group)),
     );
     row
+}
+
+/// Where the loggers write. A relative path is relative to the directory that this process works in.
+fn log_sources(shared: &Shared, plan: &Plan) -> LogSources {
+    let loggers = plan.loggers.iter().map(|logger| LogSource {
+        name: logger.name.clone(),
+        id: logger.id,
+        storage: logger.storage.to_string(),
+        directory: logger
+            .storage
+            .directory()
+            .and_then(|path| std::path::absolute(path).ok()),
+    });
+    let names = shared.names.read().clone();
+    let present = plan.ports.iter().map(|port| port.id);
+    let present: HashSet<uuid::Uuid> = present.collect();
+    let here = names
+        .values()
+        .filter(|info| present.contains(&info.interface_id));
+    let ports = here.map(|info| NamedPort {
+        id: info.interface_id,
+        name: info.name.clone(),
+        instance: info.instance.clone(),
+        vpc_id: info.vpc_id,
+        addresses: info.addresses.clone(),
+    });
+    let groups = plan.groups.iter().map(|group| NamedGroup {
+        id: group.id,
+        name: group.name.clone(),
+    });
+    LogSources {
+        loggers: loggers.collect(),
+        ports: ports.collect(),
+        groups: groups.collect(),
+    }
 }
 
 fn check_port(plan: &Plan, select: &Select) -> Result<(), String> {

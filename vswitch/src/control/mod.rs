@@ -31,8 +31,8 @@ pub use end::End;
 pub use record::LogRow;
 pub use request::{ConnectionSelect, LIMIT_DEFAULT, LIMIT_MAX, Request, Select};
 pub use rows::{
-    AuditRow, ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LoggerRow,
-    PortRow, Reply, SideText, StatusRow,
+    AuditRow, ConnectionRow, Counted, DropRow, FdbRow, FlowRow, GroupRow, Listing, LogSource,
+    LogSources, LoggerRow, MissedRow, NamedGroup, NamedPort, PortRow, Reply, SideText, StatusRow,
 };
 pub use rules::{RuleBook, rule_words};
 pub use server::{CLIENTS_MAX, FOLLOWERS_MAX, REQUEST_BYTES_MAX, Server};

@@ -49,6 +49,17 @@ impl LogRow {
         }
     }
 
+    /// The record with these fields alone, in this order; empty where it does not have one.
+    #[must_use]
+    pub fn with_only(&self, names: &[String]) -> Self {
+        let mut row = Self::default();
+        for name in names {
+            let value = self.get(name).cloned();
+            row.push(name.clone(), value.unwrap_or(Value::Null));
+        }
+        row
+    }
+
     /// Names of the fields, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.cells.iter().map(|(name, _)| name.as_ref())
@@ -195,6 +206,8 @@ mod tests {
             }),
             status: Status::Ok,
             skipped: Skipped::default(),
+            peer: None,
+            security_group: None,
         };
         let row = LogRow::of("everything", &record);
         assert_eq!(

@@ -34,6 +34,8 @@ pub enum Request {
     Flows(Select),
     /// Loggers and their status.
     Loggers,
+    /// Where the loggers write, and what the ids in their files are called.
+    LogSources,
     /// How long the daemon runs, and how full its table of connections is.
     Status,
     /// Refusals and losses by port and reason.
@@ -181,6 +183,7 @@ mod tests {
             },
             Request::Audit,
             Request::Status,
+            Request::LogSources,
             Request::Trace {
                 port: "vm1".into(),
                 packet: "tcp 1.2.3.4:5 > 1.2.3.5:6 syn".into(),

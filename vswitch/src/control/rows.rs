@@ -7,6 +7,7 @@ use crate::switch::{Balance, PortAudit};
 use crate::trace::Trace;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// A reply: one line of JSON, keyed by what was asked; or an error.
@@ -22,16 +23,26 @@ pub enum Reply {
     Flushed(u64),
     Flows(Listing<FlowRow>),
     Loggers(Listing<LoggerRow>),
+    LogSources(LogSources),
     Drops(Listing<DropRow>),
     Status(StatusRow),
     Audit(Listing<AuditRow>),
     Trace(Trace),
     /// One live record.
     Record(LogRow),
-    /// Intervals that followers who read too slowly have missed, since the daemon started.
-    Missed(u64),
+    /// Live records that are not in the stream at this point.
+    Missed(MissedRow),
     /// Why there is no answer.
     Error(String),
+}
+
+/// What a stream of records lacks at one point, because it was read too slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissedRow {
+    /// Intervals of which the rest, or all, is missing; 0 where one had more records than a stream has.
+    pub intervals: u64,
+    /// Their records; all of them are in the files.
+    pub records: u64,
 }
 
 /// The daemon as a whole.
@@ -248,6 +259,55 @@ pub struct LoggerRow {
     pub last_error: Option<String>,
 }
 
+/// Where the flow log is, for who reads it on the daemon's host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogSources {
+    /// The loggers.
+    pub loggers: Vec<LogSource>,
+    /// The ports that there are now.
+    pub ports: Vec<NamedPort>,
+    /// The security groups that there are now.
+    pub groups: Vec<NamedGroup>,
+}
+
+/// Where one logger writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSource {
+    /// The logger.
+    pub name: String,
+    /// Its id, part of its files' names.
+    pub id: Uuid,
+    /// Its store, as messages call it.
+    pub storage: String,
+    /// The directory, absolute; absent where the files go elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+}
+
+/// What the ids of a port's records are called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedPort {
+    /// `interface_id`.
+    pub id: Uuid,
+    /// `interface_name`.
+    pub name: String,
+    /// `instance_name`.
+    pub instance: String,
+    /// `vpc_id`.
+    pub vpc_id: Uuid,
+    /// The addresses it has by configuration; an uplink those of its gateway.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What a security group's id is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedGroup {
+    /// `security_group_id`.
+    pub id: Uuid,
+    /// `security_group_name`.
+    pub name: String,
+}
+
 /// Packets that did not arrive, at one port for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropRow {
@@ -355,7 +415,10 @@ mod tests {
         };
         let replies = [
             Reply::Connections(Listing::limited(vec![row.clone(), row], 1)),
-            Reply::Missed(3),
+            Reply::Missed(MissedRow {
+                intervals: 1,
+                records: 3,
+            }),
             Reply::Error("no".into()),
         ];
         for reply in replies {

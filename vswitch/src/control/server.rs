@@ -2,9 +2,9 @@
 
 use super::answer;
 use super::request::Request;
-use super::rows::Reply;
+use super::rows::{MissedRow, Reply};
 use super::socket::{SocketError, SocketFile};
-use crate::run::Shared;
+use crate::run::{Heard, Missed, Shared};
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::Shutdown as End;
@@ -15,7 +15,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -34,7 +33,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may leave a reply unread.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a follower may: somebody has stopped their terminal. What it misses meanwhile is counted.
+/// How long a follower may: a terminal may be stopped. What it misses meanwhile it is told, in the stream.
 const FOLLOW_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// How often a follower without records is looked after: has it gone?
@@ -250,33 +249,30 @@ fn follow(mut stream: &UnixStream, clients: &Clients, shared: &Shared) -> io::Re
             format!("{FOLLOWERS_MAX} clients follow the log already; try again when one has gone");
         return reply(&mut stream, &Reply::Error(text));
     };
-    let Some(intervals) = shared.tail.subscribe() else {
+    let Some(records) = shared.tail.subscribe() else {
         return reply(
             &mut stream,
             &Reply::Error("too many follow the log already".to_owned()),
         );
     };
     stream.set_write_timeout(Some(FOLLOW_TIMEOUT))?;
-    let mut missed = shared.tail.lost();
     while !clients.stopping.load(Ordering::Acquire) {
-        match intervals.recv_timeout(FOLLOW_PULSE) {
-            Ok(closed) => {
+        match records.hear(FOLLOW_PULSE) {
+            Some(Heard::Records(logger, batch)) => {
                 let mut out = BufWriter::with_capacity(65_536, stream);
-                for record in &closed.records {
-                    let row = answer::record(shared, &closed.logger, record);
+                for record in &batch {
+                    let row = answer::record(shared, &logger, record);
                     serde_json::to_writer(&mut out, &Reply::Record(row))?;
                     out.write_all(b"\n")?;
                 }
                 out.flush()?;
             }
-            Err(RecvTimeoutError::Timeout) if has_gone(stream) => return Ok(()),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
-        }
-        let lost = shared.tail.lost();
-        if lost != missed {
-            missed = lost;
-            reply(&mut stream, &Reply::Missed(lost))?;
+            Some(Heard::Missed(Missed { intervals, records })) => {
+                let missed = MissedRow { intervals, records };
+                reply(&mut stream, &Reply::Missed(missed))?;
+            }
+            None if has_gone(stream) => return Ok(()),
+            None => {}
         }
     }
     Ok(())

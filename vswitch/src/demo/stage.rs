@@ -3,13 +3,11 @@
 use super::Interrupted;
 use crate::cli::{LineColumns, LiveLine, Output, Paint, line_heading};
 use crate::control::LogRow;
-use crate::run::Shared;
+use crate::run::{Shared, Subscriber};
 use anyhow::{Context, Result, bail};
 use flowlog::Closed;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +18,7 @@ const PULSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) out: Output,
-    intervals: Receiver<Arc<Closed>>,
+    intervals: Subscriber,
     interrupted: Interrupted,
     totals: Totals,
 }
@@ -104,7 +102,7 @@ impl Stage {
 
     /// Tells the records of the intervals that have closed.
     pub(super) fn tell_intervals(&mut self) -> Result<()> {
-        while let Ok(closed) = self.intervals.try_recv() {
+        while let Some(closed) = self.intervals.interval() {
             self.tell(&closed)?;
         }
         Ok(self.out.flush()?)

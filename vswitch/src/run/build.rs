@@ -80,6 +80,10 @@ pub fn port_info(plan: &Plan, number: PortId, port: &Port) -> Option<Arc<PortInf
         vm_id: port.instance_id,
         subnet_id: subnet.id,
         vpc_id: vpc.id,
+        addresses: match port.role {
+            Role::Uplink => subnet.gateway_ips.clone(),
+            _ => port.fixed_ips.clone(),
+        },
         vpc_networks: networks
             .chain([vpc.cidr.map(IpNet::from)])
             .flatten()
@@ -87,6 +91,14 @@ pub fn port_info(plan: &Plan, number: PortId, port: &Port) -> Option<Arc<PortInf
         region: plan.region.clone(),
         uplink: port.role == Role::Uplink,
     }))
+}
+
+/// The names of the security groups, for the log.
+pub(crate) fn group_names(plan: &Plan) -> Vec<(Uuid, Arc<str>)> {
+    let groups = plan.groups.iter();
+    groups
+        .map(|group| (group.id, group.name.as_str().into()))
+        .collect()
 }
 
 /// What the lab is told: the guest's side of every port, in the order of the plan.

@@ -11,12 +11,13 @@ use packet::Mac;
 use parking_lot::RwLock;
 use secgroup::conntrack::Way;
 use secgroup::{RuleRef, RuleTable};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// Chunks on their way: 64 MiB.
 const QUEUE: usize = 64;
@@ -33,8 +34,11 @@ const PATIENCE_MIN: Duration = Duration::from_millis(500);
 pub(super) enum Message {
     /// Part of a window.
     Chunk(Chunk),
-    /// The ports that there are now.
-    Names(Vec<Arc<PortInfo>>),
+    /// The ports and security groups that there are now.
+    Names {
+        ports: Vec<Arc<PortInfo>>,
+        groups: Vec<(Uuid, Arc<str>)>,
+    },
     /// Other loggers.
     Loggers(Vec<LoggerSpec>),
     /// The end: write what there is, have the stores take it, and end.
@@ -91,13 +95,17 @@ pub(super) struct LogReceiver {
     waiting: Arc<AtomicUsize>,
 }
 
-/// Who the ports and rules are, by number.
+/// Who the ports and rules are, by number; what ports and groups are called.
 #[derive(Debug)]
 pub(crate) struct Names {
     /// Every port that there ever was.
     ports: HashMap<u16, Arc<PortInfo>>,
     /// Those that there are now.
     present: Vec<u16>,
+    /// Which port has an address in a VPC. One that is gone counts until another has its address.
+    holders: HashMap<(Uuid, IpAddr), Arc<str>>,
+    /// Every security group that there ever was.
+    groups: HashMap<Uuid, Arc<str>>,
     rules: Arc<RwLock<RuleTable>>,
 }
 
@@ -106,16 +114,33 @@ impl Names {
         Self {
             ports: HashMap::new(),
             present: Vec::new(),
+            holders: HashMap::new(),
+            groups: HashMap::new(),
             rules,
         }
     }
 
-    /// The ports are these now; others stay known until their records are written.
-    pub(crate) fn set(&mut self, ports: impl IntoIterator<Item = Arc<PortInfo>>) {
+    /// Ports and security groups are these now; others stay known until their records are written.
+    pub(crate) fn set(
+        &mut self,
+        ports: impl IntoIterator<Item = Arc<PortInfo>>,
+        groups: impl IntoIterator<Item = (Uuid, Arc<str>)>,
+    ) {
         self.present.clear();
         for port in ports {
             self.present.push(port.port);
             self.ports.insert(port.port, port);
+        }
+        self.groups.extend(groups);
+        self.holders.clear();
+        let present: HashSet<u16> = self.present.iter().copied().collect();
+        let is_present = |port: &&Arc<PortInfo>| present.contains(&port.port);
+        let (here, gone): (Vec<_>, Vec<_>) = self.ports.values().partition(is_present);
+        for port in gone.into_iter().chain(here) {
+            let name: Arc<str> = port.name.as_str().into();
+            let held = port.addresses.iter();
+            let held = held.map(|address| ((port.vpc_id, *address), Arc::clone(&name)));
+            self.holders.extend(held);
         }
     }
 }
@@ -136,6 +161,14 @@ impl flowlog::Ports for Names {
             id: identity.rule,
             security_group_id: identity.group,
         })
+    }
+
+    fn holder(&self, vpc: Uuid, address: IpAddr) -> Option<Arc<str>> {
+        self.holders.get(&(vpc, address)).cloned()
+    }
+
+    fn group_name(&self, group: Uuid) -> Option<Arc<str>> {
+        self.groups.get(&group).cloned()
     }
 }
 
@@ -165,7 +198,7 @@ pub(super) fn run(shared: &Shared, mut collector: Collector, queue: &LogReceiver
                 }
                 publish(shared, closed);
             }
-            Message::Names(ports) => names.set(ports),
+            Message::Names { ports, groups } => names.set(ports, groups),
             Message::Loggers(specs) => {
                 let closed = collector.reconfigure(specs, &names);
                 look(shared, &collector, &mut watch);
@@ -295,7 +328,10 @@ mod tests {
             // Never idle for as long as it takes to look without being asked.
             let messages = (0..1000).take_while(|_| shared.loggers.lock().is_empty());
             for _ in messages {
-                queue.tell(Message::Names(Vec::new()));
+                queue.tell(Message::Names {
+                    ports: Vec::new(),
+                    groups: Vec::new(),
+                });
                 std::thread::sleep(LOOK / 100);
             }
             let looked = shared.loggers.lock().len();

@@ -30,13 +30,14 @@ mod terminal;
 mod watch;
 mod worker;
 
+use build::group_names;
 pub use build::{lab_ports, port_info, switch_config};
 pub use clock::Clock;
 pub use health::{Ended, Health};
 pub use replay::{Input, ReplayError, Summary, replay};
 pub use serve::{hold_hangups, load, serve};
 pub use shared::Shared;
-pub use tail::Tail;
+pub use tail::{Heard, Missed, Subscriber, Tail};
 
 use crate::config::{Plan, Port, Workers};
 use crate::io::{ReadWrite, Uring};
@@ -387,7 +388,10 @@ impl Daemon {
             .iter()
             .filter_map(|port| port_info(plan, *numbers.get(&port.id)?, port))
             .collect();
-        self.log.tell(Message::Names(infos.clone()));
+        self.log.tell(Message::Names {
+            ports: infos.clone(),
+            groups: group_names(plan),
+        });
         self.shared
             .names
             .write()

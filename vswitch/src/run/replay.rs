@@ -7,7 +7,7 @@
 //! belongs to no other port. A capture without a port is matched by source MAC; what matches no port has
 //! nobody to take the view of and is recorded with direction `unknown`, as accepted: nothing judged it.
 
-use super::build::{port_info, switch_config};
+use super::build::{group_names, port_info, switch_config};
 use super::log_thread::{Names, take};
 use crate::config::{Plan, Role};
 use crate::io::pcap::{Captured, PcapError, PcapReader, merge};
@@ -181,6 +181,7 @@ impl<'a> Replay<'a> {
                 .iter()
                 .zip(&numbers)
                 .filter_map(|(port, &number)| port_info(plan, number, port)),
+            group_names(plan),
         );
         let macs = owned_macs(plan);
         let summary = Summary {

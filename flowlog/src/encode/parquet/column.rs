@@ -4,6 +4,8 @@
 
 use crate::{Field, Kind, PortInfo, Record, datum::Datum};
 use bytes::Bytes;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use packet::Mac;
 use parquet::{
     column::writer::ColumnWriter, data_type::ByteArray, errors::ParquetError,
@@ -48,7 +50,11 @@ enum Text {
 #[derive(Default)]
 struct Texts {
     all: Vec<Text>,
-    vocabulary: Vec<String>,
+    vocabulary: Vec<Box<str>>,
+    /// Where in the vocabulary a word stands: names of peers are as many as there are ports.
+    places: HashMap<Box<str>, u32, RandomState>,
+    /// The word of the last row.
+    last: u32,
     /// The batch written last, and where in [`Self::all`] it began.
     arrays: Vec<ByteArray>,
     arrays_from: usize,
@@ -160,6 +166,7 @@ impl Values {
             Self::Texts(texts) => {
                 texts.all.clear();
                 texts.vocabulary.clear();
+                texts.places.clear();
                 texts.arrays.clear();
                 texts.arrays_from = 0;
             }
@@ -180,15 +187,20 @@ impl Texts {
         self.all.push(text);
     }
 
-    /// The place of a word in the vocabulary, which has few: names of ports, reasons, verdicts.
+    /// The place of a word in the vocabulary: names, reasons, verdicts. Neighbours often have the same.
     #[inline]
     fn place_of(&mut self, word: &str) -> u32 {
-        let place = self.vocabulary.iter().rposition(|known| known == word);
-        let place = place.unwrap_or_else(|| {
-            self.vocabulary.push(word.to_owned());
-            self.vocabulary.len() - 1
-        });
-        u32::try_from(place).expect("a group has fewer words than rows")
+        let last = self.vocabulary.get(self.last as usize);
+        if last.is_none_or(|last| **last != *word) {
+            self.last = self.places.get(word).copied().unwrap_or_else(|| {
+                let place = u32::try_from(self.vocabulary.len());
+                let place = place.expect("a group has fewer words than rows");
+                self.vocabulary.push(word.into());
+                self.places.insert(word.into(), place);
+                place
+            });
+        }
+        self.last
     }
 
     /// The texts of a batch. Records are sorted: where the batch before has the same text in the same
@@ -234,7 +246,7 @@ impl Texts {
             Text::Word(place) => Datum::Word(
                 self.vocabulary
                     .get(place as usize)
-                    .map_or("", String::as_str),
+                    .map_or("", AsRef::as_ref),
             ),
         }
     }

@@ -5,7 +5,7 @@
 //! file of the system's folder for temporary ones (`TMPDIR`), which has no name and is gone with it.
 //!
 //! **Limits**: an answer to a listing has [`LISTING_BYTES_MAX`], a listing [`PAGES_MAX`] pages and as many
-//! objects as its caller wants, an object [`OBJECT_BYTES_MAX`] and little more than was listed, of which memory
+//! objects as its caller wants, with keys of [`KEY_BYTES_MAX`] and of [`KEYS_BYTES_MAX`] together, an object [`OBJECT_BYTES_MAX`] and little more than was listed, of which memory
 //! has [`HELD_BYTES`]. **Failure**: as told by [`StoreError`]; what the store cannot give at the moment is asked
 //! for again [`ATTEMPTS`] times in all.
 
@@ -27,6 +27,12 @@ const LISTING_BYTES_MAX: u64 = 16 << 20;
 
 /// Pages of a listing; a store may send pages with few objects.
 const PAGES_MAX: usize = 10_000;
+
+/// Longest key, bytes: S3's own limit. A longer one is no object that can be asked for.
+const KEY_BYTES_MAX: usize = 1024;
+
+/// Bytes of all keys of a listing that are held: a million of usual length.
+const KEYS_BYTES_MAX: usize = 128 << 20;
 
 /// Greatest object that is read: the greatest that is written.
 const OBJECT_BYTES_MAX: u64 = super::PARTS_MAX as u64 * super::PART_BYTES;
@@ -54,8 +60,10 @@ pub struct Object {
 pub struct Listing {
     /// The flow logs' objects, by their keys.
     pub objects: Vec<Object>,
-    /// There are more than were asked for.
+    /// There are more than were asked for, or than there is room for.
     pub is_cut: bool,
+    /// Objects left out because their keys are longer than any store has.
+    pub too_long: u64,
 }
 
 /// Access to the objects below a bucket's prefix, to read them. Its key must be allowed to list and get.
@@ -84,17 +92,25 @@ impl Objects {
     /// What the store says.
     pub fn list(&self, max: usize, mut found: impl FnMut(usize)) -> Result<Listing, StoreError> {
         let mut listing = Listing::default();
-        let mut next = None;
+        let (mut next, mut bytes) = (None, 0);
         for _ in 0..PAGES_MAX {
             let page = self.page(next.as_ref())?;
             let wanted = page.objects.into_iter();
             let wanted = wanted.filter(|object| is_wanted(&self.bucket.prefix, &object.key));
-            listing.objects.extend(wanted);
+            for object in wanted {
+                if object.key.len() > KEY_BYTES_MAX {
+                    listing.too_long += 1;
+                    continue;
+                }
+                bytes += object.key.len();
+                listing.objects.push(object);
+            }
             found(listing.objects.len());
             let (before, after) = (next, page.next);
-            listing.is_cut = after.is_some() || listing.objects.len() > max;
+            let is_full = listing.objects.len() > max || bytes > KEYS_BYTES_MAX;
+            listing.is_cut = after.is_some() || is_full;
             // The same place again would never end.
-            if after.is_none() || after == before || listing.objects.len() > max {
+            if after.is_none() || after == before || is_full {
                 break;
             }
             next = after;

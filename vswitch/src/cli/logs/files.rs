@@ -2,12 +2,14 @@
 
 use super::progress::{Bytes, Progress};
 use crate::cli::failure::Usage;
+use crate::cli::plain::escaped;
 use crate::control::LogRow;
 use crate::messages::note;
 use anyhow::Result;
 use flowlog::read::{self, Rows};
 use flowlog::{Bucket, Cause, Object, ObjectError, Objects, Storage};
 use std::collections::{HashSet, VecDeque};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
@@ -22,6 +24,9 @@ const DEPTH_MAX: usize = 16;
 /// Files read at once: three years of hours, times forty loggers.
 const FILES_MAX: usize = 1_000_000;
 
+/// Bytes of the names of all files that are held: a million of usual length.
+const NAMES_BYTES_MAX: usize = 128 << 20;
+
 /// Records between two looks at the clock.
 const ROWS_PER_LOOK: u64 = 1024;
 
@@ -29,6 +34,8 @@ const ROWS_PER_LOOK: u64 = 1024;
 #[derive(Debug)]
 pub(super) struct Files {
     files: Vec<Source>,
+    /// Bytes of their names.
+    names_bytes: usize,
     found: usize,
     rows: u64,
     failed: bool,
@@ -61,6 +68,7 @@ impl Files {
     ) -> Result<Self> {
         let mut found = Self {
             files: Vec::new(),
+            names_bytes: 0,
             found: 0,
             rows: 0,
             failed: false,
@@ -73,9 +81,11 @@ impl Files {
                 Storage::Ipfix(_) => {}
             }
         }
-        if found.files.len() >= FILES_MAX {
+        if found.is_full() {
+            let files = found.files.len();
             found.tell(format_args!(
-                "only the first {FILES_MAX} files are read; name a narrower directory or prefix"
+                "only the first {files} files are read, for there are more than {FILES_MAX}, or their names take more \
+                 than {NAMES_BYTES_MAX} bytes; name a narrower directory or prefix"
             ));
         }
         found.found = found.files.len();
@@ -165,16 +175,28 @@ impl Files {
         });
     }
 
+    fn is_full(&self) -> bool {
+        self.files.len() >= FILES_MAX || self.names_bytes >= NAMES_BYTES_MAX
+    }
+
+    /// Takes a file, if there is room for one more.
+    fn push(&mut self, file: Source) {
+        if !self.is_full() {
+            self.names_bytes += file.name().as_os_str().len();
+            self.files.push(file);
+        }
+    }
+
     fn find_files(&mut self, path: &Path) -> Result<()> {
         if path == Path::new(STDIN) {
-            self.files.push(Source::Stdin);
+            self.push(Source::Stdin);
             return Ok(());
         }
         let kind = fs::metadata(path).map_err(|error| missing(path, &error))?;
         if kind.is_dir() {
             self.search(path, 0);
         } else {
-            self.files.push(Source::File(path.to_owned()));
+            self.push(Source::File(path.to_owned()));
         }
         Ok(())
     }
@@ -193,9 +215,15 @@ impl Files {
                 bucket.name
             ));
         }
-        let found = listing.objects.into_iter();
-        self.files
-            .extend(found.map(|object| Source::Object(Rc::clone(&objects), object)));
+        if listing.too_long > 0 {
+            self.tell(format_args!(
+                "s3://{}: {} objects are left out: their keys are longer than any of S3's",
+                bucket.name, listing.too_long
+            ));
+        }
+        for object in listing.objects {
+            self.push(Source::Object(Rc::clone(&objects), object));
+        }
         Ok(())
     }
 
@@ -206,35 +234,57 @@ impl Files {
                 directory.display()
             ));
         }
-        let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let mut entries = match entries {
+        let entries = match entries(directory) {
             Ok(entries) => entries,
             Err(error) => return self.tell(format_args!("{}: {error}", directory.display())),
         };
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            // Not of what a link leads to: a link may lead back here.
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
-            let path = entry.path();
-            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            if kind.is_dir() && !hidden {
-                self.search(&path, depth + 1);
-            } else if kind.is_file()
-                && read::is_flow_log(&entry.file_name().to_string_lossy())
-                && self.files.len() < FILES_MAX
-            {
-                self.files.push(Source::File(path));
+        if entries.len() > FILES_MAX {
+            self.tell(format_args!(
+                "{}: only some of its entries are looked at: there are more than {FILES_MAX}",
+                directory.display()
+            ));
+        }
+        for (name, is_directory) in entries {
+            if self.is_full() {
+                return;
+            }
+            let path = directory.join(name);
+            match is_directory {
+                true => self.search(&path, depth + 1),
+                false => self.push(Source::File(path)),
             }
         }
     }
 
     fn tell(&mut self, what: std::fmt::Arguments<'_>) {
         self.progress.clear();
-        note(format_args!("vswitch: {what}"));
+        note(format_args!("vswitch: {}", escaped(&what.to_string())));
         self.failed = true;
     }
+}
+
+/// Names of what is looked at in a directory, in order, and whether each is a directory: folders and flow
+/// logs, but no hidden ones. One more than the limit where there are more.
+fn entries(directory: &Path) -> io::Result<Vec<(OsString, bool)>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // Not of what a link leads to: a link may lead back here.
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
+        let name = entry.file_name();
+        let is_log = kind.is_file() && read::is_flow_log(&name.to_string_lossy());
+        let is_hidden = name.as_encoded_bytes().starts_with(b".");
+        if is_log || kind.is_dir() && !is_hidden {
+            entries.push((name, kind.is_dir()));
+        }
+        if entries.len() > FILES_MAX {
+            break;
+        }
+    }
+    entries.sort();
+    Ok(entries)
 }
 
 impl Source {

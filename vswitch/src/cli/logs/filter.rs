@@ -1,10 +1,11 @@
 //! Which records are wanted.
 
 use super::LogsArgs;
+use super::names::Names;
 use crate::cli::args::{DirectionArg, VerdictArg};
 use crate::cli::failure::Usage;
 use crate::cli::select::{Moment, Prefix};
-use crate::config::{Kind, Plan};
+use crate::config::Kind;
 use crate::control::LogRow;
 use uuid::Uuid;
 
@@ -39,11 +40,13 @@ impl Filter {
     /// The filters of a command line.
     ///
     /// # Errors
-    /// A port that the configuration does not have.
-    pub(super) fn new(args: &LogsArgs, plan: Option<&Plan>) -> Result<Self, Usage> {
+    /// A port that the configuration does not have, where the names are those of one.
+    pub(super) fn new(args: &LogsArgs, names: &Names, is_configured: bool) -> Result<Self, Usage> {
         let port = args.port.as_deref();
         Ok(Self {
-            port: port.map(|name| PortName::new(name, plan)).transpose()?,
+            port: port
+                .map(|name| PortName::new(name, names, is_configured))
+                .transpose()?,
             address: args.address,
             src_address: args.src_address,
             dst_address: args.dst_address,
@@ -138,16 +141,12 @@ impl Filter {
 }
 
 impl PortName {
-    fn new(name: &str, plan: Option<&Plan>) -> Result<Self, Usage> {
-        let configured = plan
-            .into_iter()
-            .flat_map(|plan| &plan.ports)
-            .filter(|port| port.name == name);
-        let mut ids: Vec<String> = configured.map(|port| port.id.to_string()).collect();
+    fn new(name: &str, names: &Names, is_configured: bool) -> Result<Self, Usage> {
+        let mut ids: Vec<String> = names.port_ids(name).map(str::to_owned).collect();
         // An id may be that of a port or instance that was there when the file was written.
         let id = Uuid::try_parse(name).ok();
-        if let (true, None, Some(plan)) = (ids.is_empty(), id, plan) {
-            return Err(unknown(name, plan));
+        if ids.is_empty() && id.is_none() && is_configured {
+            return Err(unknown(name, names));
         }
         let guessed = ids.is_empty() && id.is_none();
         ids.extend(id.map(|id| id.to_string()));
@@ -171,10 +170,9 @@ impl PortName {
     }
 }
 
-fn unknown(name: &str, plan: &Plan) -> Usage {
-    let known = plan.ports.iter().take(KNOWN_MAX);
-    let known: Vec<_> = known.map(|port| port.name.as_str()).collect();
-    let more = if plan.ports.len() > KNOWN_MAX {
+fn unknown(name: &str, names: &Names) -> Usage {
+    let known: Vec<_> = names.ports().take(KNOWN_MAX).collect();
+    let more = if names.ports().len() > KNOWN_MAX {
         ", …"
     } else {
         ""
@@ -207,7 +205,9 @@ mod tests {
         let Command::Logs(args) = Cli::try_parse_from(line).unwrap().command else {
             unreachable!("the command is logs")
         };
-        Filter::new(&args, None).unwrap().takes(&row())
+        Filter::new(&args, &Names::default(), false)
+            .unwrap()
+            .takes(&row())
     }
 
     #[test]
@@ -295,18 +295,21 @@ mod tests {
         let text = "region: KR1\nvpcs: [{ name: lab }]\nsubnets: [{ name: app, vpc: lab, cidr: 10.0.0.0/24 }]\n\
                     ports: [{ name: vm1, subnet: app, fixed_ips: [10.0.0.1], tap: { name: t1 } }]\n";
         let (plan, _) = crate::config::Config::parse(text, "test").unwrap();
-        let known = PortName::new("vm1", Some(&plan)).unwrap();
+        let (some, none) = (Names::of_plan(&plan), Names::default());
+        let known = PortName::new("vm1", &some, true).unwrap();
         assert!(known.is_of(&row()) && !known.guessed);
-        let error = PortName::new("zzz", Some(&plan)).unwrap_err();
+        let error = PortName::new("zzz", &some, true).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the configuration has no port `zzz`; it has vm1"
         );
         let instance = "5F7C0C5E-5a5e-5b43-9d3e-1d1c0c7f8a55";
-        for plan in [Some(&plan), None] {
-            let id = PortName::new(instance, plan).unwrap();
+        for (names, is_configured) in [(&some, true), (&none, false)] {
+            let id = PortName::new(instance, names, is_configured).unwrap();
             assert!(id.is_of(&row()) && !id.guessed);
         }
-        assert!(PortName::new("zzz", None).unwrap().guessed);
+        assert!(PortName::new("zzz", &none, false).unwrap().guessed);
+        // A port that the daemon has no more may still stand in its files.
+        assert!(PortName::new("zzz", &some, false).unwrap().guessed);
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn follow(
     socket: &Path,
     filter: &Filter,
     out: &mut Output,
-    printer: &mut Printer<'_>,
+    printer: &mut Printer,
 ) -> Result<()> {
     if let Some(port) = filter.guessed_port() {
         // The daemon refuses a name that it does not know, instead of nothing coming for ever.
@@ -38,10 +38,9 @@ pub(super) fn follow(
                 out.flush()?;
             }
             Reply::Record(_) => {}
-            Reply::Missed(intervals) => {
-                note(format_args!(
-                    "vswitch: read too slowly; since its start the daemon has left out {intervals} intervals for slow readers"
-                ));
+            Reply::Missed(missed) => {
+                printer.print_missed(out, missed)?;
+                out.flush()?;
             }
             _ => bail!(
                 "the daemon answered something else than was asked; is it of another version?"

@@ -3,10 +3,12 @@
 //! Which columns there are is settled before the first line: nobody knows then on which days the records
 //! will be, so that a log's lines have the date, in the form that `--since` takes.
 
+use crate::cli::plain::escaped;
 use crate::cli::select::utc;
 use crate::cli::style::{Paint, Style};
 use crate::control::LogRow;
 use secgroup::protocol_name;
+use std::borrow::Cow;
 use std::fmt;
 use uuid::Uuid;
 
@@ -20,6 +22,8 @@ pub struct LineColumns {
     pub date: bool,
     /// Whose record it is: several loggers may record one packet.
     pub logger: bool,
+    /// The id of the rule behind its group, last: it is wide, and refused packets have none.
+    pub rule: bool,
 }
 
 impl LineColumns {
@@ -27,6 +31,7 @@ impl LineColumns {
     pub const BRIEF: Self = Self {
         date: false,
         logger: false,
+        rule: false,
     };
 
     /// For the records of so many loggers.
@@ -35,6 +40,7 @@ impl LineColumns {
         Self {
             date: true,
             logger: loggers > 1,
+            rule: true,
         }
     }
 
@@ -72,11 +78,12 @@ pub struct LiveLine<'a> {
 #[must_use]
 pub fn line_heading(columns: LineColumns, style: Style) -> String {
     let heading = format!(
-        "{:<width$}  {}{:<10}  {:<9}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {:<7}  {}",
+        "{:<width$}  {}{:<10}  {:<9}  {:<10}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {:<7}  {:<12}  {:<8}  {}",
         "TIME",
         columns.logger("LOGGER"),
         "PORT",
         "DIRECTION",
+        "PEER",
         "PROTO",
         "SOURCE",
         "DESTINATION",
@@ -84,8 +91,11 @@ pub fn line_heading(columns: LineColumns, style: Style) -> String {
         "BYTES",
         "VERDICT",
         "REASON",
+        "GROUP",
+        if columns.rule { "RULE" } else { "" },
         width = columns.time_width(),
     );
+    let heading = heading.trim_end();
     style.paint(Paint::Strong, heading).to_string()
 }
 
@@ -106,54 +116,68 @@ impl fmt::Display for LiveLine<'_> {
         let (row, columns) = (self.row, self.columns);
         let time = row.number("timestamp_start");
         let time = time.map_or_else(String::new, |seconds| columns.time(seconds));
-        let verdict = row.text("filter").unwrap_or("-");
+        let verdict = word(row, "filter").unwrap_or("-".into());
         let verdict = self
             .style
             .paint(Paint::of_verdict(verdict == "ACCEPT"), verdict);
-        let status = row
-            .text("status")
-            .filter(|status| *status != "OK")
-            .unwrap_or_default();
+        let status = word(row, "status").filter(|status| status != "OK");
+        let status = status.unwrap_or_default();
         let line = format!(
-            "{time:<width$}  {}{:<10}  {:<9}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {verdict:<7}  {} {status}",
-            columns.logger(logger(row)),
+            "{time:<width$}  {}{:<10}  {:<9}  {:<10}  {:<5}  {:<21}  {:<21}  {:>7}  {:>8}  {verdict:<7}  {:<12}  {:<8}  {} {status}",
+            columns.logger(&logger(row)),
             port(row),
-            row.text("direction").unwrap_or("-"),
+            word(row, "direction").unwrap_or("-".into()),
+            word(row, "peer_name").unwrap_or("-".into()),
             protocol(row),
             end(row, "src"),
             end(row, "dst"),
             row.plain("packets"),
             row.plain("bytes"),
-            row.text("reason").unwrap_or_default(),
+            word(row, "reason").unwrap_or_default(),
+            group(row),
+            if columns.rule {
+                word(row, "rule_id")
+            } else {
+                None
+            }
+            .unwrap_or_default(),
             width = columns.time_width(),
         );
         f.write_str(line.trim_end())
     }
 }
 
-/// A logger's name, or as much of its id as tells loggers apart.
-fn logger(row: &LogRow) -> &str {
-    let name = row.text("logger").unwrap_or("-");
-    let is_id = Uuid::try_parse(name).is_ok();
-    name.get(..8).filter(|_| is_id).unwrap_or(name)
+/// A word of the record, as a terminal may have it.
+fn word<'r>(row: &'r LogRow, field: &str) -> Option<Cow<'r, str>> {
+    row.text(field).filter(|text| !text.is_empty()).map(escaped)
 }
 
-/// A port's name, or as much of its id as tells ports apart.
-#[must_use]
-pub(super) fn port(row: &LogRow) -> String {
-    let name = row.text("interface_name").filter(|name| !name.is_empty());
-    let id = || {
-        row.text("interface_id")
-            .map(|id| id.chars().take(8).collect())
-    };
-    name.map(str::to_owned)
-        .or_else(id)
-        .unwrap_or_else(|| "-".to_owned())
+/// A name, or the first characters of an id, which are enough to know it by.
+fn short(name: Cow<'_, str>) -> Cow<'_, str> {
+    match Uuid::try_parse(&name) {
+        Ok(_) => name.chars().take(8).collect::<String>().into(),
+        Err(_) => name,
+    }
+}
+
+fn logger(row: &LogRow) -> Cow<'_, str> {
+    short(word(row, "logger").unwrap_or("-".into()))
+}
+
+/// A security group's name, or the beginning of its id.
+fn group(row: &LogRow) -> Cow<'_, str> {
+    let group = word(row, "security_group_name").or_else(|| word(row, "security_group_id"));
+    short(group.unwrap_or_default())
+}
+
+/// A port's name, or the beginning of its id.
+fn port(row: &LogRow) -> Cow<'_, str> {
+    let port = word(row, "interface_name").or_else(|| word(row, "interface_id").map(short));
+    port.unwrap_or("-".into())
 }
 
 /// A protocol's name or number.
-#[must_use]
-pub(super) fn protocol(row: &LogRow) -> String {
+fn protocol(row: &LogRow) -> String {
     let number = row
         .number("protocol")
         .and_then(|number| u8::try_from(number).ok());
@@ -165,9 +189,8 @@ pub(super) fn protocol(row: &LogRow) -> String {
 }
 
 /// Address and port of the source (`src`) or destination (`dst`); ICMP has no ports.
-#[must_use]
-pub(super) fn end(row: &LogRow, which: &str) -> String {
-    let Some(address) = row.text(&format!("{which}_addr")) else {
+fn end(row: &LogRow, which: &str) -> String {
+    let Some(address) = word(row, &format!("{which}_addr")) else {
         return "-".to_owned();
     };
     match row.number(&format!("{which}_port")) {
@@ -177,7 +200,7 @@ pub(super) fn end(row: &LogRow, which: &str) -> String {
                 false => format!("{address}:{port}"),
             }
         }
-        _ => address.to_owned(),
+        _ => address.into_owned(),
     }
 }
 
@@ -190,7 +213,7 @@ mod tests {
         let row: LogRow = serde_json::from_value(serde_json::json!({
             "timestamp_start": 1_732_320_007, "interface_name": "web", "direction": "ingress", "protocol": 6,
             "src_addr": "10.77.1.11", "src_port": 40000, "dst_addr": "10.77.1.12", "dst_port": 22, "packets": 3,
-            "bytes": 180, "filter": "DROP", "reason": "default_deny", "status": "OK",
+            "bytes": 180, "filter": "DROP", "reason": "default_deny", "status": "OK", "peer_name": "bastion",
         }))
         .unwrap();
         assert_eq!(
@@ -199,8 +222,8 @@ mod tests {
                 line_heading(LineColumns::BRIEF, Style::PLAIN),
                 LiveLine::of(&row, LineColumns::BRIEF, Style::PLAIN)
             ),
-            "TIME      PORT        DIRECTION  PROTO  SOURCE                 DESTINATION            PACKETS     BYTES  VERDICT  REASON\n\
-             00:00:07  web         ingress    tcp    10.77.1.11:40000       10.77.1.12:22                3       180  DROP     default_deny"
+            "TIME      PORT        DIRECTION  PEER        PROTO  SOURCE                 DESTINATION            PACKETS     BYTES  VERDICT  REASON        GROUP\n\
+             00:00:07  web         ingress    bastion     tcp    10.77.1.11:40000       10.77.1.12:22                3       180  DROP     default_deny"
         );
     }
 

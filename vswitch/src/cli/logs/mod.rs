@@ -1,9 +1,11 @@
 //! `vswitch logs`: what was written, or with `--follow` what is being written.
 
+mod expect;
 mod files;
 mod filter;
 mod follow;
 mod line;
+mod names;
 mod place;
 mod print;
 mod progress;
@@ -15,18 +17,21 @@ mod top;
 pub use line::{LineColumns, LiveLine, line_heading};
 
 use super::args::{DirectionArg, SOCKET, VerdictArg};
-use super::failure::FAILED;
+use super::failure::{FAILED, Usage};
 use super::output::Output;
+use super::plain::escaped;
 use super::select::{Moment, Prefix};
 use crate::control::LogRow;
 use crate::messages::note;
 use crate::run::load;
 use anyhow::Result;
 use clap::Args;
+use expect::Expected;
 use files::Files;
 use filter::Filter;
-use flowlog::Storage;
-use place::places;
+use flowlog::{Field, Storage};
+use names::Names;
+use place::{Places, places};
 use print::Printer;
 use progress::Progress;
 use serde_json::Value;
@@ -43,16 +48,22 @@ const WHEN: &str = "files are written when an interval closes (`aggregation_inte
     and when the daemon stops. Until then: vswitch show flows; as they close: vswitch logs --follow";
 
 const AFTER_HELP: &str = "\
-Without PATH the files are those of the configuration given by --config, else of ./flowlogs.
+Without PATH the files are those of the configuration given by --config, else of the daemon that runs,
+else of ./flowlogs.
 For a bucket the configuration's object_storage has endpoint and keys; the key must be allowed to list and to get.
-A port is named by its name or UUID; files hold UUIDs, so that names need --config, or the port's derived id.
+A port is named by its name or UUID. Names come from the files (profile lab), from --config or from the daemon.
+With --expect, FILE is CSV, JSON lines or any other flow log. Only the fields that it names are compared, times never;
+packets, bytes and connections are sums over all records of the flow.
 
 Examples:
+  vswitch logs --since 5m --verdict DROP              who was refused in the last five minutes, and why
   vswitch logs --verdict DROP --since 10m --sort packets
   vswitch logs flowlogs/2026/11/23 --address 10.77.1.0/24 --dst-port 22 --json
   vswitch logs s3://flowlogs/lab/2026/11/23 --config lab.yaml --verdict DROP
   vswitch logs --summary
   zcat old.csv.gz | vswitch logs - --src-address 10.77.1.11
+  vswitch logs --csv --fields interface_name,direction,protocol,dst_addr,dst_port,filter > expected.csv
+  vswitch logs --expect expected.csv
   vswitch logs --follow --verdict DROP";
 
 /// `logs`.
@@ -110,7 +121,13 @@ pub struct LogsArgs {
     /// Sums instead of records: by port, direction and verdict; top talkers, top refused, security groups.
     #[arg(long, conflicts_with_all = ["sort", "csv"])]
     summary: bool,
-    /// Control socket of the daemon, for --follow.
+    /// Only these fields of --csv and --json, in this order: a profile (lab), or names with commas between.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["summary", "expect"])]
+    fields: Vec<String>,
+    /// Compare with FILE instead of printing: exactly these flows, or the difference and exit code 1.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["follow", "sort", "summary", "csv"])]
+    expect: Option<PathBuf>,
+    /// Control socket of the daemon.
     #[arg(long, value_name = "SOCKET", default_value = SOCKET)]
     socket: PathBuf,
 }
@@ -119,70 +136,170 @@ pub struct LogsArgs {
 /// is 1 then.
 pub(super) fn logs(args: LogsArgs) -> Result<ExitCode> {
     let plan = args.config.as_deref().map(load).transpose()?;
-    let filter = Filter::new(&args, plan.as_ref())?;
+    let fields = chosen(&args)?;
     let mut out = Output::stdout();
-    let mut printer = Printer::new(args.json, args.csv, plan.as_ref());
     if args.follow {
+        let names = Names::default();
+        let filter = Filter::new(&args, &names, false)?;
+        let mut printer = Printer::new(args.json, args.csv, &fields);
         follow::follow(&args.socket, &filter, &mut out, &mut printer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let places = places(&args, plan.as_ref())?;
-    let named = !args.paths.is_empty() || plan.is_none();
-    // A directory that is only configured is made with the daemon's start.
-    let is_there = |place: &&Storage| named || place.directory().is_none_or(Path::exists);
-    let is_printing = !args.summary && args.sort.is_none();
+    let expected = args.expect.as_deref().map(Expected::read).transpose()?;
+    let Places {
+        storages,
+        names,
+        are_named,
+    } = places(&args, plan.as_ref())?;
+    let filter = Filter::new(&args, &names, plan.is_some())?;
+    let mut printer = Printer::new(args.json, args.csv, &fields);
+    let is_there = |place: &&Storage| are_named || place.directory().is_none_or(Path::exists);
+    let is_printing = !args.summary && args.sort.is_none() && expected.is_none();
     let progress = Progress::new(is_printing);
-    let mut files = Files::find(places.iter().filter(is_there), progress)?;
-    let loggers = files.loggers();
-    printer.expect_loggers(loggers);
+    let mut files = Files::find(storages.iter().filter(is_there), progress)?;
+    printer.expect_loggers(files.loggers());
     let mut lacking = Lacking::default();
-    let mut taken = 0_u64;
-    let rows = files
-        .rows()
-        .filter(|(_, row)| filter.takes(row) || lacking.note(&filter, row))
-        .inspect(|_| taken += 1);
-    if args.summary {
-        let mut summary = Summary::default();
-        rows.for_each(|(logger, row)| summary.add(logger, &row));
-        summary.print(&mut out, args.json, &printer)?;
-    } else {
-        let mut sorter = args.sort.map(Sorter::new);
-        for (logger, mut row) in rows {
-            if loggers > 1 {
-                row.push("logger", logger_word(logger, &printer));
-            }
-            match &mut sorter {
-                Some(sorter) => sorter.add(&row)?,
-                None => printer.print(&mut out, &row)?,
-            }
-        }
-        if let Some(sorter) = sorter {
-            sorter.sorted(|row| Ok(printer.print(&mut out, row)?))?;
-        }
-    }
+    let read = Read {
+        files: &mut files,
+        filter: &filter,
+        names: &names,
+        lacking: &mut lacking,
+        taken: 0,
+    };
+    let (taken, code) = match expected {
+        Some(expected) => expect(read, expected, &mut out, args.json)?,
+        None => (
+            print(read, &args, &mut printer, &mut out)?,
+            ExitCode::SUCCESS,
+        ),
+    };
     out.flush()?;
     lacking.tell();
+    printer.tell_left_out();
     if taken == 0
-        && let Some(text) = nothing(&places, &files, &filter)
+        && let Some(text) = nothing(&storages, &files, &filter)
     {
-        note(&text);
+        note(escaped(&text));
     }
     Ok(if files.failed() {
         ExitCode::from(FAILED)
     } else {
-        ExitCode::SUCCESS
+        code
     })
 }
+
+/// The fields of `--fields`, a profile's among them.
+fn chosen(args: &LogsArgs) -> Result<Vec<String>, Usage> {
+    if args.fields.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !args.csv && !args.json {
+        let text = "--fields chooses the columns of --csv or --json; name one of them too";
+        return Err(Usage(text.to_owned()));
+    }
+    let (own, rest): (Vec<&str>, Vec<&str>) = args
+        .fields
+        .iter()
+        .map(String::as_str)
+        .partition(|name| *name == LOGGER);
+    let fields = match rest.is_empty() {
+        true => Vec::new(),
+        false => Field::from_names(rest).map_err(|error| Usage(format!("--fields: {error}")))?,
+    };
+    let fields = fields.into_iter().map(|field| field.name().to_owned());
+    Ok(own
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(fields)
+        .collect())
+}
+
+/// The records that are wanted, as they are read.
+struct Read<'a> {
+    files: &'a mut Files,
+    filter: &'a Filter,
+    names: &'a Names,
+    lacking: &'a mut Lacking,
+    taken: u64,
+}
+
+impl Read<'_> {
+    /// Hands each record that passes the filter to `take`, with the names that are known.
+    fn each(&mut self, mut take: impl FnMut(Option<Uuid>, LogRow) -> Result<()>) -> Result<()> {
+        for (logger, mut row) in self.files.rows() {
+            if self.filter.takes(&row) || self.lacking.note(self.filter, &row) {
+                self.names.add_to(&mut row);
+                self.taken += 1;
+                take(logger, row)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Prints the records, or their sums; how many there were.
+fn print(
+    mut read: Read<'_>,
+    args: &LogsArgs,
+    printer: &mut Printer,
+    out: &mut Output,
+) -> Result<u64> {
+    let names = read.names;
+    if args.summary {
+        let mut summary = Summary::default();
+        read.each(|logger, row| {
+            summary.add(logger, &row);
+            Ok(())
+        })?;
+        summary.print(out, args.json, names)?;
+        return Ok(read.taken);
+    }
+    let loggers = read.files.loggers();
+    let mut sorter = args.sort.map(Sorter::new);
+    read.each(|logger, mut row| {
+        if loggers > 1 {
+            row.push(LOGGER, logger_word(logger, names));
+        }
+        match &mut sorter {
+            Some(sorter) => sorter.add(&row),
+            None => Ok(printer.print(out, &row)?),
+        }
+    })?;
+    if let Some(sorter) = sorter {
+        sorter.sorted(|row| Ok(printer.print(out, row)?))?;
+    }
+    Ok(read.taken)
+}
+
+/// Holds the records against what is expected; 1 where they differ.
+fn expect(
+    mut read: Read<'_>,
+    mut expected: Expected,
+    out: &mut Output,
+    json: bool,
+) -> Result<(u64, ExitCode)> {
+    read.each(|logger, row| expected.see(logger, &row))?;
+    let is_met = expected.print(out, json)?;
+    let code = if is_met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    };
+    Ok((read.taken, code))
+}
+
+/// The column that says whose a record is, where several loggers have written.
+const LOGGER: &str = "logger";
 
 /// The logger of a record: its name, else its id, else nothing.
-fn logger_word(logger: Option<Uuid>, printer: &Printer<'_>) -> Value {
+fn logger_word(logger: Option<Uuid>, names: &Names) -> Value {
     logger.map_or(Value::Null, |id| {
         let id = id.to_string();
-        printer.name(&id).unwrap_or(&id).into()
+        names.name(&id).unwrap_or(&id).into()
     })
 }
 
-/// Records that a filter could not judge, by the filter.
+/// Records whose fields a filter could not find, by the filter.
 #[derive(Debug, Default)]
 struct Lacking(BTreeMap<&'static str, (&'static [&'static str], u64)>);
 

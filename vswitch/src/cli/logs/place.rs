@@ -1,8 +1,12 @@
 //! Where a log is: directories, files and buckets.
 
 use super::LogsArgs;
+use super::names::Names;
 use crate::cli::failure::Usage;
+use crate::cli::plain::escaped;
 use crate::config::Plan;
+use crate::control::{LogSources, Reply, Request, SessionError, ask};
+use crate::messages::note;
 use flowlog::{Bucket, Storage};
 use std::path::Path;
 
@@ -12,17 +16,109 @@ const DIRECTORY: &str = "flowlogs";
 /// What the address of a bucket begins with.
 const SCHEME: &str = "s3://";
 
-/// The places of a command line, else of the configuration, else `./flowlogs`.
+/// Where the records are, and what the ids in them are called.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) storages: Vec<Storage>,
+    pub(super) names: Names,
+    /// The user named them: one that is not there is a mistake. Others are made when a daemon starts.
+    pub(super) are_named: bool,
+}
+
+/// The places of a command line, else of the configuration, else of the daemon that runs, else
+/// `./flowlogs`.
 ///
 /// # Errors
 /// [`Usage`] for a bucket without a configuration that says how to get in.
-pub(super) fn places(args: &LogsArgs, plan: Option<&Plan>) -> Result<Vec<Storage>, Usage> {
+pub(super) fn places(args: &LogsArgs, plan: Option<&Plan>) -> Result<Places, Usage> {
+    let names = || plan.map(Names::of_plan).unwrap_or_default();
     if !args.paths.is_empty() {
-        return args.paths.iter().map(|path| place(path, plan)).collect();
+        let storages = args.paths.iter().map(|path| place(path, plan));
+        return Ok(Places {
+            storages: storages.collect::<Result<_, _>>()?,
+            names: names(),
+            are_named: true,
+        });
     }
-    let Some(plan) = plan else {
-        return Ok(vec![Storage::Directory(DIRECTORY.into())]);
+    if let Some(plan) = plan {
+        return Ok(Places {
+            storages: configured(plan),
+            names: names(),
+            are_named: false,
+        });
+    }
+    match ask(&args.socket, &Request::LogSources) {
+        Ok(Reply::LogSources(sources)) if !sources.loggers.is_empty() => of_daemon(sources),
+        Ok(Reply::LogSources(_)) | Err(SessionError::NoDaemon { .. }) => Ok(usual()),
+        Ok(_) => Ok(usual()),
+        Err(error) => {
+            let error = error.to_string();
+            note(format_args!(
+                "vswitch: {}; reading ./{DIRECTORY} here",
+                escaped(&error)
+            ));
+            Ok(usual())
+        }
+    }
+}
+
+/// `./flowlogs`.
+fn usual() -> Places {
+    Places {
+        storages: vec![Storage::Directory(DIRECTORY.into())],
+        names: Names::default(),
+        are_named: true,
+    }
+}
+
+/// Where the daemon's loggers write. Into its buckets only its configuration leads.
+fn of_daemon(sources: LogSources) -> Result<Places, Usage> {
+    let mut storages: Vec<Storage> = Vec::new();
+    let mut elsewhere = Vec::new();
+    for logger in &sources.loggers {
+        match &logger.directory {
+            Some(path) => storages.push(Storage::Directory(path.clone())),
+            None => elsewhere.push(format!("{} ({})", logger.name, logger.storage)),
+        }
+    }
+    storages.sort_by_cached_key(Storage::to_string);
+    storages.dedup();
+    if storages.is_empty() {
+        return Err(Usage(format!(
+            "the running daemon writes to no directory: {}; name its configuration with --config, or the files",
+            elsewhere.join(", ")
+        )));
+    }
+    if !elsewhere.is_empty() {
+        let elsewhere = elsewhere.join(", ");
+        note(format_args!(
+            "vswitch: without the files of {}: only the configuration leads there, see --config",
+            escaped(&elsewhere)
+        ));
+    }
+    let here = std::fs::canonicalize(DIRECTORY).ok();
+    let is_read = |path: &Path| {
+        let directories = storages.iter().filter_map(Storage::directory);
+        directories
+            .filter_map(|read| std::fs::canonicalize(read).ok())
+            .any(|read| path.starts_with(&read) || read.starts_with(path))
     };
+    if here.is_some_and(|here| !is_read(&here)) {
+        let read: Vec<_> = storages.iter().map(Storage::to_string).collect();
+        note(format_args!(
+            "vswitch: reading {}, where the running daemon writes; ./{DIRECTORY} here is another log: name it to read it",
+            escaped(&read.join(", "))
+        ));
+    }
+    Ok(Places {
+        storages,
+        names: Names::of_daemon(sources),
+        are_named: false,
+    })
+}
+
+/// Where the loggers of a configuration write.
+fn configured(plan: &Plan) -> Vec<Storage> {
     let loggers = plan.loggers.iter().map(|logger| &logger.storage);
     // Messages that went to a collector cannot be had back.
     let mut places: Vec<Storage> = loggers
@@ -31,7 +127,7 @@ pub(super) fn places(args: &LogsArgs, plan: Option<&Plan>) -> Result<Vec<Storage
         .collect();
     places.sort_by_cached_key(Storage::to_string);
     places.dedup();
-    Ok(places)
+    places
 }
 
 fn place(path: &Path, plan: Option<&Plan>) -> Result<Storage, Usage> {

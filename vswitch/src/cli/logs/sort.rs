@@ -63,6 +63,16 @@ impl Key {
     }
 }
 
+impl Rank {
+    /// Memory behind it.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Names(names) => names.iter().flatten().map(String::capacity).sum(),
+            Self::Up(_) | Self::Down(_) | Self::Socket(..) => 0,
+        }
+    }
+}
+
 /// A record as its line of JSON, a quarter of what its fields take.
 #[derive(Debug)]
 struct Held {
@@ -101,8 +111,8 @@ impl Sorter {
     /// No room in the folder for temporary files, or too many records.
     pub(super) fn add(&mut self, row: &LogRow) -> Result<()> {
         let line = serde_json::to_vec(row)?.into_boxed_slice();
-        self.held_bytes += line.len() + size_of::<Held>();
         let rank = self.key.rank(row);
+        self.held_bytes += line.len() + size_of::<Held>() + rank.bytes();
         self.held.push(Held { rank, line });
         if self.held_bytes >= self.held_max {
             self.spill()?;

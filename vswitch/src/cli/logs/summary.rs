@@ -3,29 +3,68 @@
 //! Several loggers may watch one port, and each records all of its packets. What they recorded is summed
 //! logger by logger, and never over loggers.
 
-use super::print::Printer;
+use super::names::Names;
 use super::top::Tops;
 use crate::cli::output::Output;
+use crate::cli::plain::escaped;
 use crate::cli::select::utc;
 use crate::cli::style::Paint;
 use crate::cli::table::{Align, Cell, Table};
 use crate::control::LogRow;
 use serde::Serialize;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use uuid::Uuid;
 
-/// Lines of a summary; more than the ports of any switch have.
-const LINES_MAX: usize = 300_000;
+/// Memory of the lines' keys, bytes: of three times the ports that any switch has.
+const KEYS_BYTES_MAX: usize = 64 << 20;
+
+/// Loggers that are summed apart; a switch has few, and each costs its file's name.
+const LOGGERS_MAX: usize = 10_000;
 
 /// Sums by logger, port, direction and verdict. Records in files that name no logger are taken together.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     lines: BTreeMap<(Option<Uuid>, [String; 3]), Sum>,
+    /// Of the lines' keys.
+    room: Room,
     totals: BTreeMap<Option<Uuid>, Total>,
-    /// Records beyond [`LINES_MAX`] lines: in the totals only.
+    /// Records for whose line there was no room: in the totals only.
     unlisted: u64,
+    /// Records of loggers beyond [`LOGGERS_MAX`].
+    unsummed: u64,
     tops: Tops,
+}
+
+/// Memory of a table's keys, which come from files and may be of any length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Room {
+    left: usize,
+}
+
+impl Room {
+    /// Room for so many bytes.
+    pub(super) const fn of(bytes: usize) -> Self {
+        Self { left: bytes }
+    }
+
+    /// Takes what a key of these words costs, an entry of the table with it; whether there was room.
+    pub(super) fn take(&mut self, words: &[String]) -> bool {
+        let words = words
+            .iter()
+            .map(|word| word.capacity() + size_of::<String>());
+        let bytes = words.sum::<usize>() + size_of::<(Option<Uuid>, [String; 3], Sum)>();
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::of(KEYS_BYTES_MAX)
+    }
 }
 
 /// Of one logger.
@@ -105,6 +144,10 @@ struct Line<'a> {
 impl Summary {
     /// Adds a record of a logger.
     pub(super) fn add(&mut self, logger: Option<Uuid>, row: &LogRow) {
+        if self.totals.len() >= LOGGERS_MAX && !self.totals.contains_key(&logger) {
+            self.unsummed += 1;
+            return;
+        }
         self.totals.entry(logger).or_default().add(row);
         self.tops.add(logger, row);
         let word = |field| row.text(field).unwrap_or("-").to_owned();
@@ -114,7 +157,7 @@ impl Summary {
             .unwrap_or("-")
             .to_owned();
         let key = (logger, [port, word("direction"), word("filter")]);
-        if self.lines.len() < LINES_MAX || self.lines.contains_key(&key) {
+        if self.lines.contains_key(&key) || self.room.take(&key.1) {
             self.lines.entry(key).or_default().add(row);
         } else {
             self.unlisted += 1;
@@ -122,22 +165,17 @@ impl Summary {
     }
 
     /// Prints the sums.
-    pub(super) fn print(
-        &self,
-        out: &mut Output,
-        json: bool,
-        printer: &Printer<'_>,
-    ) -> io::Result<()> {
+    pub(super) fn print(&self, out: &mut Output, json: bool, names: &Names) -> io::Result<()> {
         if json {
             self.print_json(out)?;
             return self.tops.print_json(out);
         }
         let several = self.totals.len() > 1;
-        out.table(&self.table(printer, several))?;
+        out.table(&self.table(names, several))?;
         writeln!(out)?;
         for (logger, total) in &self.totals {
             if several {
-                write!(out, "{}: ", logger_name(*logger, printer))?;
+                write!(out, "{}: ", escaped(&logger_name(*logger, names)))?;
             }
             total.print(out)?;
         }
@@ -153,11 +191,18 @@ impl Summary {
         if self.unlisted > 0 {
             writeln!(
                 out,
-                "{} records stand in the totals only: more than {LINES_MAX} lines",
+                "{} records stand in the totals only: the lines would take more than {KEYS_BYTES_MAX} bytes",
                 self.unlisted
             )?;
         }
-        self.tops.print(out, printer, several)
+        if self.unsummed > 0 {
+            writeln!(
+                out,
+                "{} records are left out: they are of more than {LOGGERS_MAX} loggers",
+                self.unsummed
+            )?;
+        }
+        self.tops.print(out, names, several)
     }
 
     fn print_json(&self, out: &mut Output) -> io::Result<()> {
@@ -170,10 +215,13 @@ impl Summary {
                 sum: *sum,
             })?;
         }
+        if self.unlisted + self.unsummed > 0 {
+            out.json_line(&json!({ "records_left_out": self.unlisted + self.unsummed }))?;
+        }
         Ok(())
     }
 
-    fn table(&self, printer: &Printer<'_>, several: bool) -> Table {
+    fn table(&self, names: &Names, several: bool) -> Table {
         let (left, right) = (Align::Left, Align::Right);
         let mut columns = vec![
             ("PORT", left),
@@ -188,7 +236,7 @@ impl Summary {
         }
         let mut table = Table::new(&columns);
         for ((logger, [port, direction, filter]), sum) in &self.lines {
-            let port = printer.name(port).unwrap_or(port);
+            let port = names.name(port).unwrap_or(port);
             let cells = [
                 port.into(),
                 direction.into(),
@@ -197,7 +245,7 @@ impl Summary {
                 sum.packets.into(),
                 sum.bytes.into(),
             ];
-            let logger = several.then(|| logger_name(*logger, printer).into());
+            let logger = several.then(|| logger_name(*logger, names).into());
             table.row(logger.into_iter().chain(cells));
         }
         table
@@ -205,11 +253,11 @@ impl Summary {
 }
 
 /// A logger's name, else its id.
-pub(super) fn logger_name(logger: Option<Uuid>, printer: &Printer<'_>) -> String {
+pub(super) fn logger_name(logger: Option<Uuid>, names: &Names) -> String {
     let Some(id) = logger.map(|id| id.to_string()) else {
         return "(files without a logger's id)".to_owned();
     };
-    printer.name(&id).map_or_else(|| id.clone(), str::to_owned)
+    names.name(&id).map_or_else(|| id.clone(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -265,5 +313,28 @@ mod tests {
             assert_eq!(summary.lines[&key(logger, "a", "ACCEPT")].packets, 3);
             assert_eq!(summary.totals[&logger].sum.packets, 3);
         }
+    }
+
+    #[test]
+    fn long_words_of_a_hostile_file_take_no_more_memory_than_the_lines_have() {
+        let mut summary = Summary::default();
+        let records = 10_000;
+        for n in 0..records {
+            add(
+                &mut summary,
+                None,
+                &format!("{n:08}{}", "x".repeat(8000)),
+                "DROP",
+                1,
+            );
+        }
+        let words = summary.lines.keys().flat_map(|(_, words)| words);
+        let bytes: usize = words.map(String::capacity).sum();
+        assert!(bytes <= KEYS_BYTES_MAX && summary.unlisted > 0);
+        assert_eq!(summary.lines.len() as u64 + summary.unlisted, records);
+        assert_eq!(
+            summary.totals[&None].sum.records, records,
+            "the totals have all"
+        );
     }
 }

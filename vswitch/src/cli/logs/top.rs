@@ -1,7 +1,7 @@
 //! Who sends most, what is refused most, and what each security group decided.
 
-use super::print::Printer;
-use super::summary::{Sum, logger_name};
+use super::names::Names;
+use super::summary::{Room, Sum, logger_name};
 use crate::cli::output::Output;
 use crate::cli::table::{Align, Cell, Table};
 use crate::control::LogRow;
@@ -14,8 +14,8 @@ use uuid::Uuid;
 /// Lines of a ranking, of each logger.
 const SHOWN: usize = 10;
 
-/// Sums of a ranking before it is cut: some 100 MiB. A scan of many addresses ends here.
-const KEYS_MAX: usize = 300_000;
+/// Memory of all rankings' keys, bytes: some 300,000 sums. A scan of many addresses ends here.
+const KEYS_BYTES_MAX: usize = 128 << 20;
 
 /// Sums that belong to a logger and to some words.
 type Sums = BTreeMap<(Option<Uuid>, Vec<String>), Sum>;
@@ -24,7 +24,7 @@ type Sums = BTreeMap<(Option<Uuid>, Vec<String>), Sum>;
 type Line<'a> = (Option<Uuid>, &'a [String], Sum);
 
 /// Rankings, logger by logger.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tops {
     /// By source and direction, of what was accepted.
     sources: Sums,
@@ -32,8 +32,21 @@ pub(super) struct Tops {
     refused: Sums,
     /// By security group and verdict.
     groups: Sums,
-    /// Records beyond [`KEYS_MAX`].
+    room: Room,
+    /// Records for whose sums there was no room.
     unlisted: u64,
+}
+
+impl Default for Tops {
+    fn default() -> Self {
+        Self {
+            sources: Sums::new(),
+            refused: Sums::new(),
+            groups: Sums::new(),
+            room: Room::of(KEYS_BYTES_MAX),
+            unlisted: 0,
+        }
+    }
 }
 
 impl Tops {
@@ -45,29 +58,29 @@ impl Tops {
             is_listed = match row.text("filter") {
                 Some("ACCEPT") => {
                     let key = (logger, words(&["src_addr", "direction"]));
-                    add(&mut self.sources, key, row)
+                    add(&mut self.sources, &mut self.room, key, row)
                 }
                 Some("DROP") => {
                     let ends = ["src_addr", "dst_addr", "protocol", "dst_port"];
-                    add(&mut self.refused, (logger, words(&ends)), row)
+                    add(
+                        &mut self.refused,
+                        &mut self.room,
+                        (logger, words(&ends)),
+                        row,
+                    )
                 }
                 _ => true,
             };
         }
         if row.text("security_group_id").is_some() {
             let key = (logger, words(&["security_group_id", "filter"]));
-            is_listed &= add(&mut self.groups, key, row);
+            is_listed &= add(&mut self.groups, &mut self.room, key, row);
         }
         self.unlisted += u64::from(!is_listed);
     }
 
     /// Prints the rankings; `several` loggers are told apart.
-    pub(super) fn print(
-        &self,
-        out: &mut Output,
-        printer: &Printer<'_>,
-        several: bool,
-    ) -> io::Result<()> {
+    pub(super) fn print(&self, out: &mut Output, names: &Names, several: bool) -> io::Result<()> {
         let talkers = self.talkers();
         let rankings = [
             (
@@ -85,7 +98,7 @@ impl Tops {
         for (title, columns, lines) in rankings {
             if !lines.is_empty() {
                 writeln!(out, "\n{title}")?;
-                out.table(&table(columns, &lines, printer, several))?;
+                out.table(&table(columns, &lines, names, several))?;
             }
         }
         if self.groups.is_empty() && !(self.sources.is_empty() && self.refused.is_empty()) {
@@ -98,7 +111,7 @@ impl Tops {
             let records = self.unlisted;
             writeln!(
                 out,
-                "{records} records are not in the rankings: more than {KEYS_MAX} sums"
+                "{records} records are not in the rankings: their sums would take more than {KEYS_BYTES_MAX} bytes"
             )?;
         }
         Ok(())
@@ -122,6 +135,9 @@ impl Tops {
             out.json_line(&json!({
                 "logger": logger, "security_group_id": words[0], "filter": words[1], "sum": sum,
             }))?;
+        }
+        if self.unlisted > 0 {
+            out.json_line(&json!({ "records_not_ranked": self.unlisted }))?;
         }
         Ok(())
     }
@@ -154,8 +170,8 @@ fn packets(sum: &Sum) -> u64 {
 }
 
 /// Whether there was room for it.
-fn add(sums: &mut Sums, key: (Option<Uuid>, Vec<String>), row: &LogRow) -> bool {
-    let has_room = sums.len() < KEYS_MAX || sums.contains_key(&key);
+fn add(sums: &mut Sums, room: &mut Room, key: (Option<Uuid>, Vec<String>), row: &LogRow) -> bool {
+    let has_room = sums.contains_key(&key) || room.take(&key.1);
     if has_room {
         sums.entry(key).or_default().add(row);
     }
@@ -177,12 +193,7 @@ fn lines(sums: &Sums, by: fn(&Sum) -> u64) -> Vec<Line<'_>> {
         .collect()
 }
 
-fn table(
-    columns: &[&'static str],
-    lines: &[Line<'_>],
-    printer: &Printer<'_>,
-    several: bool,
-) -> Table {
+fn table(columns: &[&'static str], lines: &[Line<'_>], names: &Names, several: bool) -> Table {
     let logger = several.then_some("LOGGER");
     let left = logger
         .iter()
@@ -191,10 +202,10 @@ fn table(
     let right = ["RECORDS", "PACKETS", "BYTES"].map(|name| (name, Align::Right));
     let mut table = Table::new(&left.chain(right).collect::<Vec<_>>());
     for (logger, words, sum) in lines {
-        let logger = several.then(|| logger_name(*logger, printer).into());
+        let logger = several.then(|| logger_name(*logger, names).into());
         let words = words
             .iter()
-            .map(|word| printer.name(word).unwrap_or(word).into());
+            .map(|word| names.name(word).unwrap_or(word).into());
         let sums: [Cell; 3] = [sum.records.into(), sum.packets.into(), sum.bytes.into()];
         table.row(logger.into_iter().chain(words).chain(sums));
     }

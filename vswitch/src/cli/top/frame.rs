@@ -1,6 +1,6 @@
 //! What is shown at one moment, in words.
 
-use super::history::{History, PortRate, Rate};
+use super::history::{Counted, History, PortRate, Rate};
 use super::units::{length, rate};
 use crate::cli::output::Output;
 use crate::cli::style::Paint;
@@ -66,7 +66,7 @@ impl Sort {
 pub(super) struct Section {
     pub(super) title: String,
     /// What is said instead of a table without rows.
-    pub(super) nothing: &'static str,
+    pub(super) nothing: String,
     pub(super) table: Table,
 }
 
@@ -221,7 +221,7 @@ fn ports_section(history: &History, ports: &[(&PortRow, Option<PortRate>)], sort
     };
     Section {
         title: format!("ports by {}{more}", sort.word()),
-        nothing: "no ports",
+        nothing: "no ports".to_owned(),
         table,
     }
 }
@@ -258,7 +258,8 @@ fn flows_section(history: &History) -> Section {
             "no connection carries anything"
         } else {
             "being measured"
-        },
+        }
+        .to_owned(),
         table,
     }
 }
@@ -290,8 +291,42 @@ fn refused_section(history: &History) -> Section {
     }
     Section {
         title: "refused lately".to_owned(),
-        nothing: "nothing was refused in the last minute",
+        nothing: nothing_refused(history.counted()),
         table,
+    }
+}
+
+/// What is known where no refused flow is listed. A flow is listed while its interval is open: what was
+/// refused before stands in the log, and in the ports' counters.
+fn nothing_refused(counted: Counted) -> String {
+    const WHERE: &str = "vswitch logs --verdict DROP, vswitch show drops";
+    let packets = |count: u64| match count {
+        1 => "1 packet was".to_owned(),
+        count => format!("{count} packets were"),
+    };
+    match counted {
+        Counted::Unknown => {
+            format!("whether anything was refused is not known here: {WHERE}")
+        }
+        Counted::Packets {
+            lately: 0,
+            before: 0,
+            ..
+        } => "nothing was refused at these ports since they were attached".to_owned(),
+        Counted::Packets {
+            within,
+            lately: 0,
+            before,
+        } => format!(
+            "nothing was refused in the last {}; {} refused before: {WHERE}",
+            length(within),
+            packets(before)
+        ),
+        Counted::Packets { within, lately, .. } => format!(
+            "{} refused in the last {}, of flows that are not listed any more: {WHERE}",
+            packets(lately),
+            length(within)
+        ),
     }
 }
 

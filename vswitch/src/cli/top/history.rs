@@ -1,8 +1,8 @@
 //! Two samples and what lies between them; refusals of the last minute.
 
 use super::sample::Sample;
-use crate::control::{ConnectionRow, Counted, FlowRow};
-use std::collections::HashMap;
+use crate::control::{self, ConnectionRow, FlowRow};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -11,6 +11,9 @@ const LATELY: Duration = Duration::from_secs(60);
 
 /// Refused flows remembered; those beyond are in the ports' counters.
 const REFUSED_MAX: usize = 1000;
+
+/// Sums of refusals remembered: one a second for as long as they matter.
+const SUMS_MAX: usize = LATELY.as_secs() as usize + 2;
 
 /// Shortest time that a rate is taken from, seconds: what was counted in less says nothing of a second.
 const SECONDS_MIN: f64 = 0.1;
@@ -41,12 +44,30 @@ pub(super) struct Refused {
     pub(super) at: Instant,
 }
 
+/// What the ports' counters say of refusals since a moment: exact, where the flows that are listed are
+/// those of the open interval alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// So many packets within this time, and so many before, since the daemon started.
+    Packets {
+        within: Duration,
+        lately: u64,
+        before: u64,
+    },
+    /// The counters do not say: some port's are gone, or not all were looked at.
+    Unknown,
+}
+
 /// The last two samples.
 #[derive(Debug)]
 pub(super) struct History {
     pub(super) now: Sample,
     before: Option<Sample>,
     refused: HashMap<String, Refused>,
+    /// Packets refused until a moment, by the counters of all ports; the last minute's.
+    sums: VecDeque<(Instant, u64)>,
+    /// A counter was lost since the first of them.
+    is_broken: bool,
 }
 
 impl History {
@@ -55,8 +76,11 @@ impl History {
             now: first,
             before: None,
             refused: HashMap::new(),
+            sums: VecDeque::new(),
+            is_broken: false,
         };
         history.remember_refused();
+        history.remember_sum();
         history
     }
 
@@ -65,7 +89,47 @@ impl History {
         let is_same = sample.status.uptime_s >= self.now.status.uptime_s;
         let before = std::mem::replace(&mut self.now, sample);
         self.before = Some(before).filter(|_| is_same);
+        if !is_same {
+            self.sums.clear();
+            self.is_broken = false;
+        }
         self.remember_refused();
+        self.remember_sum();
+    }
+
+    /// What was refused in the last minute, or since this began to watch, by the counters.
+    pub(super) fn counted(&self) -> Counted {
+        let (Some(&(since, first)), Some(&(now, last))) = (self.sums.front(), self.sums.back())
+        else {
+            return Counted::Unknown;
+        };
+        if self.is_broken || self.now.drops.more {
+            return Counted::Unknown;
+        }
+        Counted::Packets {
+            within: now.saturating_duration_since(since),
+            lately: last - first,
+            before: first,
+        }
+    }
+
+    fn remember_sum(&mut self) {
+        let verdicts = self.now.drops.rows.iter().filter(|row| row.is_verdict);
+        let sum = verdicts.map(|row| row.packets).sum();
+        // Counters of a port go with it.
+        let went_back = self.sums.back().is_some_and(|(_, before)| sum < *before);
+        if went_back {
+            self.sums.clear();
+            self.is_broken = true;
+        }
+        self.sums.push_back((self.now.at, sum));
+        // One that is a minute old stays: what comes since is the last minute's.
+        let now = self.now.at;
+        let is_old = |(at, _): &(Instant, u64)| now.saturating_duration_since(*at) >= LATELY;
+        while self.sums.get(1).is_some_and(is_old) || self.sums.len() > SUMS_MAX {
+            self.sums.pop_front();
+            self.is_broken = false;
+        }
     }
 
     /// Rates of the ports by their ids; `None` before there are two samples.
@@ -80,8 +144,7 @@ impl History {
         for row in &self.now.ports.rows {
             // A port that has just come has counted since.
             let old = earlier.get(&row.id);
-            let old =
-                |counter: fn(&crate::control::PortRow) -> u64| old.map_or(0, |row| counter(row));
+            let old = |counter: fn(&control::PortRow) -> u64| old.map_or(0, |row| counter(row));
             let ports = PortRate {
                 rx: rate(
                     [old(|row| row.rx), row.rx],
@@ -100,7 +163,7 @@ impl History {
     }
 
     fn add_drops(&self, before: &Sample, seconds: f64, rates: &mut HashMap<Uuid, PortRate>) {
-        let key = |row: &crate::control::DropRow| (row.port.clone(), row.reason.clone());
+        let key = |row: &control::DropRow| (row.port.clone(), row.reason.clone());
         let earlier: HashMap<_, _> = before
             .drops
             .rows
@@ -219,14 +282,14 @@ const fn gain([old, new]: [u64; 2]) -> u64 {
     if new >= old { new - old } else { new }
 }
 
-fn gained(old: Counted, new: Counted) -> Counted {
-    Counted {
+fn gained(old: control::Counted, new: control::Counted) -> control::Counted {
+    control::Counted {
         packets: new.packets.saturating_sub(old.packets),
         bytes: new.bytes.saturating_sub(old.bytes),
     }
 }
 
-fn per_second(counted: Counted, seconds: f64) -> Rate {
+fn per_second(counted: control::Counted, seconds: f64) -> Rate {
     let seconds = seconds.max(SECONDS_MIN);
     Rate {
         packets: f64::from(counted.packets) / seconds,

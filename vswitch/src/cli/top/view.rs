@@ -53,7 +53,7 @@ fn draw_section(screen: &mut Screen<'_>, section: &Section, area: Rect) {
         title,
     );
     if rows.is_empty() {
-        let nothing = Line::styled(section.nothing, style(Paint::Faint));
+        let nothing = Line::styled(section.nothing.clone(), style(Paint::Faint));
         return screen.render_widget(Paragraph::new(nothing), below);
     }
     let columns = section.table.columns();

@@ -31,7 +31,10 @@ pub(super) fn resolve(
     let profile = match &typed.fields {
         None => Some(Profile::Nhn18),
         Some(OneOrMany::One(text)) => Profile::named(text),
-        Some(OneOrMany::Many(_)) => None,
+        Some(OneOrMany::Many(names)) => {
+            let first = names.first().and_then(|name| Profile::named(name));
+            first.filter(|profile| profile.begins_lists())
+        }
     };
     let (layout, format) = match profile {
         Some(Profile::Aws(version)) => aws(typed, version, context, at, findings),
@@ -57,7 +60,7 @@ pub(super) fn resolve(
     }
 }
 
-/// A profile, or a list in which every wrong name is a mistake of its own.
+/// A profile, or a list, which may begin with one, in which every wrong name is a mistake of its own.
 fn fields(typed: &FlowlogLogger, at: &Place, findings: &mut Findings) -> Vec<Field> {
     match &typed.fields {
         None => Field::NHN_18.to_vec(),
@@ -67,7 +70,11 @@ fn fields(typed: &FlowlogLogger, at: &Place, findings: &mut Findings) -> Vec<Fie
         Some(OneOrMany::Many(names)) => {
             let before = findings.count();
             for (i, name) in names.iter().enumerate() {
-                accept(name.parse::<Field>(), &at.item(i), findings);
+                let known = match Profile::named(name) {
+                    Some(profile) => profile.begin_list(i).map(drop),
+                    None => name.parse::<Field>().map(drop),
+                };
+                accept(known, &at.item(i), findings);
             }
             if findings.count() > before {
                 return Vec::new();

@@ -152,9 +152,10 @@ fn bucket_parts(url: &str) -> Result<(&str, &str), WrongBucket> {
     Ok((name, prefix))
 }
 
-/// What S3 calls safe in a key.
+/// What S3 calls safe in a key, and of what may need care that which the signature and the address of
+/// a request carry as it is meant.
 fn is_of_key(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!-_.*'()=:".contains(c)
+    c.is_ascii_alphanumeric() || "!-_.*'()=:+@,$".contains(c)
 }
 
 fn collector(url: &str, at: &Place, findings: &mut Findings) -> Option<Storage> {

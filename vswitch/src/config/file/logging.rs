@@ -24,7 +24,8 @@ pub struct FlowlogLogger {
     pub connection_setup_only: Option<bool>,
     /// Whole seconds with their unit, `1s` to `15m`, default `60s`.
     pub aggregation_interval: Option<String>,
-    /// A profile (`nhn-18`, default, `nhn-24`, `aws-v2`, `aws-v5`) or a list of field names.
+    /// A profile (`nhn-18`, default, `nhn-24`, `lab`, `aws-v2`, `aws-v5`), or a list of field names, which
+    /// may begin with one of the first three.
     pub fields: Option<OneOrMany>,
     /// `CSV` (default) or `PARQUET`; not with an AWS profile.
     #[schemars(extend("enum" = ["CSV", "PARQUET", null]))]

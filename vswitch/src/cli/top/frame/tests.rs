@@ -162,7 +162,7 @@ fn rates_are_what_two_samples_differ_by() {
             "vswitch 0.1.0  up 1m 42s  ports 2 of 3 up  connections 1 of 1024",
             "rx 110 packets/s 880.0k bit/s  tx 110 packets/s 880.0k bit/s  drops 9/s",
             "loggers 1 ERROR; 3 files, 4 KiB wait; 0 rows lost",
-            "archive: no?[31m answer",
+            "archive: no\\u{1b}[31m answer",
         ]
     );
 }
@@ -241,7 +241,7 @@ fn a_screen_of_80_by_24_shows_everything() {
     let text = lines.join("\n");
     for part in [
         "up 1m 42s",
-        "archive: no?",
+        "archive: no\\u{1b}[31m answer",
         "ports by bit/s",
         "vm3 (down)",
         "flows by bit/s",
@@ -265,4 +265,40 @@ fn no_size_of_a_screen_is_too_small_or_too_large() {
             .join("\n")
             .contains("ports by bit/s (1 of 3)")
     );
+}
+
+/// The `n`th second with this many refused packets counted, of which no flow is listed any more.
+fn refusing(start: Instant, n: u64, packets: u64) -> Sample {
+    Sample {
+        drops: Listing::all(vec![drop_of("vm2", "default_deny", packets)]),
+        flows: Listing::all(Vec::new()),
+        ..sample(start, n)
+    }
+}
+
+#[test]
+fn that_nothing_was_refused_is_said_only_for_the_time_that_the_counters_vouch_for() {
+    let start = Instant::now();
+    let said = |samples: &[(u64, u64)]| {
+        let mut samples = samples
+            .iter()
+            .map(|&(n, packets)| refusing(start, n, packets));
+        let mut history = History::new(samples.next().unwrap());
+        samples.for_each(|sample| history.add(sample));
+        refused_section(&history).nothing
+    };
+    assert_eq!(
+        said(&[(1, 0), (2, 0)]),
+        "nothing was refused at these ports since they were attached"
+    );
+    assert_eq!(
+        said(&[(1, 75), (2, 75)]),
+        "nothing was refused in the last 1s; 75 packets were refused before: \
+         vswitch logs --verdict DROP, vswitch show drops"
+    );
+    // Refused and closed between two looks.
+    assert!(said(&[(1, 0), (2, 3)]).starts_with("3 packets were refused in the last 1s, of flows"));
+    // A port went, and its counters with it.
+    assert!(said(&[(1, 9), (2, 4)]).contains("not known"));
+    assert!(said(&[(1, 9), (2, 9), (80, 9)]).starts_with("nothing was refused in the last 1m 18s"));
 }
