@@ -24,7 +24,8 @@ pub enum TimeoutError {
 macro_rules! timeouts {
     ($($name:ident = $default:literal, $min:literal ..= $max:literal;)+) => {
         /// Idle timeouts, seconds. Names are the kernel's (`nf_conntrack-sysctl.rst`), and so are the
-        /// defaults, but that an association's shutdown has whole seconds; the ranges of `tcp_established`,
+        /// defaults, but that an association's shutdown has whole seconds, and that a connection which the
+        /// rules allow no more (`revoked`) lives as long as one that was reset; the ranges of `tcp_established`,
         /// `udp` and `udp_stream` are those of AWS.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[expect(missing_docs, reason = "the names are the kernel's sysctl names")]
@@ -155,6 +156,7 @@ timeouts! {
     dccp_closing           =      64,  1 ..= 600;
     dccp_timewait          =     240,  1 ..= 600;
     frag                   =      15,  1 ..= 60;
+    revoked                =      10,  1 ..= 600;
 }
 
 fn within(name: &'static str, seconds: u32, min: u32, max: u32) -> Result<(), TimeoutError> {

@@ -174,7 +174,7 @@ fn port_views(shared: &Shared) -> Vec<PortView> {
                     number: port.number(),
                     id: port.config.id,
                     up: port.up,
-                    connections: [port.connections, port.connections_max],
+                    connections: [port.connections, switch.connections_allowed(port)],
                     counters: Box::new(port.counters),
                 }),
         );

@@ -117,7 +117,7 @@ pub struct PortRow {
     pub tx_lost: u64,
     /// Not in the flow log for lack of capacity.
     pub skipped: u64,
-    /// Live connections that it opened, and how many it may.
+    /// Live connections that it opened, and how many it may as the table is filled now.
     pub connections: u32,
     pub connections_max: u32,
     /// What of its interface is not as the configuration says, and why.

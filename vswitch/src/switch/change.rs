@@ -8,7 +8,9 @@
 
 use super::fdb::Segment;
 use super::numbers::{Numbers, NumbersUsedUp, Offer};
-use super::port::{CONNTRACK_SHARE, Port, PortConfig, PortSetup};
+use super::port::{
+    CONNTRACK_SHARE, GUEST_TIMES_FREE, Port, PortConfig, PortSetup, UPLINK_TIMES_FREE,
+};
 use super::prepare::{Common, Prepared, Ready};
 use super::{Now, Switch};
 use packet::Mac;
@@ -157,14 +159,17 @@ fn same_place(old: &PortConfig, new: &PortConfig) -> bool {
 impl Ready {
     fn set_up(mut self, number: PortId, connections_max: u32) -> PortSetup {
         self.config.spec.port = number;
-        let share = if self.config.spec.uplink {
-            connections_max
+        let (share, times_free) = if self.config.spec.uplink {
+            (connections_max, UPLINK_TIMES_FREE)
         } else {
-            (connections_max / CONNTRACK_SHARE).max(1)
+            let share = (connections_max / CONNTRACK_SHARE).max(1);
+            (share, GUEST_TIMES_FREE)
         };
+        let limit = self.config.conntrack_limit;
         PortSetup {
             guard: Guard::new(&self.config.spec),
-            connections_max: self.config.conntrack_limit.unwrap_or(share),
+            connections_max: limit.unwrap_or(share),
+            times_free: limit.is_none().then_some(times_free),
             policy: self.policy,
             stateful: self.stateful,
             config: self.config,

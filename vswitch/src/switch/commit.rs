@@ -147,6 +147,14 @@ impl Switch {
                 None
             }
             (Tracked::Denied { .. }, ..) => None,
+            (Tracked::Ends { slot }, src, _) => {
+                if src.is_ipv4() {
+                    self.end_soon::<[u8; 4]>(now, *slot);
+                } else {
+                    self.end_soon::<[u8; 16]>(now, *slot);
+                }
+                None
+            }
             (Tracked::NoRoom, ..) => {
                 let looked_at = match self.port(rx) {
                     Some(sender) if sender.is_at_its_limit() => room::OWN_BUDGET,
@@ -205,7 +213,7 @@ impl Switch {
         let conn = &A::table(&self.tables).entry(slot).conn;
         let is_copy = step.egress.is_none();
         if conn.policy_epoch != self.policy_epoch && !(is_copy && conn.is_tentative()) {
-            self.judged_again::<A>(slot, *sides);
+            self.judged_again::<A>(now, slot, *sides);
         }
         if !step.is_accept() {
             return;
@@ -217,10 +225,10 @@ impl Switch {
         advance_connection(&mut entry.conn, window, advance, now, timeouts);
     }
 
-    /// A judgement under a newer policy: what was counted under the old one leaves first, if it differs or
-    /// if a logger tells policies apart.
+    /// A verdict under a newer policy: what was counted under the old one leaves first, if it differs or if a
+    /// logger keeps policies apart. A connection that is allowed no more ends soon.
     #[cold]
-    fn judged_again<A: Address>(&mut self, slot: Slot, sides: [Side; 2]) {
+    fn judged_again<A: Address>(&mut self, now: Now, slot: Slot, sides: [Side; 2]) {
         if self.recording.epochs_apart || A::table(&self.tables).entry(slot).conn.sides != sides {
             self.leave_slot::<A>(slot);
         }
@@ -228,6 +236,23 @@ impl Switch {
         let conn = &mut A::table_mut(&mut self.tables).entry_mut(slot).conn;
         conn.sides = sides;
         conn.policy_epoch = epoch;
+        if sides.iter().any(|side| !side.is_accept()) {
+            self.end_soon::<A>(now, slot);
+        }
+    }
+
+    /// A connection that the rules allow no more keeps its tuple for a short time only, so that the rules of
+    /// the other direction count again. Allowed again before, its next packet gives it its whole time.
+    #[cold]
+    fn end_soon<A: Address>(&mut self, now: Now, slot: Slot) {
+        let ports = A::table(&self.tables).entry(slot).conn.key.port;
+        let own = self.own_timeouts(ports);
+        let timeouts = own.as_ref().unwrap_or(&self.settings.timeouts);
+        let soon_ms = timeouts.revoked * 1000;
+        let conn = &mut A::table_mut(&mut self.tables).entry_mut(slot).conn;
+        if conn.deadline_ms.wrapping_sub(now.ms) > soon_ms {
+            conn.deadline_ms = now.ms.wrapping_add(soon_ms);
+        }
     }
 
     /// Opens a connection that both sides accepted.

@@ -236,7 +236,17 @@ impl Switch {
             Ok(advance) => advance,
             // The guest that answered another copy has moved here: its connection is not this one.
             Err(_) if conn.is_tentative() => return open_instead(watch),
-            Err(invalid) => return Self::invalid(sender, receiver, invalid, watch),
+            Err(invalid) => {
+                let step = Self::invalid(sender, receiver, invalid, watch);
+                let is_revoked = |sides: [Side; 2]| sides.iter().any(|side| !side.is_accept());
+                let ends = stale && is_revoked(self.judge_again(conn, way, &frame.headers.eth));
+                let tracked = if ends {
+                    Tracked::Ends { slot }
+                } else {
+                    Tracked::No
+                };
+                return Step { tracked, ..step };
+            }
         };
         let sides = if stale {
             self.judge_again(conn, way, &frame.headers.eth)

@@ -19,6 +19,12 @@ pub const FLOW_LIMIT: u32 = 262_144;
 /// 262,144, a quarter of ours.
 pub(super) const CONNTRACK_SHARE: u32 = 4;
 
+/// Without a limit of its own a port may open as many connections as there is room left besides, so that
+/// however many fill the table together leave as much room as each has taken (dynamic thresholds, as
+/// switches share packet memory). An uplink, with many hosts behind it, may have four times that.
+pub(super) const GUEST_TIMES_FREE: u32 = 1;
+pub(super) const UPLINK_TIMES_FREE: u32 = 4;
+
 /// MACs learned behind an uplink: a campus, not a flood.
 pub const UPLINK_MACS: usize = 4096;
 
@@ -62,8 +68,10 @@ pub struct PortSetup {
     pub policy: Option<Arc<Policy>>,
     /// Whether its replies pass by state.
     pub stateful: bool,
-    /// Connections that it may have opened.
+    /// Connections that it may have opened at most.
     pub connections_max: u32,
+    /// How many times the room left it may have opened; `None`: its limit is written down, and exact.
+    pub times_free: Option<u32>,
 }
 
 /// A port at work. What is configured of it reads as its own.
@@ -132,6 +140,7 @@ impl PortSetup {
         same_policy
             && self.stateful == other.stateful
             && self.connections_max == other.connections_max
+            && self.times_free == other.times_free
             && self.config == other.config
     }
 }
@@ -167,7 +176,7 @@ impl Port {
         }
     }
 
-    /// Whether it has opened as many connections as it may.
+    /// Whether it has opened as many connections as it may at most.
     #[inline]
     #[must_use]
     pub fn is_at_its_limit(&self) -> bool {

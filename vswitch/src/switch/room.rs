@@ -19,9 +19,19 @@ pub(super) const EVICTION_BUDGET: usize = 128;
 pub(super) const OWN_BUDGET: usize = 16;
 
 impl Switch {
+    /// Connections that a port may have opened as the table is filled now.
+    #[must_use]
+    pub fn connections_allowed(&self, port: &Port) -> u32 {
+        let free = self.connections_max.saturating_sub(self.connections);
+        let share = port
+            .times_free
+            .map_or(u32::MAX, |times| free.saturating_mul(times));
+        port.connections_max.min(share)
+    }
+
     /// Where a connection opened by `sender` finds room. At its own limit its own unanswered connections
-    /// give way; in a full table those of whoever holds at least as many, so that none who floods pushes
-    /// out the few of another.
+    /// give way; in a full table, and beyond its share of one that fills, those of ports that hold at least
+    /// as many, so that no port that floods pushes out the few of another.
     pub(super) fn room<A: Address>(&self, sender: &Port, replaces: Option<Slot>) -> Option<Room> {
         if let Some(slot) = replaces {
             let conn = &A::table(&self.tables).entry(slot).conn;
@@ -33,7 +43,9 @@ impl Switch {
             let recent = self.recent_victim(sender);
             return recent.or_else(|| self.victim_of_any::<A>(OWN_BUDGET, own));
         }
-        if self.connections < self.connections_max {
+        if self.connections < self.connections_max
+            && sender.connections < self.connections_allowed(sender)
+        {
             return Some(Room::Free);
         }
         let holds_as_many = |owner: PortId| {

@@ -101,6 +101,11 @@ pub enum Tracked {
         /// The packet's verdicts are its connection's: it is counted there.
         as_judged: bool,
     },
+    /// No valid packet of a connection that the rules allow no more: that one ends soon.
+    Ends {
+        /// Its entry.
+        slot: Slot,
+    },
     /// Finds no room; the next search is to look elsewhere.
     NoRoom,
     /// Opens a connection, where both sides accepted.

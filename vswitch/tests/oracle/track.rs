@@ -75,6 +75,10 @@ impl Interpreter {
         let (progress, lives_on) = match connection.advance(me, seen, ip, self.now_ms, liberal) {
             // A guest that answered another copy of a flood has moved: its connection is not this one.
             Advance::Invalid if !connection.is_tentative() => {
+                if !self.is_copy && connection.judged_in != Some(self.reloads) {
+                    let sides = self.sides(&of, &connection, me, (seen.src, seen.dst));
+                    self.end_if_revoked(&of, sides);
+                }
                 return self.refuse(from, to, Reason::CtInvalid);
             }
             Advance::Reopens | Advance::Invalid => {
@@ -93,9 +97,11 @@ impl Interpreter {
         }
         // A copy that its sender's side refuses says nothing of the connection.
         let is_refused_copy = self.is_copy && act.egress.is_some_and(|said| !said.accepts());
-        let is_copy = self.is_copy;
+        let says_nothing = is_refused_copy || self.is_copy && connection.is_tentative();
+        if !says_nothing && connection.judged_in != Some(self.reloads) {
+            self.end_if_revoked(&of, sides);
+        }
         if let Some(connection) = self.connections.get_mut(&of) {
-            let says_nothing = is_refused_copy || is_copy && connection.is_tentative();
             if !says_nothing {
                 (connection.sides, connection.judged_in) = (sides, Some(self.reloads));
             }
@@ -107,6 +113,17 @@ impl Interpreter {
             }
         }
         act
+    }
+
+    /// What the rules allow no more ends soon.
+    fn end_if_revoked(&mut self, of: &Conversation, sides: [Option<Said>; 2]) {
+        let soon_ms = self.now_ms + u64::from(self.config.settings.timeouts.revoked) * 1000;
+        let is_refused = |side: &Option<Said>| side.is_none_or(|said| !said.accepts());
+        if let Some(connection) = self.connections.get_mut(of)
+            && sides.iter().any(is_refused)
+        {
+            connection.ends_ms = connection.ends_ms.min(soon_ms);
+        }
     }
 
     /// What the two sides of a connection say of its original direction, under the present rules; `macs` are

@@ -51,6 +51,59 @@ fn a_connection_is_shown_as_judged_before_until_its_next_packet_after_a_reload()
     assert_eq!(shown(&lab), (true, Verdict::Drop(Reason::Revoked)));
 }
 
+/// A cut connection keeps its tuple for ten seconds, and not for the five days of an established one: then the
+/// rules count again, also those of the other direction.
+#[test]
+fn a_cut_connection_leaves_its_tuple_to_the_other_direction_soon() {
+    let (mut lab, talk) = established(Setup::of_b(WEB).group("A", "out, in"));
+    lab.group("B", EG);
+    talk.clone().says(&mut lab, 1, "psh,ack", 10, "B> revoked");
+    assert_eq!(lab.connections()[0].expires_in_ms, 10_000);
+    lab.wait(9_999);
+    talk.clone().says(&mut lab, 1, "psh,ack", 10, "B> revoked");
+    lab.wait(1);
+    lab.sees("B", "tcp B:80 > A:4000 syn seq=5", "B> rule, >A rule");
+    lab.sees(
+        "A",
+        "tcp A:4000 > B:80 syn,ack seq=9 ack=6",
+        "A> reply, >B reply",
+    );
+}
+
+/// The server that dials back is no valid packet of the old connection: it ends that one all the same.
+#[test]
+fn a_cut_connection_ends_soon_also_where_only_the_other_side_s_new_one_is_sent() {
+    for (syn, fate) in [
+        ("tcp B:80 > A:4000 syn seq=5", "B> ct_invalid"),
+        ("tcp B:80 > A:4000 rst seq=5", "B> ct_invalid"),
+    ] {
+        let (mut lab, _) = established(Setup::of_b(WEB).group("A", "out, in"));
+        lab.sees("B", syn, fate);
+        assert!(lab.connections()[0].expires_in_ms > 10_000, "it is allowed");
+        lab.group("B", EG);
+        lab.sees("B", syn, fate);
+        assert_eq!(lab.connections()[0].expires_in_ms, 10_000);
+        lab.wait(5_000);
+        lab.sees("B", syn, fate);
+        lab.wait(5_000);
+        lab.sees("B", "tcp B:80 > A:4000 syn seq=5", "B> rule, >A rule");
+    }
+}
+
+/// Its rule returns in time: it has its whole time again.
+#[test]
+fn a_cut_connection_whose_rule_returns_in_time_lives_on() {
+    let (mut lab, mut talk) = established(Setup::of_b(WEB));
+    lab.group("B", EG);
+    talk.clone()
+        .says(&mut lab, 0, "psh,ack", 10, "A> rule, >B revoked");
+    lab.wait(9_000);
+    lab.group("B", WEB);
+    talk.passes(&mut lab, 0, "psh,ack", 10);
+    talk.passes(&mut lab, 1, "ack", 0);
+    assert_eq!(lab.connections()[0].expires_in_ms, 432_000_000);
+}
+
 /// X01 in IPv6, which is not recorded but cut all the same.
 #[test]
 fn an_ipv6_connection_is_cut_and_resumes_likewise() {

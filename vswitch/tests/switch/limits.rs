@@ -283,6 +283,83 @@ fn small(connections_max: u32) -> Setup {
     setup
 }
 
+/// By default: a port's share shrinks as the table fills, so that those that fill it together leave as much
+/// room as each has taken. So do guests with a friend beyond the uplink.
+#[test]
+fn guests_that_work_together_cannot_fill_the_table_with_answered_connections() {
+    for friend in [false, true] {
+        let mut setup = Setup::new().guest("D", 13).guest("E", 14).guest("F", 15);
+        for name in ["A", "B", "C", "D", "E", "F"] {
+            setup = setup.group(name, OPEN);
+        }
+        setup.connections_max = 100;
+        let mut lab = Lab::new(setup);
+        let mut openers = vec!["A", "B", "C", "D"];
+        if friend {
+            openers.push("U");
+        }
+        let answered = |lab: &mut Lab, from: &str, port: usize| {
+            let host = if from == "U" { "X" } else { from };
+            let mac = if from == "U" {
+                "from 02:00:00:00:00:99"
+            } else {
+                ""
+            };
+            let asked = lab.send(from, &format!("udp {host}:{port} > E:9 {mac}"));
+            if asked.got.is_empty() {
+                assert!(asked.fate.ends_with("ct_full"), "{}", asked.fate);
+                return false;
+            }
+            let mac = if from == "U" {
+                "to 02:00:00:00:00:99"
+            } else {
+                ""
+            };
+            let answer = lab.send("E", &format!("udp E:9 > {host}:{port} {mac}"));
+            answer.fate.starts_with("E> reply")
+        };
+        for port in 1..=100 {
+            for from in &openers {
+                answered(&mut lab, from, port);
+            }
+        }
+        let (taken, _) = lab.switch.connections();
+        let (at_most, left_to_another) = if friend { (94, 3) } else { (80, 10) };
+        assert!(taken <= at_most, "{taken} of 100");
+        let opened = (1..=100)
+            .filter(|port| answered(&mut lab, "F", *port))
+            .count();
+        assert!(opened >= left_to_another, "{opened} of another's");
+        lab.rows();
+    }
+}
+
+/// One guest alone has its quarter, as long as there is so much room.
+#[test]
+fn a_port_s_share_is_a_quarter_of_the_table_until_less_room_is_left() {
+    let mut setup = Setup::of_b(OPEN);
+    setup.connections_max = 100;
+    let mut lab = Lab::new(setup);
+    let allowed = |lab: &Lab, name: &str| {
+        lab.switch
+            .connections_allowed(lab.switch.port(lab.number(name)).unwrap())
+    };
+    assert_eq!((allowed(&lab, "A"), allowed(&lab, "U")), (25, 100));
+    for port in 1..=25 {
+        lab.sees("A", &format!("udp A:{port} > B:9"), "A> rule, >B rule");
+        lab.sees("B", &format!("udp B:9 > A:{port}"), "B> reply, >A reply");
+    }
+    lab.sees("A", "udp A:99 > B:9", "A> ct_full");
+    for port in 1..=60 {
+        lab.sees(
+            "U",
+            &format!("udp X:{port} > B:9"),
+            "U> unfiltered, >B rule",
+        );
+    }
+    assert_eq!((allowed(&lab, "A"), allowed(&lab, "U")), (15, 60));
+}
+
 /// L13.
 #[test]
 fn in_a_full_table_one_that_nobody_answered_gives_way() {

@@ -21,6 +21,7 @@ mod words;
 mod assembler;
 mod change;
 mod dhcp;
+mod direct_return;
 mod floods;
 mod forget;
 mod fragments;

@@ -109,7 +109,7 @@ timeouts! {
         tcp_close, tcp_max_retrans, tcp_unacknowledged, udp, udp_stream, icmp, icmpv6, generic, gre, gre_stream,
         sctp_closed, sctp_cookie_wait, sctp_cookie_echoed, sctp_established, sctp_shutdown_sent, sctp_shutdown_recd,
         sctp_shutdown_ack_sent, sctp_heartbeat_sent, dccp_request, dccp_respond, dccp_partopen, dccp_open,
-        dccp_closereq, dccp_closing, dccp_timewait, frag,
+        dccp_closereq, dccp_closing, dccp_timewait, frag, revoked,
     }
 
     /// Idle timeouts of one port in seconds; what is absent is as `conntrack.timeouts` says. Fragments have
@@ -119,6 +119,6 @@ timeouts! {
         tcp_close, tcp_max_retrans, tcp_unacknowledged, udp, udp_stream, icmp, icmpv6, generic, gre, gre_stream,
         sctp_closed, sctp_cookie_wait, sctp_cookie_echoed, sctp_established, sctp_shutdown_sent, sctp_shutdown_recd,
         sctp_shutdown_ack_sent, sctp_heartbeat_sent, dccp_request, dccp_respond, dccp_partopen, dccp_open,
-        dccp_closereq, dccp_closing, dccp_timewait,
+        dccp_closereq, dccp_closing, dccp_timewait, revoked,
     }
 }

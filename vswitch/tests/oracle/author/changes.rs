@@ -94,6 +94,7 @@ fn timeout(dice: &mut Dice) -> String {
         ("tcp_max_retrans", 3),
         ("tcp_max_retrans", 3),
         ("icmp", 2),
+        ("revoked", 3),
     ]);
     format!("timeout {name}: {seconds}")
 }
