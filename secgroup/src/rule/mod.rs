@@ -18,7 +18,7 @@ pub use protocol::{protocol_name, protocol_number};
 pub use text::EthertypeSyntax;
 
 use ipnet::IpNet;
-use packet::Direction;
+use packet::{Direction, protocol::IGMP};
 use uuid::Uuid;
 
 /// The address family of a rule.
@@ -93,6 +93,21 @@ impl Rule {
             && self.service == other.service
             && self.source_ports == other.source_ports
             && self.remote == other.remote
+    }
+
+    /// Why no packet of an ordinary host is of this protocol and family, where that is so: the rule is
+    /// legal and allows nothing.
+    #[must_use]
+    pub fn why_it_matches_nothing(&self) -> Option<&'static str> {
+        match (self.ethertype, self.protocol?) {
+            (Ethertype::Ipv6, number) if protocol::is_walked_past(number) => Some(
+                "it is an extension header in IPv6, and rules see the protocol behind those: name that one",
+            ),
+            (Ethertype::Ipv6, IGMP) => {
+                Some("IGMP is of IPv4; listeners in IPv6 send `ipv6-icmp`, types 131, 132 and 143")
+            }
+            _ => None,
+        }
     }
 
     /// The id of a rule that was given none: UUIDv5 in the URL namespace of

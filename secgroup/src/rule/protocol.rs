@@ -67,7 +67,23 @@ pub(super) const fn has_ports(number: u8) -> bool {
     )
 }
 
-/// Protocols that make sense in IPv6 only; Neutron refuses them in an IPv4 rule.
+/// ICMPv6 and the extension headers of IPv6: nothing has them in IPv4. IPv6 in IPv4 (41, RFC 4213) is
+/// none of them, though Neutron refuses it.
 pub(super) const fn is_ipv6_only(number: u8) -> bool {
-    matches!(number, 41 | 43 | 44 | 59 | 60 | protocol::ICMPV6)
+    matches!(
+        number,
+        protocol::ICMPV6
+            | protocol::ROUTING
+            | protocol::FRAGMENT
+            | protocol::NO_NEXT
+            | protocol::DEST_OPTIONS
+    )
+}
+
+/// Headers in front of the upper layer that a packet's protocol is looked for behind, in IPv6.
+pub(super) const fn is_walked_past(number: u8) -> bool {
+    matches!(
+        number,
+        protocol::ROUTING | protocol::FRAGMENT | protocol::AH | protocol::DEST_OPTIONS
+    )
 }

@@ -71,6 +71,34 @@ fn an_ipv4_rule_takes_neither_an_ipv6_protocol_nor_an_ipv6_prefix() {
     assert!(matches!(error, RuleError::PrefixFamily { .. }));
 }
 
+/// Every number in both families: refused in IPv4 is what exists in IPv6 alone, and nothing else is refused.
+#[test]
+fn every_protocol_but_icmpv6_and_extension_headers_may_stand_in_a_rule_of_either_family() {
+    let of = |family, number: u8| {
+        rule(|d| (d.ethertype, d.protocol) = (family, Some(number.to_string())))
+    };
+    let refused: Vec<u8> = (0..=255)
+        .filter(|n| of(Ethertype::Ipv4, *n).is_err())
+        .collect();
+    assert_eq!(refused, [43, 44, 58, 59, 60]);
+    assert!((0..=255).all(|n| of(Ethertype::Ipv6, n).is_ok()));
+    // Tunnels of one family in the other.
+    for name in ["ipip", "ipv6-encap", "gre"] {
+        assert!(rule(protocol(name)).is_ok(), "{name}");
+        let v6 = rule(|d| (d.ethertype, d.protocol) = (Ethertype::Ipv6, Some(name.to_owned())));
+        assert!(v6.is_ok(), "{name}");
+    }
+    let idle = |family| -> Vec<u8> {
+        let matches_nothing = |n: &u8| {
+            let rule = of(family, *n);
+            rule.is_ok_and(|rule| rule.why_it_matches_nothing().is_some())
+        };
+        (0..=255).filter(matches_nothing).collect()
+    };
+    assert_eq!(idle(Ethertype::Ipv4), []);
+    assert_eq!(idle(Ethertype::Ipv6), [2, 43, 44, 51, 60]);
+}
+
 #[test]
 fn ports_are_for_protocols_that_have_them_and_need_both_ends() {
     let ports = |name: Option<&str>, min, max| {

@@ -267,3 +267,30 @@ fn other_protocols_have_the_timeouts_of_their_class() {
     lab.wait(2_001);
     walk(&mut lab, &[("B", "udplite B:2 > A:1", "stream", 120)]);
 }
+
+/// Tunnels whose outer and inner family differ, and those whose do not: rules see the outer protocol.
+#[test]
+fn a_tunnel_passes_by_the_rule_of_its_outer_protocol_in_both_families() {
+    let rules = "in4 ipv6-encap, in4 ipip, in6 ipip, in6 41";
+    let mut lab = Lab::new(Setup::of_b(rules));
+    for (from, to) in [("A", "B"), ("A6", "B6")] {
+        for protocol in ["ipip", "ipv6-encap"] {
+            let there = format!("{protocol} {from} > {to} len=60");
+            let back = format!("{protocol} {to} > {from} len=60");
+            lab.sees("A", &there, "A> rule, >B rule");
+            lab.sees("B", &back, "B> reply, >A reply");
+            lab.sees(
+                "A",
+                &format!("{protocol} {from} > {} len=60", to.replace('B', "C")),
+                "A> rule, >C default_deny",
+            );
+        }
+    }
+}
+
+/// An authenticated packet of IPv6 is what stands behind the header; of IPv4 it is AH.
+#[test]
+fn a_rule_for_ah_is_one_of_ipv4() {
+    let mut lab = Lab::new(Setup::of_b("in4 ah, in6 ah"));
+    lab.sees("A", "ah A > B len=40", "A> rule, >B rule");
+}

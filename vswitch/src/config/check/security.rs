@@ -271,7 +271,12 @@ fn resolve_rule(
         remote_address_group: remote_address_group.map(Option::unwrap_or_default),
     };
     match Rule::from_draft(draft, group) {
-        Ok(rule) => Some(rule),
+        Ok(rule) => {
+            if let Some(why) = rule.why_it_matches_nothing() {
+                findings.notice(&at.key("protocol"), format!("matches no packet: {why}"));
+            }
+            Some(rule)
+        }
         Err(error) => {
             let place = key_of(&error).map_or_else(|| at.clone(), |key| at.key(key));
             worded(&error, &place, findings);
