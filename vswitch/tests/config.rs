@@ -176,6 +176,43 @@ fn duplicate_rules_are_merged_also_in_another_spelling_and_a_notice_says_so() {
     );
 }
 
+#[test]
+fn pairs_that_bear_a_siblings_mac_or_the_gateways_address_are_told() {
+    let text = "region: KR1\nvpcs: [{ name: lab }]\n\
+         subnets: [{ name: app, vpc: lab, cidr: 10.77.1.0/24, cidr6: 'fd00::/64', gateway_ip: [10.77.1.1, 'fd00::1'] }]\n\
+         ports:\n\
+         \x20 - { name: one, subnet: app, fixed_ips: [10.77.1.11], mac_address: 'fa:16:3e:00:00:01' }\n\
+         \x20 - { name: two, subnet: app, fixed_ips: [10.77.1.12], allowed_address_pairs: [\
+         { ip_address: 10.77.1.11, mac_address: 'fa:16:3e:00:00:01' }, { ip_address: 'fd00::1' }] }\n";
+    let (_, notices) = Config::parse(text, "test.yaml").unwrap();
+    let notices: Vec<String> = notices.iter().map(|notice| notice.text.clone()).collect();
+    assert_eq!(
+        notices,
+        [
+            "`fa:16:3e:00:00:01` is port `one`'s own MAC: frames for it go to whichever of the two sent with it last",
+            "`fd00::1` is the gateway_ip of subnet `app`: the port may advertise routes and answer DHCPv6",
+        ]
+    );
+}
+
+#[test]
+fn a_rule_whose_protocol_no_packet_of_its_family_has_is_told() {
+    let text = with_groups(
+        "- name: g\n\
+         \x20 rules:\n\
+         \x20   - {direction: ingress, ethertype: IPv6, protocol: ah}\n\
+         \x20   - {direction: ingress, ethertype: IPv4, protocol: ah}\n\
+         \x20   - {direction: ingress, ethertype: IPv4, protocol: 41}\n",
+    );
+    let (_, notices) = Config::parse(&text, "test.yaml").unwrap();
+    let notices: Vec<_> = notices.iter().map(ToString::to_string).collect();
+    let place = "security_groups[0].rules[0].protocol: matches no packet: ";
+    assert!(
+        notices.len() == 1 && notices[0].contains(place),
+        "{notices:?}"
+    );
+}
+
 /// A pair of length 0 speaks for its MAC alone, so it opens nobody's rules.
 #[test]
 fn a_wide_pair_of_a_member_of_a_remote_group_is_told() {

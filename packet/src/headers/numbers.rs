@@ -8,6 +8,7 @@ pub mod ethertype {
     pub const RARP: u16 = 0x8035;
     pub const VLAN: u16 = 0x8100;
     pub const IPV6: u16 = 0x86dd;
+    pub const MAC_CONTROL: u16 = 0x8808;
     pub const QINQ: u16 = 0x88a8;
     /// Tags before 802.1ad, still met.
     pub const QINQ_BEFORE: u16 = 0x9100;

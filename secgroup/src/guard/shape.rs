@@ -17,7 +17,8 @@ pub(super) fn link(frame: &[u8], eth: &Ethernet, permitted: &[u16]) -> Result<()
     if !eth.src.is_legal_source() || eth.src == eth.dst {
         return Err(Reason::SpoofMac);
     }
-    if is_reserved(eth.dst) {
+    // IP and ARP are in no list, so that nothing of them goes there.
+    if is_reserved(eth.dst) && !(permitted.contains(&eth.ethertype) && may_be_permitted(eth)) {
         return Err(Reason::L2Reserved);
     }
     // What is behind a tag was not parsed, so a tag must never pass.
@@ -32,6 +33,7 @@ pub(super) fn link(frame: &[u8], eth: &Ethernet, permitted: &[u16]) -> Result<()
         // LLC and SNAP: no list permits them. SNAP can carry IP, so it counts as what it hides.
         length if length < ETHERTYPE_MIN && is_snap(frame, eth) => Err(Reason::Ethertype),
         length if length < ETHERTYPE_MIN => Err(Reason::L2Reserved),
+        ethertype::MAC_CONTROL => Err(Reason::L2Reserved),
         other if permitted.contains(&other) => Ok(()),
         _ => Err(Reason::Ethertype),
     }
@@ -45,7 +47,14 @@ fn is_snap(frame: &[u8], eth: &Ethernet) -> bool {
         .is_some_and(|llc| llc.starts_with(&[0xaa, 0xaa, 3]))
 }
 
-/// 01:80:c2:00:00:00 to 0f: never forwarded by a bridge (IEEE 802.1D, table 7-10).
+/// Whether a permission can let a frame to a reserved address through. Never MAC control, pause frames above
+/// all, whatever their ethertype says: they are for the other end of a cable (IEEE 802.3, annex 31A).
+const fn may_be_permitted(eth: &Ethernet) -> bool {
+    const MAC_CONTROL: Mac = Mac([0x01, 0x80, 0xc2, 0, 0, 1]);
+    eth.ethertype != ethertype::MAC_CONTROL && !matches!(eth.dst, MAC_CONTROL)
+}
+
+/// 01:80:c2:00:00:00 to 0f: not forwarded by a bridge (IEEE 802.1D, table 7-10) that is not told to.
 #[inline]
 fn is_reserved(mac: Mac) -> bool {
     matches!(mac.0, [0x01, 0x80, 0xc2, 0, 0, last] if last < 0x10)

@@ -228,9 +228,47 @@ ports:
             tcp 10.77.1.1:40000 > 10.77.1.3:22 syn from fa:16:3e:00:00:02 to fa:16:3e:00:00:03
               received      from bastion (fa:16:3e:00:00:02)
               egress        at bastion: DROP(spoof_ip), the source address is not the port's
-              remedy        add the address to the port's `fixed_ips` or `allowed_address_pairs` if the guest may use it
+              remedy        add 10.77.1.1 to the port's `fixed_ips` or `allowed_address_pairs` if the guest may use it
             DROP(spoof_ip) at the sender, bastion: nobody gets it
         ");
+    }
+
+    #[test]
+    fn the_remedy_of_a_spoofed_packet_names_the_couple_of_address_and_mac() {
+        let text = told(
+            "bastion",
+            "udp 10.77.1.9:1 > 10.77.1.3:2 from 00:00:5e:00:01:07",
+        );
+        let couple = r#"`{ ip_address: "10.77.1.9", mac_address: "00:00:5e:00:01:07" }`"#;
+        assert!(
+            text.contains("DROP(spoof_mac)") && text.contains(couple),
+            "{text}"
+        );
+        let arp = told(
+            "bastion",
+            "arp who-has 10.77.1.9 tell 10.77.1.9 from 00:00:5e:00:01:07",
+        );
+        assert!(arp.contains(couple), "{arp}");
+    }
+
+    #[test]
+    fn the_remedy_of_a_reserved_address_is_a_permission_where_there_can_be_one() {
+        let lldp = told("bastion", "eth 0x88cc len=46 to 01:80:c2:00:00:0e");
+        let remedy = "add 0x88cc to `permitted_ethertypes` of the port";
+        assert!(
+            lldp.contains("DROP(l2_reserved)") && lldp.contains(remedy),
+            "{lldp}"
+        );
+        for none in [
+            "eth 0x8808 len=46 to 01:80:c2:00:00:01",
+            "eth 0x0026 len=46 to 01:80:c2:00:00:00",
+        ] {
+            let text = told("bastion", none);
+            assert!(
+                text.contains("DROP(l2_reserved)") && !text.contains("add 0x"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

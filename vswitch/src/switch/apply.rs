@@ -11,6 +11,7 @@ use flowlog::Window;
 use packet::Mac;
 use secgroup::conntrack::Settings;
 use secgroup::{Members, PortId};
+use std::collections::HashSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -56,6 +57,7 @@ impl Switch {
         for number in change.moved {
             self.place_own_mac(number);
         }
+        self.share_own_macs(&change.shares_mac);
         // What ports leave behind that others own too becomes theirs.
         for (segment, mac, number) in change.shared_macs {
             let learned_at = self.fdb.inherit(segment, mac, number);
@@ -164,6 +166,24 @@ impl Switch {
         let (segment, takes_unknown) = (port.config.segment, !port.filters());
         let learned_at = self.fdb.attach(segment, number, port.mac(), takes_unknown);
         self.forget_one_learned(learned_at);
+    }
+
+    /// Notes which ports' own MACs others may use too: those are wherever they were sent from last (a bond over
+    /// two ports, VRRP), and their owner's where the port that had taken one over has lost it.
+    fn share_own_macs(&mut self, sharing: &HashSet<PortId>) {
+        for place in 0..self.ports.len() {
+            let Some(port) = self.ports[place].as_deref_mut() else {
+                continue;
+            };
+            let shares = !sharing.is_empty() && sharing.contains(&port.number());
+            if !std::mem::replace(&mut port.shares_mac, shares) && !shares {
+                continue;
+            }
+            let (segment, own, number) = (port.config.segment, port.mac(), port.number());
+            let learned_at = self.fdb.inherit(segment, own, number);
+            self.fdb.share(segment, own);
+            self.forget_one_learned(learned_at);
+        }
     }
 
     /// A MAC that was learned at a port has become another's own: there is room for one more.

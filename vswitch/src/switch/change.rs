@@ -15,8 +15,8 @@ use super::prepare::{Common, Prepared, Ready};
 use super::{Now, Switch};
 use packet::Mac;
 use secgroup::{Guard, Members, PortId};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -42,6 +42,9 @@ pub struct Change {
     pub(super) moved: Vec<PortId>,
     /// MACs that several ports may have, and these ports.
     pub(super) shared_macs: Vec<(Segment, Mac, PortId)>,
+    /// Ports whose own MAC others may have too.
+    pub(super) shares_mac: HashSet<PortId>,
+    own_macs: HashMap<(Segment, Mac), PortId>,
     pub(super) members: Members,
     pub(super) segments: Arc<Numbers>,
     pub(super) vpcs: Arc<Numbers>,
@@ -96,6 +99,8 @@ impl Change {
             new: Vec::with_capacity(new.len()),
             moved: Vec::new(),
             shared_macs: Vec::new(),
+            shares_mac: HashSet::new(),
+            own_macs: HashMap::new(),
             members: Members::default(),
             segments: Arc::new(segments),
             vpcs: Arc::new(vpcs),
@@ -115,6 +120,10 @@ impl Change {
         change
             .shared_macs
             .sort_unstable_by_key(|&(.., number)| number);
+        let own_macs = std::mem::take(&mut change.own_macs);
+        let sharing = change.shared_macs.iter();
+        let sharing = sharing.filter_map(|&(segment, mac, _)| own_macs.get(&(segment, mac)));
+        change.shares_mac = sharing.copied().collect();
         Ok(change)
     }
 
@@ -130,6 +139,7 @@ impl Change {
         self.members.join(&setup.config.spec);
         let macs = setup.guard.owned_macs();
         let (segment, number) = (setup.config.segment, setup.number());
+        self.own_macs.insert((segment, setup.mac()), number);
         let shared = macs.iter().filter(|&&mac| mac != setup.mac());
         self.shared_macs
             .extend(shared.map(|&mac| (segment, mac, number)));

@@ -74,11 +74,15 @@ impl Switch {
             if step.fate == Fate::Nowhere && egress.verdict.is_accept() {
                 sender.counters.no_port += packets;
             }
-            let own = frame.headers.eth.src == sender.mac();
-            if !sender.filters() {
+            let is_shared = match frame.headers.eth.src == sender.mac() {
+                true => sender.shares_mac,
+                false => sender.filters(),
+            };
+            let (segment, learns) = (sender.config.segment, !sender.filters());
+            if learns {
                 self.learn(now, rx, frame);
-            } else if !own && egress.verdict.is_accept() {
-                let segment = sender.config.segment;
+            }
+            if is_shared && egress.verdict.is_accept() {
                 self.fdb.take_over(segment, frame.headers.eth.src, rx);
             }
         }

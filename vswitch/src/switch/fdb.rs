@@ -114,13 +114,20 @@ impl Fdb {
         before.heard_ms.map(|_| before.port)
     }
 
-    /// A port that owns `mac` by an allowed address pair has sent with it: its place is there now.
+    /// Notes that several ports own `mac`.
+    pub(super) fn share(&mut self, segment: Segment, mac: Mac) {
+        if let Some(place) = self.places.get_mut(&Spot::new(segment, mac)) {
+            place.shared = true;
+        }
+    }
+
+    /// One of the ports that own `mac` has sent with it: its place is there now.
     #[cold]
     pub(super) fn take_over(&mut self, segment: Segment, mac: Mac, port: PortId) {
         if let Some(place) = self
             .places
             .get_mut(&Spot::new(segment, mac))
-            .filter(|place| place.shared)
+            .filter(|place| place.shared && place.port != port)
         {
             place.port = port;
             self.changed();

@@ -92,8 +92,8 @@ impl Switch {
         let headers = &frame.headers;
         let sender = self.port(rx)?;
         sender.guard.admit(frame.bytes, headers).ok()?;
-        // With another MAC of its own it takes that one over.
-        if sender.filters() && headers.eth.src != sender.mac() {
+        // A MAC that others have too it takes over.
+        if sender.shares_mac || sender.filters() && headers.eth.src != sender.mac() {
             return None;
         }
         let receiver = self.port(to)?;

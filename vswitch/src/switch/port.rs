@@ -78,6 +78,8 @@ pub struct PortSetup {
 #[derive(Debug)]
 pub struct Port {
     pub(super) setup: Arc<PortSetup>,
+    /// Whether another port of its segment may use its MAC too, by an allowed address pair.
+    pub(super) shares_mac: bool,
     /// Whether its TAP is there.
     pub up: bool,
     /// Live connections that it opened.
@@ -164,6 +166,7 @@ impl Port {
     pub(super) fn new(setup: Arc<PortSetup>) -> Self {
         Self {
             setup,
+            shares_mac: false,
             up: true,
             connections: 0,
             recent: Recent::default(),

@@ -34,11 +34,11 @@ pub const fn meaning(reason: Reason) -> Meaning {
         ),
         Reason::SpoofMac => (
             "the source MAC is not the port's",
-            "add the MAC to the port's `allowed_address_pairs` if the guest may use it",
+            "add the MAC with its address to the port's `allowed_address_pairs` if the guest may use both together",
         ),
         Reason::SpoofIp => (
             "the source address is not the port's",
-            "add the address to the port's `fixed_ips` or `allowed_address_pairs` if the guest may use it",
+            "add the address to the port's `fixed_ips`, or with the MAC that it is sent from to `allowed_address_pairs`, if the guest may use it",
         ),
         Reason::SpoofArp => (
             "ARP claims an address that is not the port's",
@@ -70,7 +70,7 @@ pub const fn meaning(reason: Reason) -> Meaning {
         ),
         Reason::L2Reserved => (
             "a reserved link-layer address, or an 802.3 length frame",
-            "nothing: such frames (spanning tree, LLDP) end at a bridge",
+            "permit its ethertype at the port (`permitted_ethertypes`), if it has one: LLDP 0x88cc, EAPOL 0x888e, LACP 0x8809; spanning tree and other frames with a length have none, and pause frames end here",
         ),
         Reason::Vlan => (
             "a VLAN tag where none belongs",

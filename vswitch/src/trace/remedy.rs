@@ -6,7 +6,7 @@ use crate::config::{Plan, Port};
 use crate::control::RuleBook;
 use crate::switch::Judged;
 use ipnet::IpNet;
-use packet::{Basis, Direction, Headers, Ip, Reason, Verdict};
+use packet::{Basis, Direction, Headers, Ip, Mac, Net, Reason, Verdict, ethertype};
 use secgroup::{Ethertype, Flow, FlowService, Remote, Rule, Service};
 use uuid::Uuid;
 
@@ -77,9 +77,58 @@ fn remedy(
             "a rule like this in one of its groups ({}): {rule}",
             group_names(plan, port)
         ),
+        (None, Some(port)) if direction == Direction::Egress => {
+            let by_packet = match reason {
+                Reason::SpoofIp | Reason::SpoofMac | Reason::SpoofArp => {
+                    couple_needed(headers, port)
+                }
+                Reason::L2Reserved | Reason::Ethertype => permission_needed(headers),
+                _ => None,
+            };
+            by_packet.unwrap_or_else(|| meaning(reason).remedy.to_owned())
+        }
         _ => meaning(reason).remedy.to_owned(),
     }
 }
+
+/// The couple of MAC and address that a refused sender would need.
+fn couple_needed(headers: &Headers, port: &Port) -> Option<String> {
+    let address = match &headers.net {
+        Net::Ip(ip) => ip.src,
+        Net::Arp(arp) => arp.sender_ip.into(),
+        Net::Other => return None,
+    };
+    let mac = headers.eth.src;
+    if address.is_unspecified() || !mac.is_legal_source() {
+        return None;
+    }
+    Some(match mac == port.mac {
+        true => format!(
+            "add {address} to the port's `fixed_ips` or `allowed_address_pairs` if the guest may use it"
+        ),
+        false => format!(
+            "address and MAC are a couple: add `{{ ip_address: \"{address}\", mac_address: \"{mac}\" }}` to the port's \
+             `allowed_address_pairs` if the guest may use both together"
+        ),
+    })
+}
+
+/// The permission that would let a frame through which is neither IP nor ARP; `None` where none can.
+fn permission_needed(headers: &Headers) -> Option<String> {
+    let kind = headers.eth.ethertype;
+    let may_be_permitted = headers.net == Net::Other
+        && kind >= FIRST_ETHERTYPE
+        && kind != ethertype::MAC_CONTROL
+        && headers.eth.dst != MAC_CONTROL;
+    may_be_permitted.then(|| {
+        format!("add 0x{kind:04x} to `permitted_ethertypes` of the port, and of each that is to receive it")
+    })
+}
+
+/// Least value of an ethertype; below are lengths (IEEE 802.3).
+const FIRST_ETHERTYPE: u16 = 0x600;
+/// Where pause frames go (IEEE 802.3, annex 31A).
+const MAC_CONTROL: Mac = Mac([0x01, 0x80, 0xc2, 0, 0, 1]);
 
 fn group_names(plan: &Plan, port: &Port) -> String {
     let name = |id: &Uuid| {

@@ -219,7 +219,12 @@ fn link(port: &PortConfig, seen: &Seen<'_>) -> Result<(), Reason> {
     if seen.src.is_group() || seen.src == Mac::ZERO || seen.src == seen.dst {
         return Err(Reason::SpoofMac);
     }
-    if seen.dst.0[..5] == [0x01, 0x80, 0xc2, 0, 0] && seen.dst.0[5] < 0x10 {
+    let permits = |ethertype: u16| port.spec.permitted_ethertypes.contains(&ethertype);
+    let is_reserved = seen.dst.0[..5] == [0x01, 0x80, 0xc2, 0, 0] && seen.dst.0[5] < 0x10;
+    let is_pause = seen.dst.0[5] == 1
+        || matches!(seen.body, SpecBody::Other { ethertype, .. } if *ethertype == 0x8808);
+    let wins = matches!(seen.body, SpecBody::Other { ethertype, .. } if permits(*ethertype));
+    if is_reserved && (is_pause || !wins) {
         return Err(Reason::L2Reserved);
     }
     if matches!(seen.tag, Tag::Vlan | Tag::Several) {
@@ -227,10 +232,10 @@ fn link(port: &PortConfig, seen: &Seen<'_>) -> Result<(), Reason> {
     }
     match seen.body {
         SpecBody::Ip(_) | SpecBody::Arp { .. } => Ok(()),
-        SpecBody::Other { ethertype, .. } if *ethertype < 0x600 => Err(Reason::L2Reserved),
-        SpecBody::Other { ethertype, .. } if port.spec.permitted_ethertypes.contains(ethertype) => {
-            Ok(())
+        SpecBody::Other { ethertype, .. } if *ethertype < 0x600 || *ethertype == 0x8808 => {
+            Err(Reason::L2Reserved)
         }
+        SpecBody::Other { ethertype, .. } if permits(*ethertype) => Ok(()),
         SpecBody::Other { .. } => Err(Reason::Ethertype),
     }
 }

@@ -121,6 +121,7 @@ impl Interpreter {
                 }
                 None => {
                     self.next_port += 1;
+                    changed.push(PortId(self.next_port - 1));
                     PortId(self.next_port - 1)
                 }
             };

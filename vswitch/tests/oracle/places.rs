@@ -22,7 +22,7 @@ pub(crate) enum Way {
 /// What configuration alone does not say.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    /// Who sent with the MAC of a pair last, of those who have that pair.
+    /// Who sent with the MAC of a pair last, of those who have it by a pair or as their own.
     holders: BTreeMap<(Uuid, Mac), PortId>,
     /// MACs heard at ports that filter nothing, and when.
     heard: BTreeMap<(Uuid, Mac), (PortId, u64)>,
@@ -63,20 +63,21 @@ impl Places {
             .filter(|(_, port)| port.subnet == subnet && port.spec.mac == mac);
         let owner = owner.next().map(|(number, _)| *number);
         let heard = || self.heard.get(&key).map(|(port, _)| *port);
-        owner
-            .or_else(|| self.holders.get(&key).copied())
-            .or_else(heard)
+        let holder = self.holders.get(&key).copied();
+        holder.or(owner).or_else(heard)
     }
 
     /// A frame was received and not refused at its sender, or came from a port that filters nothing.
     pub(crate) fn hear(&mut self, ports: &Ports, rx: PortId, src: Mac, now_ms: u64) {
         let port = &ports[&rx];
         let key = (port.subnet, src);
-        if filters(port) {
+        if filters(port) || port.spec.mac == src {
             if let Some(holder) = self.holders.get_mut(&key) {
                 *holder = rx;
             }
-            return;
+            if filters(port) {
+                return;
+            }
         }
         let is_static = self.holders.contains_key(&key)
             || ports
@@ -101,18 +102,35 @@ impl Places {
     /// After a reload, in which these ports changed or went.
     pub(crate) fn settle(&mut self, ports: &Ports, changed: &[PortId]) {
         self.heard.retain(|_, (port, _)| !changed.contains(port));
-        let is_own = |subnet: Uuid, mac: Mac| {
-            ports
-                .values()
-                .any(|port| port.subnet == subnet && port.spec.mac == mac)
+        let owner = |subnet: Uuid, mac: Mac| {
+            let mut all = ports.iter();
+            let found = all.find(|(_, port)| port.subnet == subnet && port.spec.mac == mac);
+            found.map(|(number, _)| *number)
         };
+        let is_of_a_pair = |subnet: Uuid, mac: Mac| {
+            let mut all = ports.values().filter(|port| port.subnet == subnet);
+            all.any(|port| {
+                let mut pairs = port.spec.allowed_address_pairs.iter();
+                port.spec.mac != mac && pairs.any(|pair| pair.mac == Some(mac))
+            })
+        };
+        // A port that is new or another takes its own MAC back.
         self.holders.retain(|(subnet, mac), port| {
-            ports.get(port).is_some_and(|port| owns_mac(port, *mac)) && !is_own(*subnet, *mac)
+            let takes_back = owner(*subnet, *mac).is_some_and(|own| changed.contains(&own));
+            ports.get(port).is_some_and(|port| owns_mac(port, *mac))
+                && is_of_a_pair(*subnet, *mac)
+                && !takes_back
         });
         for (number, port) in ports {
-            for pair in &port.spec.allowed_address_pairs {
-                if let Some(mac) = pair.mac.filter(|mac| !is_own(port.subnet, *mac)) {
-                    self.holders.entry((port.subnet, mac)).or_insert(*number);
+            for mac in port
+                .spec
+                .allowed_address_pairs
+                .iter()
+                .filter_map(|pair| pair.mac)
+            {
+                if is_of_a_pair(port.subnet, mac) {
+                    let first = owner(port.subnet, mac).unwrap_or(*number);
+                    self.holders.entry((port.subnet, mac)).or_insert(first);
                 }
             }
         }

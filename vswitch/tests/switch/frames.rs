@@ -78,6 +78,51 @@ fn ethertypes_need_a_permission_and_some_never_get_one() {
     lab.logs("");
 }
 
+/// LLDP, EAPOL, LACP and PTP have reserved group addresses of their own: who permits them means those. The
+/// receiver permits for itself, and an uplink needs no permission.
+#[test]
+fn a_permitted_ethertype_passes_to_its_reserved_address_too_but_pause_frames_never_do() {
+    let all = [0x88cc, 0x888e, 0x8809, 0x88f7, 0x8808];
+    let mut lab = lab();
+    let permits =
+        |port: &mut vswitch::switch::PortConfig| port.spec.permitted_ethertypes = all.to_vec();
+    lab.reload(|setup| setup.port("A", permits).port("B", permits));
+    for (ethertype, address) in [
+        ("0x88cc", "01:80:c2:00:00:0e"),
+        ("0x88cc", "01:80:c2:00:00:03"),
+        ("0x88cc", "01:80:c2:00:00:00"),
+        ("0x888e", "01:80:c2:00:00:03"),
+        ("0x8809", "01:80:c2:00:00:02"),
+        ("0x88f7", "01:80:c2:00:00:0e"),
+    ] {
+        let frame = format!("eth {ethertype} len=46 to {address}");
+        lab.sees(
+            "A",
+            &frame,
+            "A> essential, >B essential, >C l2_reserved, >U unfiltered",
+        );
+        lab.sees(
+            "U",
+            &frame,
+            "U> unfiltered, >A essential, >B essential, >C l2_reserved",
+        );
+        lab.sees("C", &frame, "C> l2_reserved");
+    }
+    for never in [
+        // Pause frames, by address and by ethertype, also to one guest alone.
+        "eth 0x8808 len=46 to 01:80:c2:00:00:01",
+        "eth 0x88cc len=46 to 01:80:c2:00:00:01",
+        "eth 0x8808 len=46 to 01:80:c2:00:00:0e",
+        "eth 0x8808 len=46 to B.mac",
+        // Spanning tree has a length and no ethertype, so that nothing permits it.
+        "eth 0x0026 len=46 to 01:80:c2:00:00:00",
+        // IP is judged by its own rules, and nobody has such an address.
+        "udp A:1 > B:9 to 01:80:c2:00:00:0e",
+    ] {
+        lab.sees("A", never, "A> l2_reserved");
+    }
+}
+
 /// V09, V10.
 #[test]
 fn an_ip_header_that_contradicts_its_frame_is_malformed_and_padding_is_not() {

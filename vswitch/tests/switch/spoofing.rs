@@ -230,3 +230,69 @@ fn spoofed_packets_make_no_state_and_one_record_for_each_tuple() {
     assert_eq!(lab.refused("A", Reason::SpoofIp), 200);
     lab.logs("A> spoof_ip 200, C> rule 200, >B rule 200");
 }
+
+/// A bond over two ports whose second side sends with the MAC of the first, in turn.
+#[test]
+fn traffic_follows_the_mac_of_a_sibling_that_a_pair_names_there_and_back() {
+    let pair = Pair {
+        prefix: "10.0.0.10/32".parse().unwrap(),
+        mac: Some(mac(10)),
+    };
+    let setup = Setup::of_b("out, in").group("A", "out, in");
+    let mut lab = Lab::new(setup.port("B", |port| port.spec.allowed_address_pairs.push(pair)));
+    let sent = |lab: &mut Lab| {
+        let to_bond = "tcp C:4000 > 10.0.0.10:80 syn seq=1 to fa:16:3e:00:00:0a";
+        lab.send("C", to_bond).fate
+    };
+    let speaks = "arp who-has 10.0.0.10 tell 10.0.0.10 from fa:16:3e:00:00:0a";
+    let to_all = "B> essential, >A essential, >C essential, >U unfiltered";
+    assert_eq!(sent(&mut lab), "C> rule, >A rule");
+    lab.sees("A", "udp A:7 > X:9", "A> rule, >U unfiltered");
+    lab.sees("U", "udp X:9 > A:7", "U> unfiltered, >A reply");
+    // Failover: the other port speaks for the MAC, and has its traffic.
+    lab.sees("B", speaks, to_all);
+    assert_eq!(sent(&mut lab), "C> rule, >B rule");
+    // And back, by a packet of a connection that stands.
+    lab.sees("A", "udp A:7 > X:9", "A> rule, >U unfiltered");
+    assert_eq!(sent(&mut lab), "C> rule, >A rule");
+    // What is refused takes nothing over.
+    let foreign = "udp B:7 > C:9 from fa:16:3e:00:00:0a";
+    lab.sees("B", foreign, "B> spoof_ip");
+    assert_eq!(sent(&mut lab), "C> rule, >A rule");
+    // Without the pair the MAC is its owner's again, whoever had it.
+    lab.sees("B", speaks, to_all);
+    lab.reload(|setup| setup.port("B", |port| port.spec.allowed_address_pairs.clear()));
+    assert_eq!(sent(&mut lab), "C> rule, >A rule");
+    lab.sees("B", speaks, "B> spoof_mac");
+}
+
+/// Link-local senders (mDNS, VRRPv3) are members as much as their other addresses are.
+#[test]
+fn a_members_link_local_address_counts_for_rules_that_name_its_group() {
+    let setup = Setup::of_b("in6 udp 5353 from group G, in6 112 from group G");
+    let setup = setup.group("G", "out").groups_of("A", &["G"]);
+    let mut lab = Lab::new(setup);
+    let from = |host: &str, rest: &str| rest.replace("LL", &format!("fe80::f816:3eff:fe00:{host}"));
+    let mdns = "udp [LL]:5353 > [ff02::fb]:5353 ttl=255";
+    lab.sees(
+        "A",
+        &from("a", mdns),
+        "A> rule, >B rule, >C default_deny, >U unfiltered",
+    );
+    lab.sees(
+        "C",
+        &from("c", mdns),
+        "C> rule, >A default_deny, >B default_deny, >U unfiltered",
+    );
+    let vrrp = "vrrp LL > ff02::12 ttl=255";
+    lab.sees(
+        "A",
+        &from("a", vrrp),
+        "A> rule, >B rule, >C default_deny, >U unfiltered",
+    );
+    lab.sees(
+        "C",
+        &from("c", vrrp),
+        "C> rule, >A default_deny, >B default_deny, >U unfiltered",
+    );
+}

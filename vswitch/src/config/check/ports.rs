@@ -15,7 +15,9 @@ use crate::config::mistake::Findings;
 use crate::config::names::{Names, check_name};
 use crate::config::places::Place;
 use crate::config::plan::{Port, Role, Subnet};
+use packet::Mac;
 use secgroup::conntrack::OwnTimeouts;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// MAC addresses learned on a port without port security where nothing is said.
@@ -50,7 +52,41 @@ pub(super) fn resolve(
         };
         ports.push(resolve_port(&context, id, &mut taken, findings));
     }
+    note_shared_macs(&ports, findings);
     (names, ports)
+}
+
+/// Notes pairs that bear another port's own MAC: frames for it follow the one that sent with it last.
+fn note_shared_macs(ports: &[Port], findings: &mut Findings) {
+    let owners: HashMap<_, _> = ports
+        .iter()
+        .map(|port| ((port.subnet, port.mac), port))
+        .collect();
+    for (i, port) in ports.iter().enumerate() {
+        let mut told: Vec<Mac> = Vec::new();
+        for mac in port
+            .allowed_address_pairs
+            .iter()
+            .filter_map(|pair| pair.mac)
+        {
+            let owner = owners
+                .get(&(port.subnet, mac))
+                .filter(|owner| owner.id != port.id);
+            let Some(owner) = owner.filter(|_| !told.contains(&mac)) else {
+                continue;
+            };
+            told.push(mac);
+            let at = Place::root()
+                .key("ports")
+                .item(i)
+                .key("allowed_address_pairs");
+            let text = format!(
+                "`{mac}` is port `{}`'s own MAC: frames for it go to whichever of the two sent with it last",
+                owner.name
+            );
+            findings.notice(&at, text);
+        }
+    }
 }
 
 /// A port as typed, with what it refers to.

@@ -208,8 +208,13 @@ fn ethertype(text: &str, at: &Place, findings: &mut Findings) -> Option<u16> {
         ethertype::IPV4 | ethertype::IPV6 | ethertype::ARP | ethertype::RARP => {
             "is always handled, and by its own rules"
         }
-        0x8100 | 0x88a8 => "is a VLAN tag: tagged frames are refused",
-        _ if kind < FIRST_ETHERTYPE => "is a length, not an ethertype",
+        ethertype::VLAN | ethertype::QINQ | ethertype::QINQ_BEFORE => {
+            "is a VLAN tag: tagged frames are refused"
+        }
+        ethertype::MAC_CONTROL => "is MAC control: pause frames end at the next device",
+        _ if kind < FIRST_ETHERTYPE => {
+            "is a length, not an ethertype: spanning tree and its like have none"
+        }
         _ => return Some(kind),
     };
     findings.mistake(at, format!("`0x{kind:04x}` {problem}"), "leave it out");
