@@ -8,6 +8,7 @@ use crate::{
 };
 use packet::VNET_HDR_LEN;
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{Mode, OFlags},
     io::Errno,
 };
@@ -300,6 +301,22 @@ pub fn vanished(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EBADFD | libc::ENODEV | libc::ENXIO | libc::EBADF)
     )
+}
+
+/// Which of these queues have lost their device, in their order: one system call for all. A read that
+/// waits may miss that moment (the kernel wakes it before the device lets go of the queue).
+///
+/// # Errors
+/// What the kernel says to the call as a whole.
+pub fn find_vanished<'a>(queues: impl Iterator<Item = &'a Queue>) -> io::Result<Vec<bool>> {
+    let mut polled: Vec<_> = queues
+        .map(|queue| PollFd::new(queue, PollFlags::empty()))
+        .collect();
+    rustix::io::retry_on_intr(|| poll(&mut polled, Some(&Timespec::default())))?;
+    Ok(polled
+        .iter()
+        .map(|polled| polled.revents().contains(PollFlags::ERR))
+        .collect())
 }
 
 /// Compares what is asked for with what exists. Whether to attach as a multi-queue device: the

@@ -24,7 +24,8 @@ mod ring;
 mod sched;
 
 pub use device::{
-    MAX_FRAME, MAX_QUEUES, Queue, TX_QUEUE_LEN, Tap, TapOptions, close_together, vanished,
+    MAX_FRAME, MAX_QUEUES, Queue, TX_QUEUE_LEN, Tap, TapOptions, close_together, find_vanished,
+    vanished,
 };
 pub use error::{Error, NoIpv6};
 pub use link::{Link, LinkStats, Links, TapKind};

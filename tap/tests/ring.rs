@@ -159,6 +159,33 @@ fn a_tap_that_is_removed_says_so_and_can_be_detached() {
 }
 
 #[test]
+fn a_device_that_a_write_found_gone_is_reported_by_the_next_read() {
+    let Some(guest) = Guest::new("noted") else { return };
+    let mut ring = Ring::new().unwrap();
+    let number = ring.attach(guest.queue()).unwrap();
+    // A read that waits and is never woken, as far as the ring can see.
+    ring.note_gone(number);
+    ring.note_gone(number);
+    assert_eq!(ring.ready(), 1);
+    assert_eq!(ring.next_ready(), Some(number));
+    for _ in 0..2 {
+        assert!(vanished(&ring.next(number).unwrap_err()), "for good");
+    }
+    ring.detach(number).unwrap();
+}
+
+#[test]
+fn queues_whose_device_is_gone_are_found_among_others() {
+    let (Some(here), Some(gone)) = (Guest::new("here"), Guest::new("gone")) else {
+        return;
+    };
+    let queues = [here.queue(), gone.queue()];
+    assert_eq!(tap::find_vanished(queues.iter()).unwrap(), [false, false]);
+    Links::open(Some(&gone.netns)).unwrap().remove(&gone.name).unwrap();
+    assert_eq!(tap::find_vanished(queues.iter()).unwrap(), [false, true]);
+}
+
+#[test]
 fn a_queue_that_is_detached_is_read_by_others_and_its_number_is_used_again() {
     let (Some(a), Some(b)) = (Guest::new("a"), Guest::new("b")) else {
         return;

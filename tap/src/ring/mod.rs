@@ -311,6 +311,23 @@ impl Ring {
         }
     }
 
+    /// Takes note that a queue's device is gone, as a write or a look at it has found out: what
+    /// [`Ring::next`] reports then, for good. The queue's read may never: a device in the course of its
+    /// removal wakes it a moment before it lets go of the queue, and not again.
+    ///
+    /// # Panics
+    /// Where the ring has no such queue.
+    pub fn note_gone(&mut self, number: u16) {
+        let member = self.member(number);
+        member
+            .ended
+            .get_or_insert_with(|| io::Error::from_raw_os_error(libc::EBADFD));
+        if !member.is_ready {
+            member.is_ready = true;
+            self.ready.push_back(number);
+        }
+    }
+
     /// The bytes of a frame.
     ///
     /// # Panics

@@ -129,6 +129,14 @@ pub struct Sent {
     pub gone: bool,
 }
 
+/// `most` of `all` places from `next` on, which moves on: each has its turn.
+fn in_turn(next: &mut usize, all: usize, most: usize) -> impl Iterator<Item = usize> + use<> {
+    let from = if *next < all { *next } else { 0 };
+    let until = from.saturating_add(most).min(all);
+    *next = until;
+    from..until
+}
+
 impl Sent {
     /// A frame that nobody could take.
     #[inline]

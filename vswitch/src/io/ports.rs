@@ -76,6 +76,10 @@ pub trait Ports {
     /// What the kernel says to all of it: the worker cannot go on.
     fn flush(&mut self, sent: &mut Vec<(PortId, Sent)>) -> io::Result<()>;
 
+    /// Looks at `most` ports, others each time: one whose device is gone and that did not say so by
+    /// itself is ready then. A wake-up can be missed, and a port that nothing is sent to would stay up.
+    fn look_for_gone(&mut self, most: usize);
+
     /// Ends a lease.
     fn give_back(&mut self, lease: Lease);
 

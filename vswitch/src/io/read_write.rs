@@ -33,6 +33,8 @@ pub struct ReadWrite {
     touched: Vec<usize>,
     /// Frames for ports that are not served.
     unserved: Vec<(PortId, Sent)>,
+    /// The place that is looked at next.
+    looked_at: usize,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl ReadWrite {
             pool: Buffers::new(SLOTS),
             touched: Vec::new(),
             unserved: Vec::new(),
+            looked_at: 0,
         }
     }
 
@@ -219,6 +222,17 @@ impl Ports for ReadWrite {
         }
         self.touched = touched;
         Ok(())
+    }
+
+    fn look_for_gone(&mut self, most: usize) {
+        let places: Vec<usize> =
+            super::in_turn(&mut self.looked_at, self.served.len(), most).collect();
+        let queues = places.iter().map(|&place| self.served[place].io.queue());
+        // What cannot be looked at now is looked at the next time.
+        let vanished = tap::find_vanished(queues).unwrap_or_default();
+        for (&place, _) in places.iter().zip(vanished).filter(|(_, gone)| *gone) {
+            self.is_ready(self.served[place].number);
+        }
     }
 
     #[inline]

@@ -43,6 +43,11 @@ impl TapPort {
         self.rx_errors
     }
 
+    /// The queue.
+    pub(super) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
     /// Gives the queue back.
     pub(super) fn into_queue(self) -> Queue {
         self.queue

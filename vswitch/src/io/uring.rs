@@ -26,6 +26,8 @@ pub struct Uring {
     unserved: Vec<(PortId, Sent)>,
     /// What the kernel said where nobody could be told.
     failed: Option<io::Error>,
+    /// The place that is looked at next.
+    looked_at: usize,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Uring {
             touched: Vec::new(),
             unserved: Vec::new(),
             failed: None,
+            looked_at: 0,
         })
     }
 
@@ -227,10 +230,28 @@ impl Ports for Uring {
         for place in self.touched.drain(..) {
             if let Some(served) = &mut self.served[usize::from(place)] {
                 served.is_touched = false;
-                sent.push((served.number, std::mem::take(&mut served.sent)));
+                let result = std::mem::take(&mut served.sent);
+                sent.push((served.number, result));
+                if result.gone {
+                    self.ring.note_gone(place);
+                }
             }
         }
         Ok(())
+    }
+
+    fn look_for_gone(&mut self, most: usize) {
+        let places = super::in_turn(&mut self.looked_at, self.served.len(), most);
+        let places: Vec<u16> = places
+            .filter(|&place| self.served[place].is_some())
+            .map(|place| place as u16)
+            .collect();
+        let queues = places.iter().map(|&place| self.ring.queue(place));
+        // What cannot be looked at now is looked at the next time.
+        let vanished = tap::find_vanished(queues).unwrap_or_default();
+        for (place, _) in places.iter().zip(vanished).filter(|(_, gone)| *gone) {
+            self.ring.note_gone(*place);
+        }
     }
 
     #[inline]
