@@ -34,6 +34,8 @@ pub struct PortPlan {
     pub groups: Vec<String>,
     /// Further keys of the port, as a YAML flow mapping's inside.
     pub keys: String,
+    /// Further keys of its TAP, likewise.
+    pub tap_keys: String,
     /// Carries the subnet's gateway instead of a guest.
     pub uplink: bool,
     /// MTU of the TAP.
@@ -120,9 +122,13 @@ impl PortPlan {
             (false, Some(place)) => format!(", netns: {place}"),
             (false, None) => format!(", netns: {netns}"),
         };
+        let tap_keys = match self.tap_keys.as_str() {
+            "" => String::new(),
+            keys => format!(", {keys}"),
+        };
         format!(
             "  - {{ name: {name}, id: {id}, subnet: net{subnet}, mac_address: \"{mac}\", {what}{keys}, \
-             tap: {{ name: {tap}, mtu: {mtu}{netns} }} }}\n"
+             tap: {{ name: {tap}, mtu: {mtu}{netns}{tap_keys} }} }}\n"
         )
     }
 }
@@ -187,6 +193,7 @@ impl Plan {
             subnet: 1,
             groups: vec![],
             keys: String::new(),
+            tap_keys: String::new(),
             uplink: false,
             mtu: 1500,
             only_v4: false,

@@ -7,7 +7,7 @@
 )]
 
 use netns_tests::{
-    Guest, Plan, carries, eventually,
+    Guest, Lab, Plan, carries, eventually,
     rules::{any_in, tcp_in, udp_in},
 };
 use packet::build::fragments;
@@ -49,6 +49,9 @@ each_way!(
     the_audit_holds_while_packets_go_on,
     a_daemon_that_was_killed_is_followed_by_another,
     a_stop_under_load_is_clean_and_what_was_accepted_is_recorded,
+    a_guest_whose_stack_is_slow_gets_a_thread_and_its_losses_are_its_own,
+    a_slow_guest_without_a_thread_has_its_share_of_a_worker_and_no_more,
+    a_tap_with_a_thread_from_the_start_carries_streams_both_ways,
 );
 
 fn plan(io: &str, workers: u32) -> Option<Plan> {
@@ -221,4 +224,92 @@ fn a_stop_under_load_is_clean_and_what_was_accepted_is_recorded(plan: Plan) {
         "{recorded} of {}",
         flood.sent()
     );
+}
+
+/// A sender, two others, and a guest with so many firewall rules that each packet takes 150 µs and more.
+fn with_a_slow_guest(plan: Plan, threaded: &str) -> Lab {
+    let plan = ["a", "c", "d"]
+        .iter()
+        .fold(plan, |plan, name| plan.guest(name, &["open"]));
+    let plan = plan.port("slow", |port| {
+        port.groups = vec!["open".into()];
+        port.tap_keys = format!("threaded: {threaded}");
+    });
+    let lab = plan.start();
+    lab.guest("slow").hears_nothing();
+    lab.guest("slow").has_rules_for_nothing(10_000);
+    lab
+}
+
+/// Floods the slow guest until `holds`, while others talk.
+fn flood_the_slow_guest(lab: &Lab, what: &str, holds: impl Fn(&serde_json::Value) -> bool) {
+    let (from, to) = (lab.guest("a").clone(), lab.guest("slow").clone());
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let frame = from.packet(&to).udp(4000, 5000).payload(b"much").build();
+            let socket = from.raw(PacketMode::Send);
+            while !is_over.load(Ordering::Relaxed) {
+                let _ = socket.send_repeatedly(&frame, 32);
+                thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let (c, d) = lab.pair("c", "d");
+        let others = c.pings(d.ip(), 10, 56);
+        let mut seen = serde_json::Value::Null;
+        let held = (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(100));
+            let ports = lab.show("ports");
+            let row = |rows: &Vec<serde_json::Value>| {
+                rows.iter().find(|row| row["name"] == "slow").cloned()
+            };
+            seen = ports.as_array().and_then(row).unwrap();
+            holds(&seen)
+        });
+        is_over.store(true, Ordering::Relaxed);
+        assert!(held, "{what}: {seen}");
+        assert!(others, "the others' packets");
+    });
+}
+
+fn a_guest_whose_stack_is_slow_gets_a_thread_and_its_losses_are_its_own(plan: Plan) {
+    let mut lab = with_a_slow_guest(plan, "auto");
+    flood_the_slow_guest(
+        &lab,
+        "a thread of its own, and what it does not take",
+        |port| port["threaded"] == true && port["tx_lost"].as_u64().unwrap() > 1000,
+    );
+    let log = lab.daemon().log();
+    assert!(log.contains("kernel thread of its own"), "{log}");
+    // What it sends is read as before.
+    let (a, slow) = (lab.guest("a").clone(), lab.guest("slow").clone());
+    let before = a.stats().rx_packets;
+    slow.send_raw(&slow.packet(&a).udp(5000, 4000).payload(b"back").build());
+    eventually("an answer", || a.stats().rx_packets > before);
+    let _ = lab.finish();
+}
+
+fn a_slow_guest_without_a_thread_has_its_share_of_a_worker_and_no_more(plan: Plan) {
+    let mut lab = with_a_slow_guest(plan, "off");
+    flood_the_slow_guest(&lab, "slow, and what exceeds its share", |port| {
+        let lost = |key: &str| port[key].as_u64().unwrap();
+        port["write_ns"].as_u64().is_some_and(|ns| ns > 20_000)
+            && lost("tx_over_share") > 100
+            && lost("tx_lost") >= lost("tx_over_share")
+            && port["threaded"] == false
+    });
+    let _ = lab.finish();
+}
+
+fn a_tap_with_a_thread_from_the_start_carries_streams_both_ways(plan: Plan) {
+    let plan = plan.guest("a", &["open"]).port("b", |port| {
+        port.groups = vec!["open".into()];
+        port.tap_keys = "threaded: on".into();
+    });
+    let mut lab = plan.start();
+    let (a, b) = lab.pair("a", "b");
+    let (mut client, mut server) = a.connect(b, 80);
+    assert!(carries(&mut client, &mut server, 32 << 20), "to it");
+    assert!(carries(&mut server, &mut client, 32 << 20), "from it");
+    let _ = lab.finish();
 }

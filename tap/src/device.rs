@@ -4,6 +4,7 @@ use crate::{
     error::{Error, NET_ADMIN},
     ioctl,
     link::{Link, Links, TapKind, check_name},
+    napi,
     netns::{Netns, place},
 };
 use packet::VNET_HDR_LEN;
@@ -25,6 +26,10 @@ pub const MAX_QUEUES: usize = 256;
 /// Default length of a queue, in frames. The kernel's 500 is 1 ms at 500,000 frames a second, and a
 /// reader that loses its core for one 4 ms tick would lose frames; 4096 bridge 8 ms.
 pub const TX_QUEUE_LEN: u32 = 4096;
+
+/// Bytes (of kernel memory, headers of buffers included) that may wait for the stack of a guest with a
+/// thread: thirty segments of 64 KiB, or some 2,500 small frames.
+pub const THREAD_QUEUE_BYTES: u32 = 2 << 20;
 
 /// The longest a read can be, in bytes: virtio header, Ethernet header with a VLAN tag, and an IP
 /// packet of 65,535 bytes, rounded up to whole 32 bytes.
@@ -57,6 +62,10 @@ pub struct TapOptions {
     pub persistent: bool,
     /// Frames that wait for the reader in each queue before the kernel drops.
     pub tx_queue_len: u32,
+    /// The guest's stack takes what is written on a kernel thread of its own, `napi/NAME-…`, instead of on
+    /// the writer's: a slow one then slows nobody else. At most [`THREAD_QUEUE_BYTES`] wait for it; beyond,
+    /// writes fail with `EAGAIN`, which no counter of the kernel shows. Fixed for a queue's life.
+    pub threaded: bool,
 }
 
 impl TapOptions {
@@ -71,6 +80,7 @@ impl TapOptions {
             vnet_hdr: true,
             persistent: false,
             tx_queue_len: TX_QUEUE_LEN,
+            threaded: false,
         }
     }
 }
@@ -122,6 +132,9 @@ impl Tap {
                     .collect()
             };
             queues.append(&mut in_netns::<Vec<Queue>>(options, others)?);
+        }
+        if options.threaded {
+            in_netns(options, || napi::use_threads(&options.name))?;
         }
         // Again, for two programs may have found the TAP free at the same time.
         check_sole_user(options, links.get(&options.name)?.tap, queues.len())?;
@@ -234,10 +247,10 @@ impl Queue {
     }
 
     /// Hands one frame to the guest, with its virtio header first where the TAP has one. Runs the
-    /// guest's stack before it returns.
+    /// guest's stack before it returns, unless that has a thread ([`TapOptions::threaded`]).
     ///
     /// # Errors
-    /// `EIO` while the guest has its interface down; `EINVAL` for a header that the frame
+    /// `EAGAIN` where that thread is behind; `EIO` while the guest has its interface down; `EINVAL` for a header that the frame
     /// contradicts; see [`vanished`].
     #[inline]
     pub fn write(&self, frame: &[u8]) -> io::Result<()> {
@@ -408,6 +421,9 @@ fn open_queue(options: &TapOptions, multi_queue: bool) -> Result<Queue, Error> {
     if multi_queue {
         flags |= libc::IFF_MULTI_QUEUE;
     }
+    if options.threaded {
+        flags |= libc::IFF_NAPI;
+    }
     ioctl::attach(&fd, &options.name, flags).map_err(|errno| {
         let place = place(options.netns.as_ref());
         match errno {
@@ -424,6 +440,10 @@ fn open_queue(options: &TapOptions, multi_queue: bool) -> Result<Queue, Error> {
             ),
         }
     })?;
+    if options.threaded {
+        ioctl::set_send_buffer(&fd, THREAD_QUEUE_BYTES as libc::c_int)
+            .map_err(|errno| Error::of("bound what waits for a TAP's thread", NET_ADMIN, errno))?;
+    }
     Ok(Queue { fd })
 }
 
@@ -431,8 +451,8 @@ fn open_queue(options: &TapOptions, multi_queue: bool) -> Result<Queue, Error> {
 /// survives on a persistent one, which would then send 64 KiB frames without a header to explain
 /// them. Tells whether UDP segmentation is on.
 ///
-/// `TUNSETSNDBUF` is left alone on purpose: a finite value switches the kernel's one-copy path for
-/// small frames off.
+/// `TUNSETSNDBUF` is left alone on purpose where there is no thread: a finite value switches the kernel's
+/// one-copy path for small frames off.
 fn set_headers(options: &TapOptions, queue: &Queue) -> Result<bool, Error> {
     let failed = |what: &str| {
         let what = format!(

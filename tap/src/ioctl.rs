@@ -12,6 +12,7 @@ const TUNSETIFF: Opcode = libc::TUNSETIFF as Opcode;
 const TUNSETPERSIST: Opcode = libc::TUNSETPERSIST as Opcode;
 const TUNSETOFFLOAD: Opcode = libc::TUNSETOFFLOAD as Opcode;
 const TUNSETVNETHDRSZ: Opcode = libc::TUNSETVNETHDRSZ as Opcode;
+const TUNSETSNDBUF: Opcode = libc::TUNSETSNDBUF as Opcode;
 const TUNSETVNETLE: Opcode = libc::TUNSETVNETLE as Opcode;
 
 /// `struct ifreq` as `TUNSETIFF` reads it: a name, and 16 bits of flags at the head of the union.
@@ -66,4 +67,10 @@ pub(crate) fn set_vnet_header_len(fd: impl AsFd, len: c_int) -> Result<()> {
 pub(crate) fn set_vnet_little_endian(fd: impl AsFd) -> Result<()> {
     // SAFETY: TUNSETVNETLE reads one `int` from the pointer, which `Setter` owns.
     unsafe { ioctl(fd, Setter::<TUNSETVNETLE, c_int>::new(1)) }
+}
+
+/// How many bytes written to the device may wait for its stack; beyond, a write fails with `EAGAIN`.
+pub(crate) fn set_send_buffer(fd: impl AsFd, bytes: c_int) -> Result<()> {
+    // SAFETY: TUNSETSNDBUF reads one `int` from the pointer, which `Setter` owns.
+    unsafe { ioctl(fd, Setter::<TUNSETSNDBUF, c_int>::new(bytes)) }
 }

@@ -17,6 +17,7 @@ mod error;
 mod ioctl;
 pub mod link;
 mod memory;
+mod napi;
 mod netlink;
 mod netns;
 mod packet_socket;
@@ -24,8 +25,8 @@ mod ring;
 mod sched;
 
 pub use device::{
-    MAX_FRAME, MAX_QUEUES, Queue, TX_QUEUE_LEN, Tap, TapOptions, close_together, find_vanished,
-    vanished,
+    MAX_FRAME, MAX_QUEUES, Queue, THREAD_QUEUE_BYTES, TX_QUEUE_LEN, Tap, TapOptions,
+    close_together, find_vanished, vanished,
 };
 pub use error::{Error, NoIpv6};
 pub use link::{Link, LinkStats, Links, TapKind};

@@ -160,7 +160,9 @@ fn a_tap_that_is_removed_says_so_and_can_be_detached() {
 
 #[test]
 fn a_device_that_a_write_found_gone_is_reported_by_the_next_read() {
-    let Some(guest) = Guest::new("noted") else { return };
+    let Some(guest) = Guest::new("noted") else {
+        return;
+    };
     let mut ring = Ring::new().unwrap();
     let number = ring.attach(guest.queue()).unwrap();
     // A read that waits and is never woken, as far as the ring can see.
@@ -181,7 +183,10 @@ fn queues_whose_device_is_gone_are_found_among_others() {
     };
     let queues = [here.queue(), gone.queue()];
     assert_eq!(tap::find_vanished(queues.iter()).unwrap(), [false, false]);
-    Links::open(Some(&gone.netns)).unwrap().remove(&gone.name).unwrap();
+    Links::open(Some(&gone.netns))
+        .unwrap()
+        .remove(&gone.name)
+        .unwrap();
     assert_eq!(tap::find_vanished(queues.iter()).unwrap(), [false, true]);
 }
 

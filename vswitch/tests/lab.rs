@@ -505,6 +505,7 @@ impl Scene {
             gateways: vec![IpAddr::from([10, 77, 1, 1])],
             mtu: 1450,
             uplink: false,
+            threaded: false,
         };
         let ports = vec![port("a", 11), port("b", 12)];
         Some(Self {

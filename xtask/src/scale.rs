@@ -11,7 +11,7 @@ use std::{path::PathBuf, process::Command};
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Only the parts whose name contains this: ports, packets, interval, members, growth.
+    /// Only the parts whose name contains this: ports, packets, interval, members, growth, slow.
     #[arg(long, default_value = "")]
     only: String,
     /// Seconds for which an idle daemon is watched.

@@ -150,9 +150,11 @@ fn ports(rows: &[PortRow]) -> Table {
         ("GROUPS", Left),
     ]);
     for row in rows {
-        let state = match (row.up, row.missing.is_empty()) {
-            (true, true) => Cell::painted(Paint::Good, "up"),
-            (true, false) => Cell::painted(Paint::Bad, "incomplete"),
+        let state = match (row.up, row.write_ns) {
+            (true, _) if !row.missing.is_empty() => Cell::painted(Paint::Bad, "incomplete"),
+            (true, Some(ns)) => Cell::painted(Paint::Bad, format!("up, slow ({} us)", ns / 1000)),
+            (true, None) if row.threaded => Cell::painted(Paint::Good, "up, own thread"),
+            (true, None) => Cell::painted(Paint::Good, "up"),
             (false, _) => Cell::painted(Paint::Bad, "down"),
         };
         let groups = if row.uplink {

@@ -28,7 +28,7 @@ pub use ids::Kind;
 pub use mistake::{Mistake, Notice};
 pub use places::{Place, Position};
 pub use plan::{
-    Conntrack, Io, ObjectStorage, Plan, Port, Role, Secret, Subnet, TapPlan, Vpc, Workers,
+    Conntrack, Io, ObjectStorage, Plan, Port, Role, Secret, Subnet, TapPlan, Threaded, Vpc, Workers,
 };
 pub use yaml::SyntaxError;
 

@@ -1,5 +1,6 @@
 //! What a configuration means: everything resolved, every id and default filled in, nothing left to judge.
 
+pub use super::file::Threaded;
 pub use flowlog::Secret;
 use flowlog::{Access, LoggerSpec};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -181,6 +182,8 @@ pub struct TapPlan {
     pub netns: Option<String>,
     /// Bytes of an IP packet at most.
     pub mtu: u16,
+    /// Whether the guest's stack has a kernel thread of its own.
+    pub threaded: Threaded,
 }
 
 /// Connection tracking.

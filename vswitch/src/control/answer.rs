@@ -12,7 +12,7 @@ use super::rows::{
     NamedPort, PortRow, Reply, StatusRow,
 };
 use super::rules::{RuleBook, rule_words};
-use crate::config::{self, Plan, Role};
+use crate::config::{self, Plan, Role, Threaded};
 use crate::lab::Lack;
 use crate::run::Shared;
 use crate::switch::{FlowView, Port, PortCounters};
@@ -196,6 +196,7 @@ fn ports(shared: &Shared, plan: &Plan, select: &Select) -> Listing<PortRow> {
         let counters = &view.counters;
         let subnet = plan.subnets.get(port.subnet)?;
         let uplink = port.role == Role::Uplink;
+        let receiver = shared.receivers.get(view.number);
         let group = |id: &uuid::Uuid| {
             plan.groups
                 .iter()
@@ -222,6 +223,10 @@ fn ports(shared: &Shared, plan: &Plan, select: &Select) -> Listing<PortRow> {
             tx_bytes: counters.tx_bytes,
             drops: counters.refused.iter().sum(),
             tx_lost: counters.tx_lost,
+            tx_over_share: receiver.map_or(0, |receiver| receiver.over_share),
+            write_ns: receiver.and_then(|receiver| receiver.write_ns()),
+            threaded: port.tap.threaded == Threaded::On
+                || receiver.is_some_and(|receiver| receiver.threaded),
             skipped: counters.skipped.0.iter().flatten().sum(),
             connections: view.connections[0],
             connections_max: view.connections[1],
@@ -438,7 +443,7 @@ fn drops(shared: &Shared, plan: &Plan, select: &Select) -> Listing<DropRow> {
             "tx_lost",
             false,
             counters.tx_lost,
-            "accepted, but the guest's queue was full or its port down",
+            "accepted, but the guest's queue was full, its port down, or its network stack slow beyond its share",
         );
         row(
             "no_port",

@@ -115,6 +115,15 @@ pub struct PortRow {
     pub drops: u64,
     /// Accepted, but the guest's queue did not take it.
     pub tx_lost: u64,
+    /// Of these, how many because the guest's network stack had used up its share of a worker's time.
+    #[serde(default)]
+    pub tx_over_share: u64,
+    /// What handing a packet to the guest takes, nanoseconds on average, where that is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_ns: Option<u64>,
+    /// Whether the guest's network stack has a kernel thread of its own.
+    #[serde(default)]
+    pub threaded: bool,
     /// Not in the flow log for lack of capacity.
     pub skipped: u64,
     /// Live connections that it opened, and how many it may as the table is filled now.

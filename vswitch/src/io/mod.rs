@@ -24,6 +24,7 @@ mod buffers;
 pub mod pcap;
 mod ports;
 mod read_write;
+mod share;
 mod software;
 mod tap;
 mod uring;
@@ -31,6 +32,7 @@ mod uring;
 pub use buffers::{Buffers, Lease, SLOT_STRIDE};
 pub use ports::Ports;
 pub use read_write::ReadWrite;
+pub use share::Slow;
 pub use tap::TapPort;
 pub use uring::Uring;
 
@@ -121,7 +123,8 @@ impl<'a> Frame<'a> {
 pub struct Sent {
     /// Taken by the device.
     pub delivered: u64,
-    /// Not taken: the interface is down, the kernel has no memory, the device is gone.
+    /// Not taken: the interface is down, its thread is behind, its share of the worker's time is used up,
+    /// the kernel has no memory, the device is gone.
     pub lost: u64,
     /// Frames (not wire packets) whose checksum or segmentation was done here, for want of the port's.
     pub finished_in_software: u64,

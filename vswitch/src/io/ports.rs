@@ -13,9 +13,10 @@
 //! * What `flush` tells is final: no frame sent before it is under way any more.
 //! * A port that is ready has its turn, is read until `read` says that nothing more waits, or comes
 //!   up again behind the others.
+//! * A receiver whose writes take long has a share of the time, and loses what exceeds it.
 //! * A port whose device is gone says [`PortGone`] and is to be detached.
 
-use super::{Frame, Lease, PortGone, Sent};
+use super::{Frame, Lease, PortGone, Sent, Slow};
 use packet::VNET_HDR_LEN;
 use secgroup::PortId;
 use std::{io, time::Duration};
@@ -79,6 +80,9 @@ pub trait Ports {
     /// Looks at `most` ports, others each time: one whose device is gone and that did not say so by
     /// itself is ready then. A wake-up can be missed, and a port that nothing is sent to would stay up.
     fn look_for_gone(&mut self, most: usize);
+
+    /// Adds the ports whose receivers are slow, or were since the last time.
+    fn take_slow(&mut self, slow: &mut Vec<(PortId, Slow)>);
 
     /// Ends a lease.
     fn give_back(&mut self, lease: Lease);

@@ -1,6 +1,6 @@
 //! Ports by plain `read` and `write`: one system call per frame, `epoll` to sleep. Works everywhere.
 
-use super::{Buffers, Frame, Lease, PortGone, PortIo, Ports, Sent, TapPort};
+use super::{Buffers, Frame, Lease, PortGone, PortIo, Ports, Sent, Slow, TapPort};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use packet::VNET_HDR_LEN;
 use secgroup::PortId;
@@ -233,6 +233,11 @@ impl Ports for ReadWrite {
         for (&place, _) in places.iter().zip(vanished).filter(|(_, gone)| *gone) {
             self.is_ready(self.served[place].number);
         }
+    }
+
+    fn take_slow(&mut self, slow: &mut Vec<(PortId, Slow)>) {
+        let served = self.served.iter_mut();
+        slow.extend(served.filter_map(|served| Some((served.number, served.io.take_slow()?))));
     }
 
     #[inline]

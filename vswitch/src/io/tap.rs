@@ -1,5 +1,6 @@
 //! A TAP as a port, by plain `read` and `write`: one system call per frame, no copy of ours.
 
+use super::share::{Share, Slow};
 use super::{Buffers, Frame, Lease, PortGone, PortIo, Sent, software};
 use packet::VNET_HDR_LEN;
 use std::{
@@ -21,6 +22,7 @@ pub struct TapPort {
     sent: Sent,
     rx_errors: u64,
     scratch: Vec<u8>,
+    share: Share,
 }
 
 impl TapPort {
@@ -34,6 +36,7 @@ impl TapPort {
             sent: Sent::default(),
             rx_errors: 0,
             scratch: Vec::new(),
+            share: Share::default(),
         }
     }
 
@@ -41,6 +44,11 @@ impl TapPort {
     #[must_use]
     pub fn rx_errors(&self) -> u64 {
         self.rx_errors
+    }
+
+    /// See [`Share::take_slow`].
+    pub(super) fn take_slow(&mut self) -> Option<Slow> {
+        self.share.take_slow()
     }
 
     /// The queue.
@@ -98,7 +106,13 @@ impl PortIo for TapPort {
     #[inline]
     fn send(&mut self, frame: Frame<'_>) {
         if self.vnet_hdr {
-            let result = self.queue.write(frame.whole());
+            let (queue, whole) = (&self.queue, frame.whole());
+            let result = if self.share.is_untimed() {
+                queue.write(whole)
+            } else {
+                let write = || queue.write(whole);
+                self.share.write(whole.len(), frame.packets(), write)
+            };
             self.sent.count(frame.packets(), result.is_ok());
             self.sent.gone |= result.as_ref().is_err_and(vanished);
         } else {

@@ -1,14 +1,22 @@
 //! Ports by `io_uring`: one system call reads and writes the frames of many ports.
 
+use super::share::{Share, Slow};
 use super::{Frame, Lease, PortGone, Ports, Sent};
 use mio::{Events, Poll};
 use packet::VNET_HDR_LEN;
 use secgroup::PortId;
-use std::{io, os::fd::AsRawFd, time::Duration};
+use std::{
+    io, mem,
+    os::fd::AsRawFd,
+    time::{Duration, Instant},
+};
 use tap::{Filled, Queue, Ring, vanished};
 
 /// Errors in a row after which a port counts as gone, as with [`TapPort`](super::TapPort).
 const RX_ERRORS_MAX: u32 = 64;
+
+/// One submission in so many is timed.
+const SAMPLE: u32 = 8;
 
 /// Ports by `io_uring`.
 #[derive(Debug)]
@@ -28,6 +36,11 @@ pub struct Uring {
     failed: Option<io::Error>,
     /// The place that is looked at next.
     looked_at: usize,
+    /// Frames queued in the ring, and their bytes.
+    queued: u32,
+    queued_bytes: usize,
+    /// How often the ring was submitted.
+    settlements: u32,
 }
 
 #[derive(Debug)]
@@ -37,6 +50,7 @@ struct Served {
     sent: Sent,
     is_touched: bool,
     rx_errors: u32,
+    share: Share,
 }
 
 impl Uring {
@@ -57,6 +71,9 @@ impl Uring {
             unserved: Vec::new(),
             failed: None,
             looked_at: 0,
+            queued: 0,
+            queued_bytes: 0,
+            settlements: 0,
         })
     }
 
@@ -65,8 +82,9 @@ impl Uring {
         self.places.get(usize::from(port.0)).copied().flatten()
     }
 
-    /// Counts what has become of the frames that the ring has written.
-    fn count_settled(&mut self) {
+    /// Counts what has become of the frames that the ring has written; `took_long`: their receivers are
+    /// to be watched.
+    fn count_settled(&mut self, took_long: bool) {
         let Self {
             ring,
             served,
@@ -78,17 +96,53 @@ impl Uring {
                 .get_mut(usize::from(written.queue))
                 .and_then(Option::as_mut)
                 .expect("what the ring writes to is served");
+            if took_long {
+                served.share.watch();
+            }
             if served.count(written.mark, &written.result) {
                 touched.push(written.queue);
             }
         }
     }
 
-    /// Submits until nothing is under way.
+    /// Submits until nothing is under way. Once in a while that is timed: the writes run the stacks of
+    /// their receivers meanwhile.
     fn settle(&mut self) -> io::Result<()> {
+        let (writes, bytes) = (
+            mem::take(&mut self.queued),
+            mem::take(&mut self.queued_bytes),
+        );
+        self.settlements = self.settlements.wrapping_add(1);
+        let start = (writes > 0 && self.settlements.is_multiple_of(SAMPLE)).then(Instant::now);
         self.ring.submit()?;
-        self.count_settled();
+        let took = start.map(|start| start.elapsed() / writes);
+        let is_long = took.is_some_and(|took| Share::is_long(took, bytes / writes as usize));
+        self.count_settled(is_long);
         self.failed.take().map_or(Ok(()), Err)
+    }
+
+    #[inline]
+    fn served(&mut self, place: u16) -> &mut Served {
+        let served = self.served.get_mut(usize::from(place));
+        served.and_then(Option::as_mut).expect("a place is served")
+    }
+
+    /// Writes a frame by itself, behind what is queued: of writes that are handed over together, nobody
+    /// knows which took how long.
+    #[cold]
+    fn send_timed(&mut self, place: u16, lease: Lease, packets: u32) {
+        if let Err(error) = self.settle() {
+            self.failed = Some(error);
+        }
+        let Self { ring, served, .. } = self;
+        let served = served[usize::from(place)].as_mut();
+        let served = served.expect("a place is served");
+        let bytes = ring.bytes(filled(lease));
+        let write = || ring.queue(place).write(bytes);
+        let result = served.share.write(bytes.len(), packets, write);
+        if served.count(packets, &result) {
+            self.touched.push(place);
+        }
     }
 }
 
@@ -98,7 +152,7 @@ impl Served {
     fn count(&mut self, packets: u32, result: &io::Result<()>) -> bool {
         self.sent.count(packets, result.is_ok());
         self.sent.gone |= result.as_ref().is_err_and(vanished);
-        !std::mem::replace(&mut self.is_touched, true)
+        !mem::replace(&mut self.is_touched, true)
     }
 }
 
@@ -117,6 +171,7 @@ impl Ports for Uring {
             sent: Sent::default(),
             is_touched: false,
             rx_errors: 0,
+            share: Share::default(),
         });
         let index = usize::from(port.0);
         if self.places.len() <= index {
@@ -203,6 +258,11 @@ impl Ports for Uring {
         let Some(place) = self.place(to) else {
             return self.unserved.push((to, Sent::lost(packets)));
         };
+        if !self.served(place).share.is_fast() {
+            return self.send_timed(place, lease, packets);
+        }
+        self.queued += 1;
+        self.queued_bytes += lease.len as usize;
         if let Err(error) = self.ring.write(place, filled(lease), packets) {
             self.failed = Some(error);
         }
@@ -230,7 +290,7 @@ impl Ports for Uring {
         for place in self.touched.drain(..) {
             if let Some(served) = &mut self.served[usize::from(place)] {
                 served.is_touched = false;
-                let result = std::mem::take(&mut served.sent);
+                let result = mem::take(&mut served.sent);
                 sent.push((served.number, result));
                 if result.gone {
                     self.ring.note_gone(place);
@@ -252,6 +312,11 @@ impl Ports for Uring {
         for (place, _) in places.iter().zip(vanished).filter(|(_, gone)| *gone) {
             self.ring.note_gone(*place);
         }
+    }
+
+    fn take_slow(&mut self, slow: &mut Vec<(PortId, Slow)>) {
+        let served = self.served.iter_mut().flatten();
+        slow.extend(served.filter_map(|served| Some((served.number, served.share.take_slow()?))));
     }
 
     #[inline]

@@ -96,6 +96,7 @@ fn open_for_run(
     let options = TapOptions {
         queues,
         own_queues: own.iter().find(is_it).map_or(0, |own| own.queues),
+        threaded: port.threaded,
         ..options(port, netns)
     };
     let tap = open_patiently(&options).map_err(port.failed())?;

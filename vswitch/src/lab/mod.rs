@@ -32,7 +32,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
 };
-use tap::{Netns, Tap};
+use tap::{Links, Netns, Tap};
 
 /// A port, as far as its guest's side is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,11 +55,24 @@ pub struct LabPort {
     pub mtu: u32,
     /// The way out: takes its addresses in the daemon's namespace too, and no default route.
     pub uplink: bool,
+    /// The guest's network stack gets a kernel thread of its own.
+    pub threaded: bool,
 }
 
 /// Why a lab could not be built or taken down. The texts say the cause, so none is a `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
+    /// A TAP that was made for one queue.
+    #[error(
+        "port `{port}`: TAP `{tap}` was made for one queue; make it with `multi_queue`, or set \
+         `tap: {{ threaded: on }}` and restart"
+    )]
+    OneQueue {
+        /// Name of the port.
+        port: String,
+        /// Name of the TAP.
+        tap: String,
+    },
     /// Something about one port.
     #[error("port `{port}`: {cause}")]
     Port {
@@ -281,6 +294,27 @@ impl Made {
             .retain(|device| !ports.iter().any(|port| device.is_of(port)));
         self.devices.extend(devices);
         Ok(taps)
+    }
+
+    /// Opens the TAP of a port anew beside the queues that are served, which are closed afterwards: the
+    /// guest's interface has a carrier all the time.
+    ///
+    /// # Errors
+    /// A TAP that takes one queue only cannot have two at a time; otherwise as [`Made::add`].
+    pub fn replace(&mut self, port: &LabPort, queues: usize) -> Result<Tap, LabError> {
+        let netns = port.netns.as_deref().map(Netns::parse).transpose();
+        let netns = netns.map_err(port.failed())?;
+        let found = Links::open(netns.as_ref())
+            .and_then(|mut links| links.get(&port.tap))
+            .map_err(port.failed())?;
+        if !found.tap.is_some_and(|tap| tap.multi_queue) {
+            return Err(LabError::OneQueue {
+                port: port.name.clone(),
+                tap: port.tap.clone(),
+            });
+        }
+        let taps = self.add(std::slice::from_ref(port), queues)?;
+        Ok(taps.into_iter().next().expect("one TAP for one port"))
     }
 
     fn open(&mut self, ports: &[LabPort], queues: usize) -> Result<Vec<(Tap, Device)>, LabError> {

@@ -1,6 +1,6 @@
 //! From a plan to what the switch, the log and the lab are told.
 
-use crate::config::{Plan, Port, Role};
+use crate::config::{Plan, Port, Role, Threaded};
 use crate::lab::LabPort;
 use crate::switch::{FLOW_LIMIT, PortConfig, SwitchConfig, UPLINK_MACS};
 use flowlog::{LoggerSpec, PortInfo, Recording};
@@ -128,6 +128,7 @@ pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
             gateways: gateways.iter().filter(reaches).copied().collect(),
             mtu: u32::from(port.tap.mtu),
             uplink,
+            threaded: port.tap.threaded == Threaded::On,
         }
     };
     plan.ports.iter().map(lab_port).collect()

@@ -317,6 +317,7 @@ mod tests {
             tail: Tail::default(),
             clock,
             health: Arc::default(),
+            receivers: crate::run::Receivers::default(),
             auditing: Mutex::default(),
         };
         let delivery = Delivery::open(&directory.path().join("state"), 1 << 20).unwrap();

@@ -23,6 +23,7 @@ mod refusals;
 mod replay;
 mod serve;
 mod shared;
+mod slow;
 mod spin;
 mod stop;
 mod tail;
@@ -37,6 +38,7 @@ pub use health::{Ended, Health};
 pub use replay::{Input, ReplayError, Summary, replay};
 pub use serve::{hold_hangups, load, serve};
 pub use shared::Shared;
+pub use slow::{Receiver, Receivers};
 pub use tail::{Heard, Missed, Subscriber, Tail};
 
 use crate::config::{Plan, Port, Workers};
@@ -140,6 +142,7 @@ impl Daemon {
             tail: Tail::default(),
             clock,
             health: Arc::default(),
+            receivers: Receivers::default(),
             auditing: Mutex::default(),
         });
         let (log, receiver) = LogQueue::new();
@@ -420,6 +423,7 @@ impl Daemon {
 
     /// Gives every worker its queue of a TAP.
     fn attach(&self, name: &str, number: PortId, tap: tap::Tap) -> Result<()> {
+        self.shared.receivers.is_reopened(number);
         for ((handle, _), queue) in self.workers.iter().zip(tap.into_queues()) {
             handle.tell(Command::Detach(number))?;
             handle.tell(Command::Attach(number, name.to_owned(), queue))?;
@@ -508,6 +512,7 @@ fn same_device(old: &Plan, known: &Port, new: &Plan, port: &Port) -> bool {
     known.id == port.id
         && known.tap.name == port.tap.name
         && known.tap.netns == port.tap.netns
+        && known.tap.threaded == port.tap.threaded
         && known.role == port.role
         && subnet(old, known) == subnet(new, port)
         && vpc(old, known) == vpc(new, port)

@@ -11,8 +11,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
+use std::time::Duration;
+
+/// How often guests that were found slow are looked after.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Keeps SIGHUP until the switch can reload: while a configuration is read for the first time it would
 /// end the process. SIGTERM and SIGINT still do, for nothing is made yet.
@@ -55,7 +59,15 @@ pub fn serve<T>(
     let is_reloading = Arc::new(AtomicBool::new(false));
     forward(signals, &events, &daemon, &is_reloading)?;
     let mut wanted = Wanted::Nothing;
-    while let Ok(event) = inbox.recv() {
+    loop {
+        let event = match inbox.recv_timeout(LOOK) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => {
+                daemon.relieve();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         match event {
             Event::Signal(SIGHUP) if terminal.has_closed() => {
                 tracing::info!("the terminal was closed; the switch goes on");

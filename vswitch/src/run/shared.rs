@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::health::Health;
+use super::slow::Receivers;
 use super::tail::Tail;
 use crate::config::Plan;
 use crate::lab::Lack;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub clock: Clock,
     /// How the threads are.
     pub health: Arc<Health>,
+    /// Guests whose network stack is slow.
+    pub receivers: Receivers,
     /// One audit at a time.
     pub(super) auditing: Mutex<()>,
 }

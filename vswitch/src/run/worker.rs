@@ -14,7 +14,7 @@ use super::log_thread::LogQueue;
 use super::refusals::Refusals;
 use super::shared::Shared;
 use super::spin::Spin;
-use crate::io::{Frame as Outgoing, Lease, PortGone, Ports, Sent};
+use crate::io::{Frame as Outgoing, Lease, PortGone, Ports, Sent, Slow};
 use crate::switch::{BATCH, Frame, Now, Outbox};
 use mio::{Poll, Token};
 use parking_lot::Mutex;
@@ -123,6 +123,8 @@ pub(super) struct Worker<P> {
     longest: Duration,
     /// When ports were looked at last, by the wall clock.
     looked_us: u64,
+    /// Receivers that were found slow then.
+    slow: Vec<(PortId, Slow)>,
 }
 
 impl<P: Ports> Worker<P> {
@@ -150,6 +152,7 @@ impl<P: Ports> Worker<P> {
             swept_us: 0,
             longest: SLEEP_SWEEPING,
             looked_us: 0,
+            slow: Vec::new(),
         }
     }
 
@@ -338,6 +341,10 @@ impl<P: Ports> Worker<P> {
         if now.wall_us.abs_diff(self.looked_us) >= LOOK_US {
             self.looked_us = now.wall_us;
             self.ports.look_for_gone(LOOKED_AT);
+            self.ports.take_slow(&mut self.slow);
+            if !self.slow.is_empty() {
+                self.shared.receivers.note(self.slow.drain(..));
+            }
         }
         let mut slices = 1;
         loop {

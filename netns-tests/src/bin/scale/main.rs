@@ -1,9 +1,9 @@
 //! Shows from outside, through the daemon, that the switch holds at scale: a thousand ports, an interval of
-//! a million flows, a group of ten thousand members. `cargo xtask scale` builds what it needs and starts it;
+//! a million flows, a group of ten thousand members, a guest whose network stack is slow. `cargo xtask scale` builds what it needs and starts it;
 //! `docs/scale.md` says how to read it.
 //!
 //! ```text
-//!   ports ─ packets ─ interval ─ members ─ growth ──▶ Report ──▶ table, target/scale.json, target/scale.svg
+//!   ports ─ packets ─ interval ─ members ─ growth ─ slow ──▶ Report ──▶ table, target/scale.json, target/scale.svg
 //! ```
 //! A figure that must be exact and is not ends the program with 1; one that takes longer than its goal is
 //! told, for the machine may be busy.
@@ -17,6 +17,7 @@ mod plot;
 mod ports;
 mod probe;
 mod report;
+mod slow;
 mod trips;
 
 use anyhow::{Context, Result, ensure};
@@ -30,7 +31,7 @@ const FREE_KIB: u64 = 3 << 20;
 
 #[derive(Debug, Parser)]
 struct Options {
-    /// Only the parts whose name contains this: ports, packets, interval, members, growth.
+    /// Only the parts whose name contains this: ports, packets, interval, members, growth, slow.
     #[arg(long, default_value = "")]
     only: String,
     /// Seconds for which an idle daemon is watched.
@@ -49,12 +50,13 @@ struct Options {
 
 type Part = fn(&Options, &mut Report) -> Result<()>;
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("ports", ports::measure),
     ("packets", packets::measure),
     ("interval", interval::measure),
     ("members", members::measure),
     ("growth", growth::measure),
+    ("slow", slow::measure),
 ];
 
 fn main() -> Result<ExitCode> {

@@ -11,7 +11,7 @@ mod security;
 mod shape;
 
 pub use logging::{FlowlogLogger, ObjectStorage, Spool};
-pub use network::{AllowedAddressPair, Port, PortRole, Subnet, Tap, Vpc};
+pub use network::{AllowedAddressPair, Port, PortRole, Subnet, Tap, Threaded, Vpc};
 pub use security::{
     AddressGroup, Conntrack, PortTimeouts, SecurityGroup, SecurityGroupRule, Timeouts,
 };

@@ -121,4 +121,20 @@ pub struct Tap {
     pub netns: Option<String>,
     /// MTU in bytes; the subnet's when absent.
     pub mtu: Option<u32>,
+    /// Whether the guest's network stack takes its packets on a kernel thread of its own.
+    #[serde(default)]
+    pub threaded: Threaded,
+}
+
+/// Which thread runs a guest's network stack for the packets it receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Threaded {
+    /// The switch's, until that proves slow; then one of its own.
+    #[default]
+    Auto,
+    /// One of its own from the start.
+    On,
+    /// Always the switch's; what exceeds the guest's share of its time is lost.
+    Off,
 }

@@ -60,6 +60,7 @@ pub(super) fn resolve(
         name,
         netns: typed.netns.clone(),
         mtu,
+        threaded: typed.threaded,
     }
 }
 
