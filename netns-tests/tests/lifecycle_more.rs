@@ -14,7 +14,7 @@ use netns_tests::{
     run,
 };
 use rustix::process::Signal;
-use std::{path::Path, process::Command, time::Duration};
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 use tap::{Links, Netns};
 
 /// Longest that a command may take.
@@ -70,6 +70,43 @@ fn a_second_run_of_a_configuration_touches_nothing_of_the_first() {
     assert_eq!(lab.guest("b").netns().inode(), inode);
     assert!(a_pings_b(&lab));
     let _ = lab.finish();
+}
+
+/// What the daemon keeps may be seen by other users here, as where a package has made the folders.
+fn open_to_all(lab: &Lab) {
+    for folder in ["", "state", "state/spool"] {
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(lab.dir().join(folder), mode).unwrap();
+    }
+}
+
+#[test]
+fn no_lock_of_another_local_user_keeps_the_daemon_from_starting() {
+    let mut lab = two_guests().start();
+    lab.end();
+    open_to_all(&lab);
+    let state = lab.dir().join("state");
+    let lock = |file: &Path| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        command.arg("flock").arg(file).args(["sleep", "20"]);
+        command.spawn().unwrap()
+    };
+    let mut holder = lock(&state);
+    eventually("the folder is locked", || {
+        std::fs::File::open(&state).unwrap().try_lock().is_err()
+    });
+    // The locks that count are out of reach.
+    for file in ["lock", "spool/lock"] {
+        assert!(!lock(&state.join(file)).wait().unwrap().success(), "{file}");
+    }
+    lab.start_daemon();
+    assert!(a_pings_b(&lab));
+    let socket = std::fs::metadata(lab.dir().join("control.sock")).unwrap();
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    let _ = lab.finish();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
 }
 
 #[test]
