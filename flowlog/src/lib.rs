@@ -67,7 +67,7 @@ pub use profile::Profile;
 pub use record::{Details, Flow, Record, Status};
 pub use spool::{Backlog, Interrupted, Lost, SpoolError};
 pub use store::{
-    Bucket, Cause, Listing, Object, ObjectError, Objects, Secret, Storage, StoreError,
+    Bucket, Cause, Encryption, Listing, Object, ObjectError, Objects, Secret, Storage, StoreError,
 };
 pub use tally::{TICK_US, Tally, Tick, WINDOW_S_MAX};
 pub use window::Window;

@@ -681,3 +681,81 @@ fn a_store_that_stumbles_is_asked_again_when_it_is_read() {
     scene.server.state().faults.extend(faults);
     assert_eq!(read_bucket(&scene.bucket).unwrap(), [(key(0), 1)]);
 }
+
+#[test]
+fn a_session_token_and_the_encryption_of_a_policy_go_with_what_a_store_takes_them_for() {
+    let mut scene = Scene::new();
+    let token = scene.dir.path().join("token");
+    fs::write(&token, "temporary-1\n").unwrap();
+    scene.bucket.session_token = Some(Secret::File(token.clone()));
+    scene.bucket.encryption = Some(flowlog::Encryption::Kms {
+        key_id: Some("key/1".into()),
+    });
+    scene.server.state().demanded = vec![
+        ("x-amz-security-token", "temporary-1"),
+        ("x-amz-server-side-encryption", "aws:kms"),
+        ("x-amz-server-side-encryption-aws-kms-key-id", "key/1"),
+    ];
+    let mut collector = scene.collector();
+    close(&mut collector, 0, 1);
+    assert_eq!(
+        status(&collector).state,
+        State::Active,
+        "{:?}",
+        status(&collector).cause
+    );
+    assert_eq!(status(&collector).files, 1);
+    // Renewed, as a rotated file of credentials is: the next object has it.
+    fs::write(&token, "temporary-2").unwrap();
+    scene.server.state().demanded[0].1 = "temporary-2";
+    close(&mut collector, 1, 1);
+    assert_eq!(status(&collector).files, 2);
+    let mut without = scene.bucket.clone();
+    without.encryption = None;
+    scene.bucket = without;
+    let mut other = remembering(&[scene.spec()], &scene.dir.path().join("other"));
+    close(&mut other, 2, 1);
+    assert_eq!(status(&other).store, Some(Cause::Permission));
+    let told = status(&other).cause.unwrap();
+    assert!(!told.contains("temporary"), "{told}");
+    // An upload in parts says it once: with a part stores refuse it.
+    let mut great = Scene::new();
+    great.bucket.encryption = Some(flowlog::Encryption::Aes256);
+    great.bucket.timeout = Duration::from_secs(20);
+    let mut spec = great.spec();
+    spec.layout.rows_per_file = std::num::NonZeroU32::MAX;
+    let mut collector = remembering(&[spec], &great.state());
+    for flow in 0..60_000_u32 {
+        let tuple = tuple(17, flow as u16, (flow >> 16) as u16);
+        collector.observe(minute(0), &Lab::new(), &sent(tuple, ACCEPT, packets(1)));
+    }
+    collector.close(minute(0), &Lab::new(), &[]);
+    assert_eq!(status(&collector).state, State::Active);
+    assert_eq!(great.server.state().uploads_left(), 0);
+    assert!(great.server.state().objects[&key(0)].len() > 8 << 20);
+}
+
+#[test]
+fn a_refusal_that_comes_before_the_body_was_read_is_told_as_what_it_is() {
+    for (status_code, code, cause, words) in [
+        (403, "AccessDenied", Cause::Permission, "may not write"),
+        (413, "EntityTooLarge", Cause::Refused, "rows_per_file"),
+    ] {
+        let mut scene = Scene::new();
+        let mut spec = scene.spec();
+        spec.layout.rows_per_file = std::num::NonZeroU32::MAX;
+        // Far more than the buffers of two sockets hold.
+        scene.bucket.timeout = Duration::from_secs(20);
+        let mut collector = remembering(&[spec], &scene.state());
+        scene.server.state().always = Some(Fault::Early(status_code, code));
+        for flow in 0..30_000_u32 {
+            let o = sent(udp(flow as u16, 53), ACCEPT, packets(1));
+            collector.observe(minute(0), &Lab::new(), &o);
+        }
+        collector.close(minute(0), &Lab::new(), &[]);
+        let status = status(&collector);
+        assert_eq!(status.store, Some(cause), "{:?}", status.last_error);
+        let text = status.cause.unwrap();
+        assert!(text.contains(words) && text.contains(code), "{text}");
+    }
+}

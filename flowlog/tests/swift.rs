@@ -63,6 +63,8 @@ fn openstack_swift_gets_every_file_and_says_what_is_wrong() {
         prefix: "lab".into(),
         access_key: secret("access", USER),
         secret_key: secret("secret", KEY),
+        session_token: None,
+        encryption: None,
         ca_file: None,
         timeout: Duration::from_secs(20),
     };

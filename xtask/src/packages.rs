@@ -20,6 +20,8 @@ pub(crate) const FOR_TESTS: &[Wanted] = &[
     ("nmap", "nmap"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("valgrind", "valgrind"),
+    // Certificates of stores.
+    ("openssl", "openssl"),
     // Foreign readers of the flow log: an IPFIX collector, and Python for the rest.
     ("nfcapd", "nfdump"),
     ("python3", "python3-venv"),

@@ -11,6 +11,9 @@ use uuid::Uuid;
 /// a name of a file system has 255.
 const FILE_NAME_LEN_MAX: usize = 200;
 
+/// Without a colon: Hadoop's local file system, and so Spark, reads no file that has one in its name.
+const PORTABLE: &str = "#{logger_id}_#{year}-#{month}-#{day}T#{hour}#{minute}#{second}";
+
 const STANDARD: &str = "#{logger_id}_#{year}-#{month}-#{day}T#{hour}:#{minute}:#{second}";
 
 /// A valid file name.
@@ -66,6 +69,16 @@ impl FileName {
     #[must_use]
     pub fn standard() -> Self {
         let custom = Self::parse(STANDARD).expect("the default is a file name");
+        Self {
+            with_zone: true,
+            ..custom
+        }
+    }
+
+    /// The default for files that engines read: the same without colons.
+    #[must_use]
+    pub fn portable() -> Self {
+        let custom = Self::parse(PORTABLE).expect("the default is a file name");
         Self {
             with_zone: true,
             ..custom

@@ -92,6 +92,12 @@ impl Partition {
         &self.text
     }
 
+    /// Whether a folder names its column, as Hive's do (`year=2026`).
+    #[must_use]
+    pub fn is_hive(&self) -> bool {
+        self.text.contains('=')
+    }
+
     pub(super) fn fill(&self, logger: Uuid, start: &Civil) -> String {
         self.template.fill(logger, start)
     }

@@ -8,7 +8,7 @@ mod storage;
 pub(crate) use directory::Directory;
 pub(crate) use s3::S3;
 pub use s3::{Listing, Object, ObjectError, Objects};
-pub use storage::{Bucket, Secret, Storage};
+pub use storage::{Bucket, Encryption, Secret, Storage};
 
 use crate::spool::Body;
 use std::fmt;

@@ -12,6 +12,10 @@ use std::{
 const SECRET_LEN_MAX: u64 = 4096;
 
 /// Where a logger's records go.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each logger, and none on the packet path"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Storage {
     /// Files below a directory.
@@ -71,7 +75,12 @@ pub struct Bucket {
     pub access_key: Secret,
     /// Where the secret key is found.
     pub secret_key: Secret,
-    /// Certificates (PEM) of the authorities that vouch for the store, in place of the system's.
+    /// Where the token of temporary keys is found.
+    pub session_token: Option<Secret>,
+    /// How the store is asked to encrypt objects; not at all where nothing is said.
+    pub encryption: Option<Encryption>,
+    /// Certificates (PEM) of the authorities that vouch for the store, or its own, in place of the
+    /// system's.
     pub ca_file: Option<PathBuf>,
     /// How long an answer may take.
     pub timeout: Duration,
@@ -85,6 +94,18 @@ impl Bucket {
             prefix => format!("{prefix}/{name}"),
         }
     }
+}
+
+/// Encryption by the store, which a bucket's policy may demand of whoever writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// With keys of the store (`AES256`).
+    Aes256,
+    /// With a key of a key service (`aws:kms`).
+    Kms {
+        /// Which key; the bucket's default where nothing is said.
+        key_id: Option<String>,
+    },
 }
 
 /// Where a secret is found. The secret itself is read when it is used, never kept and never shown.

@@ -47,6 +47,8 @@ pub fn bucket(endpoint: &str, dir: &Path) -> Bucket {
         prefix: String::new(),
         access_key: Secret::File(dir.join("access")),
         secret_key: Secret::File(dir.join("secret")),
+        session_token: None,
+        encryption: None,
         ca_file: None,
         timeout: Duration::from_secs(2),
     }

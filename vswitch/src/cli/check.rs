@@ -80,11 +80,21 @@ fn missing_secrets(plan: &Plan) -> impl Iterator<Item = String> {
     let uses_store = |logger: &LoggerSpec| matches!(logger.storage, Storage::Bucket(_));
     let store = plan.object_storage.as_ref();
     let store = store.filter(|_| plan.loggers.iter().any(uses_store));
-    let keys = store.map(|store| [("access", &store.access_key), ("secret", &store.secret_key)]);
+    let keys = store.map(|store| {
+        let token = store
+            .session_token
+            .as_ref()
+            .map(|token| ("session token", token));
+        let keys = [
+            ("access key", &store.access_key),
+            ("secret key", &store.secret_key),
+        ];
+        keys.into_iter().chain(token)
+    });
     let told = |(key, secret): (&str, &Secret)| {
         let error = secret.check().err()?;
         Some(format!(
-            "object_storage: the {key} key is not to be had here: {error}"
+            "object_storage: the {key} is not to be had here: {error}"
         ))
     };
     keys.into_iter().flatten().filter_map(told)

@@ -246,6 +246,10 @@ pub struct ObjectStorage {
     pub access_key: Secret,
     /// Where the secret key is found.
     pub secret_key: Secret,
+    /// Where the token of temporary keys is found.
+    pub session_token: Option<Secret>,
+    /// How the store is asked to encrypt objects.
+    pub encryption: Option<flowlog::Encryption>,
     /// Certificates of the authorities that vouch for the store; absent, the system's.
     pub ca_file: Option<PathBuf>,
     /// How long an answer may take.

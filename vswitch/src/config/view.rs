@@ -2,7 +2,7 @@
 //! are in their text form.
 
 use super::plan::{ObjectStorage, Plan, Port, Role, Subnet, Vpc, Workers};
-use flowlog::{EmptyIntervals, Filter, LoggerSpec, Resource, Secret, Storage};
+use flowlog::{EmptyIntervals, Encryption, Filter, LoggerSpec, Resource, Secret, Storage};
 use secgroup::{AddressGroup, Group};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -157,6 +157,15 @@ fn object_storage(of: &ObjectStorage) -> Value {
         "path_style": of.path_style,
         "access_key": secret(&of.access_key),
         "secret_key": secret(&of.secret_key),
+        "session_token": of.session_token.as_ref().map(secret),
+        "server_side_encryption": of.encryption.as_ref().map(|encryption| match encryption {
+            Encryption::Aes256 => "AES256",
+            Encryption::Kms { .. } => "aws:kms",
+        }),
+        "kms_key_id": match &of.encryption {
+            Some(Encryption::Kms { key_id }) => key_id.as_ref(),
+            _ => None,
+        },
         "ca_file": of.ca_file,
         "timeout": format!("{}s", of.timeout.as_secs()),
     })

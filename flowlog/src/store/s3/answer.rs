@@ -20,6 +20,9 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) etag: Option<String>,
     date: Option<String>,
+    /// The region that the store says the bucket is in.
+    region: Option<String>,
+    location: Option<String>,
     body: String,
 }
 
@@ -39,6 +42,8 @@ impl Answer {
             status: parts.status.as_u16(),
             etag: header("etag"),
             date: header("date"),
+            region: header("x-amz-bucket-region"),
+            location: header("location"),
             body: String::from_utf8_lossy(&bytes).into_owned(),
         })
     }
@@ -85,7 +90,27 @@ impl Answer {
                 Cause::Clock,
                 "the clocks differ too much for a signature; set this host's clock".into(),
             ),
-            (_, "InvalidAccessKeyId" | "InvalidToken" | "ExpiredToken" | "InvalidSecurity") => (
+            (_, "ExpiredToken" | "TokenRefreshRequired" | "ExpiredTokenException") => (
+                Cause::Credentials,
+                match &bucket.session_token {
+                    Some(token) => format!("the session token of {token} has expired; renew it"),
+                    None => "the access key has expired; renew it".into(),
+                },
+            ),
+            (_, "InvalidToken") => (
+                Cause::Credentials,
+                match &bucket.session_token {
+                    Some(token) => {
+                        format!("the session token of {token} does not belong to the access key")
+                    }
+                    None => format!(
+                        "the access key of {} is a temporary one; name its token with \
+                         session_token_env or session_token_file",
+                        bucket.access_key
+                    ),
+                },
+            ),
+            (_, "InvalidAccessKeyId" | "InvalidSecurity") => (
                 Cause::Credentials,
                 format!(
                     "the store does not know the access key of {}",
@@ -101,7 +126,22 @@ impl Answer {
             ),
             (_, "AuthorizationHeaderMalformed") => (
                 Cause::Refused,
-                format!("the store does not go by the region {}", bucket.region),
+                match self.other_region() {
+                    Some(region) => format!(
+                        "the store does not go by the region {} but by {region}; write `region: {region}`",
+                        bucket.region
+                    ),
+                    None => format!("the store does not go by the region {}", bucket.region),
+                },
+            ),
+            (413, _) | (_, "EntityTooLarge" | "MaxMessageLengthExceeded") => (
+                Cause::Refused,
+                match access {
+                    Access::Write => "the object is greater than the store, or a proxy before it, \
+                                      takes; write a smaller rows_per_file"
+                        .into(),
+                    Access::Read => "the store takes no request of this size".into(),
+                },
             ),
             // What arrived was not what was sent.
             (
@@ -140,10 +180,7 @@ impl Answer {
             // An upload in parts that the store gave up; the object is sent again as a whole.
             (404, "NoSuchUpload") => (Cause::Busy, "the store dropped the upload".into()),
             (404, _) => (Cause::Missing, format!("the bucket {name} is not usable")),
-            (300..=399, _) => (
-                Cause::Refused,
-                "the store points elsewhere; correct endpoint and region".into(),
-            ),
+            (300..=399, _) => (Cause::Refused, self.elsewhere(bucket)),
             (501, _) => (Cause::Refused, "the store cannot do this".into()),
             (500..=599, _) => (Cause::Busy, "the store cannot at the moment".into()),
             _ => (Cause::Refused, "the store refuses".into()),
@@ -151,11 +188,45 @@ impl Answer {
         (cause, what)
     }
 
+    /// Where a redirect points.
+    fn elsewhere(&self, bucket: &Bucket) -> String {
+        let mut text = "the store points elsewhere".to_owned();
+        let host = self.location.as_deref().and_then(host_of);
+        if let Some(host) = host.or_else(|| self.element("Endpoint").map(plain)) {
+            text.push_str(&format!(", to {host}"));
+        }
+        match self.other_region().filter(|region| *region != bucket.region) {
+            Some(region) => text.push_str(&format!(
+                ": the bucket is in the region {region}; write `region: {region}`, and the endpoint of that region"
+            )),
+            None => text.push_str("; correct endpoint and region"),
+        }
+        text
+    }
+
+    /// The region that the store names, in its head or its body.
+    fn other_region(&self) -> Option<String> {
+        let region = self.region.as_deref().or_else(|| self.element("Region"))?;
+        Some(plain(region)).filter(|region| !region.is_empty())
+    }
+
     /// How far the store's clock is ahead of `now`, seconds.
     fn skew_s(&self, now: Timestamp) -> Option<i64> {
         let date = rfc2822::parse(self.date.as_deref()?).ok()?;
         Some(date.timestamp().as_second() - now.as_second())
     }
+}
+
+/// The host of an address, without what could be a signature behind it.
+fn host_of(address: &str) -> Option<String> {
+    let (_, rest) = address.split_once("://")?;
+    rest.split(['/', '?', '#']).next().map(plain)
+}
+
+/// A name of the store's that may stand in a message.
+fn plain(name: &str) -> String {
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || "-_.:[]".contains(*c);
+    name.chars().filter(is_plain).take(WORDS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -173,6 +244,8 @@ mod tests {
             prefix: String::new(),
             access_key: Secret::Env("ACCESS".into()),
             secret_key: Secret::Env("SECRET".into()),
+            session_token: None,
+            encryption: None,
             ca_file: None,
             timeout: Duration::from_secs(1),
         }
@@ -199,6 +272,11 @@ mod tests {
             (400, "InvalidArgument", Cause::Refused),
             (501, "NotImplemented", Cause::Refused),
             (301, "PermanentRedirect", Cause::Refused),
+            (307, "TemporaryRedirect", Cause::Refused),
+            (413, "", Cause::Refused),
+            (400, "EntityTooLarge", Cause::Refused),
+            (400, "ExpiredToken", Cause::Credentials),
+            (403, "InvalidToken", Cause::Credentials),
             (400, "BadDigest", Cause::Busy),
             (408, "RequestTimeout", Cause::Busy),
             (429, "SlowDown", Cause::Busy),
@@ -226,6 +304,30 @@ mod tests {
         );
         assert!(text.contains("(403 AccessDenied so it is)"), "{text}");
         assert!(text.contains("s behind the store's"), "{text}");
+    }
+
+    #[test]
+    fn a_redirect_names_the_region_and_a_great_object_the_setting_that_makes_it_smaller() {
+        let told = |answer: &Answer| answer.failure(&bucket(), Access::Write).to_string();
+        let mut moved = answer(301, "PermanentRedirect");
+        moved.region = Some("eu-west-1".into());
+        moved.location = Some("https://logs.s3.eu-west-1.example/x?X-Amz-Signature=hush".into());
+        let text = told(&moved);
+        assert!(text.contains("to logs.s3.eu-west-1.example: the bucket is in the region eu-west-1; write `region: eu-west-1`"), "{text}");
+        assert!(!text.contains("hush"), "{text}");
+        let mut wrong = answer(400, "AuthorizationHeaderMalformed");
+        wrong.body =
+            "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"
+                .into();
+        assert!(
+            told(&wrong).contains("by the region KR1 but by eu-west-1"),
+            "{}",
+            told(&wrong)
+        );
+        assert!(told(&answer(307, "")).contains("correct endpoint and region"));
+        assert!(told(&answer(413, "")).contains("write a smaller rows_per_file"));
+        assert!(told(&answer(400, "EntityTooLarge")).contains("rows_per_file"));
+        assert!(told(&answer(403, "InvalidToken")).contains("session_token_env"));
     }
 
     #[test]

@@ -1,17 +1,24 @@
 //! One request: made and signed by `rust-s3`, sent by `ureq` with limits on time and on what is read.
 
-use super::{Access, Answer, Bucket, Cause, StoreError};
+use super::{
+    Access, Answer, Bucket, Cause, StoreError, early::Early, proxy, proxy::Chosen, resign::resign,
+    tls::Tls,
+};
+use crate::store::{Encryption, Secret};
 use s3::{
     Region,
     command::{Command, HttpMethod},
     creds::Credentials,
     request::{Request as _, blocking::AttoRequest},
 };
-use std::{fs, io, io::Read as _, time::Duration};
+use std::{io, io::Read as _, time::Duration};
 use ureq::{
     Agent, Body,
-    http::{Method, Request, Response},
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+    http::{HeaderMap, HeaderValue, Method, Request, Response, Uri},
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{ConnectProxyConnector, Connector as _, TcpConnector},
+    },
 };
 
 /// Longest time to connect; an answer may take longer.
@@ -37,14 +44,22 @@ pub(super) struct Client {
     bucket: Bucket,
     access: Access,
     signer: Box<s3::Bucket>,
+    /// Signs what begins an object, where the objects are to be encrypted.
+    encrypting: Option<Box<s3::Bucket>>,
     agent: Agent,
+    proxy: Option<Chosen>,
 }
 
 impl Client {
     /// Reads secrets and certificates.
     pub(super) fn new(bucket: &Bucket, access: Access) -> Result<Self, StoreError> {
         let (key, secret) = (bucket.access_key.read()?, bucket.secret_key.read()?);
-        let credentials = Credentials::new(Some(&key), Some(&secret), None, None, None);
+        let token = bucket
+            .session_token
+            .as_ref()
+            .map(Secret::read)
+            .transpose()?;
+        let credentials = Credentials::new(Some(&key), Some(&secret), None, token.as_deref(), None);
         let credentials = credentials.map_err(|error| refused(bucket, &error))?;
         let region = Region::Custom {
             region: bucket.region.clone(),
@@ -56,12 +71,24 @@ impl Client {
             true => signer.with_path_style(),
             false => signer,
         };
-        let agent = agent(bucket)?;
+        let encrypting = bucket.encryption.as_ref().map(|encryption| {
+            let headers = headers(encryption).map_err(|error| refused(bucket, &error))?;
+            let signer = signer.with_extra_headers(headers);
+            Ok(Box::new(signer.map_err(|error| refused(bucket, &error))?))
+        });
+        let target: Uri = signer
+            .url()
+            .parse()
+            .map_err(|error| refused(bucket, &error))?;
+        let proxy = proxy::of_environment(&target)?;
+        let agent = agent(bucket, proxy.as_ref())?;
         Ok(Self {
             bucket: bucket.clone(),
             access,
             signer,
+            encrypting: encrypting.transpose()?,
             agent,
+            proxy,
         })
     }
 
@@ -133,11 +160,29 @@ impl Client {
         command: Command<'_>,
         awaited: u64,
     ) -> Result<Response<Body>, StoreError> {
-        let signed = AttoRequest::new(&self.signer, key, command);
+        // Stores refuse these headers with anything else.
+        let begins_object = matches!(
+            command,
+            Command::PutObject {
+                multipart: None,
+                ..
+            } | Command::InitiateMultipartUpload { .. }
+        );
+        let signer = match &self.encrypting {
+            Some(encrypting) if begins_object => encrypting,
+            _ => &self.signer,
+        };
+        let signed = AttoRequest::new(signer, key, command);
         let signed = signed.map_err(|error| refused(&self.bucket, &error))?;
+        let is_encrypted = begins_object && self.encrypting.is_some();
         let (headers, url, body) = signed
             .headers()
-            .and_then(|headers| Ok((headers, signed.url()?, signed.request_body()?)))
+            .and_then(|mut headers| {
+                if is_encrypted {
+                    resign(&signed, &mut headers)?;
+                }
+                Ok((headers, signed.url()?, signed.request_body()?))
+            })
             .map_err(|error| refused(&self.bucket, &error))?;
         let bytes = awaited.saturating_add(body.len() as u64);
         let patience = self.bucket.timeout + Duration::from_secs(bytes / BYTES_PER_S_MIN);
@@ -171,22 +216,24 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> StoreError {
-        let mut text = format!("{}: no answer: {error}", self.bucket.endpoint);
-        if text.contains("certificate") {
-            text.push_str("; name the certificate of the store's authority with ca_file");
-        }
+        let endpoint = &self.bucket.endpoint;
+        let error = match error {
+            ureq::Error::Io(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        let text = match &self.proxy {
+            Some(proxy) => format!(
+                "{endpoint}: no answer through the proxy {}: {error}; NO_PROXY exempts a host from it",
+                proxy.name
+            ),
+            None => format!("{endpoint}: no answer: {error}"),
+        };
         StoreError::new(Cause::Unreachable, text)
     }
 }
 
 /// One connection per request: an idle one is closed by then, and some stores send stray bytes on it.
-fn agent(bucket: &Bucket) -> Result<Agent, StoreError> {
-    let tls = match bucket.endpoint.starts_with("https://") {
-        true => TlsConfig::builder()
-            .root_certs(authorities(bucket)?)
-            .build(),
-        false => TlsConfig::default(),
-    };
+fn agent(bucket: &Bucket, proxy: Option<&Chosen>) -> Result<Agent, StoreError> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -194,45 +241,37 @@ fn agent(bucket: &Bucket) -> Result<Agent, StoreError> {
         .max_idle_connections(0)
         .timeout_connect(Some(CONNECT_TIMEOUT.min(bucket.timeout)))
         .timeout_recv_response(Some(bucket.timeout))
-        .tls_config(tls)
+        .proxy(proxy.map(|proxy| proxy.proxy.clone()))
         .build();
-    Ok(config.new_agent())
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(Early)
+            .chain(Tls::new(bucket)?);
+    Ok(Agent::with_parts(
+        config,
+        connector,
+        DefaultResolver::default(),
+    ))
 }
 
-/// Who may vouch for the store: those of `ca_file`, else those of the system.
-fn authorities(bucket: &Bucket) -> Result<RootCerts, StoreError> {
-    let certificates: Vec<Certificate<'static>> = match &bucket.ca_file {
-        Some(path) => {
-            let pem = fs::read(path);
-            let pem = pem.map_err(|error| unusable(path.display(), &error))?;
-            let items: Result<Vec<_>, _> = parse_pem(&pem).collect();
-            let items = items.map_err(|error| unusable(path.display(), &error))?;
-            let certificates = items.into_iter().filter_map(|item| match item {
-                PemItem::Certificate(certificate) => Some(certificate),
-                _ => None,
-            });
-            certificates.collect()
+/// What a bucket's policy may demand of every object.
+fn headers(encryption: &Encryption) -> Result<HeaderMap, ureq::http::Error> {
+    const ALGORITHM: &str = "x-amz-server-side-encryption";
+    const KEY: &str = "x-amz-server-side-encryption-aws-kms-key-id";
+    let mut headers = HeaderMap::new();
+    match encryption {
+        Encryption::Aes256 => {
+            headers.insert(ALGORITHM, HeaderValue::from_static("AES256"));
         }
-        None => {
-            let system = rustls_native_certs::load_native_certs().certs.into_iter();
-            system
-                .map(|der| Certificate::from_der(&der).to_owned())
-                .collect()
+        Encryption::Kms { key_id } => {
+            headers.insert(ALGORITHM, HeaderValue::from_static("aws:kms"));
+            if let Some(key_id) = key_id {
+                headers.insert(KEY, HeaderValue::from_str(key_id)?);
+            }
         }
-    };
-    if certificates.is_empty() {
-        let nothing = io::Error::other("no certificate in it");
-        return Err(match &bucket.ca_file {
-            Some(path) => unusable(path.display(), &nothing),
-            None => unusable("the system's certificates", &nothing),
-        });
     }
-    Ok(RootCerts::new_with_certs(&certificates))
-}
-
-fn unusable(what: impl std::fmt::Display, error: &dyn std::fmt::Display) -> StoreError {
-    let text = format!("cannot use {what}: {error}; name the authority's certificate with ca_file");
-    StoreError::new(Cause::Refused, text)
+    Ok(headers)
 }
 
 /// A request that cannot be made from what the configuration says.

@@ -1,6 +1,7 @@
 //! Objects in a bucket of an S3-compatible store, by the plainest requests there are: signed PUTs with
 //! their length and digest. No conditional write, no chunked encoding, no checksums behind the body,
-//! no tags, no encryption headers: OpenStack Swift and others answer those with an error. A retry
+//! no tags, no encryption headers unless configured: OpenStack Swift and others answer those with an
+//! error. A retry
 //! needs no condition: the same bytes go to the same key.
 //!
 //! The switch never lists or reads, so that a key which may only write is enough; who reads the log
@@ -8,8 +9,12 @@
 
 mod answer;
 mod client;
+mod early;
 mod listing;
 mod objects;
+mod proxy;
+mod resign;
+mod tls;
 
 pub use objects::{Listing, Object, ObjectError, Objects};
 

@@ -7,7 +7,7 @@ mod signature;
 use http::{Request, respond};
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     thread,
     time::Duration,
@@ -27,6 +27,8 @@ pub enum Fault {
     Slow(Duration),
     /// The connection ends in the middle of the body.
     Cut,
+    /// This status, with this code, as soon as the head is there; the body is not read.
+    Early(u16, &'static str),
     /// The object is stored, and the connection ends before the answer.
     LostAnswer,
 }
@@ -60,6 +62,9 @@ pub struct State {
     pub lists_by_markers: bool,
     /// Objects on a page of a listing; a thousand where it is 0.
     pub page: usize,
+    /// Headers that its policy demands of what begins an object; of any other request it refuses those of
+    /// encryption.
+    pub demanded: Vec<(&'static str, &'static str)>,
     /// Bytes it holds at most.
     pub room: Option<usize>,
     uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
@@ -128,6 +133,13 @@ impl Server {
         if fault == Some(Fault::Cut) {
             return self.note(&request, 0);
         }
+        if let Some(Fault::Early(status, code)) = fault {
+            self.note(&request, status);
+            respond(&mut connection, status, error(code).as_bytes(), 0);
+            // What the other end still sends meets a closed connection.
+            let _ = connection.shutdown(Shutdown::Both);
+            return;
+        }
         let Some(request) = request.read_body(&mut connection) else {
             return;
         };
@@ -187,6 +199,16 @@ impl State {
         }
         if request.bucket() != BUCKET {
             return (404, error("NoSuchBucket"));
+        }
+        let uploads = request.query("uploads").is_some();
+        let is_part = request.query("uploadId").is_some();
+        let begins = uploads || (request.method == "PUT" && !is_part);
+        if !begins && request.has("x-amz-server-side-encryption") {
+            return (400, error("InvalidArgument"));
+        }
+        let lacks = |(name, value): &(&str, &str)| request.header(name) != *value;
+        if begins && self.demanded.iter().any(lacks) {
+            return (403, error("AccessDenied"));
         }
         if self.forbidden {
             return (403, error("AccessDenied"));

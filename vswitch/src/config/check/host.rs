@@ -1,13 +1,15 @@
 //! The daemon's own settings: paths, workers, connection tracking, spool, object storage.
 
-use super::values::{check_word, is_host, is_port, parsed, ranged, timeout_mistake, worded};
+use super::values::{
+    check_word, is_host, is_port, one_of, parsed, ranged, timeout_mistake, worded,
+};
 use crate::config::file::{self, File};
 use crate::config::limits::{MAX_CONNECTIONS, MAX_SPOOL_BYTES, MAX_WORKERS, MIN_SPOOL_BYTES};
 use crate::config::mistake::{Findings, quoted};
 use crate::config::places::Place;
 use crate::config::plan::{Conntrack, Io, ObjectStorage, Workers};
 use crate::config::units::{ByteSize, Seconds};
-use flowlog::{Access, Secret, Zone};
+use flowlog::{Access, Encryption, Secret, Zone};
 use nix::unistd::Group;
 use secgroup::conntrack::{Settings, Timeouts};
 use std::num::NonZeroUsize;
@@ -192,9 +194,70 @@ pub(super) fn object_storage(file: &File, findings: &mut Findings) -> Option<Obj
         path_style: typed.path_style.unwrap_or(true),
         access_key: access_key?,
         secret_key: secret_key?,
+        session_token: session_token(typed, &at, findings),
+        encryption: encryption(typed, &at, findings),
         ca_file: typed.ca_file.as_ref().map(PathBuf::from),
         timeout: store_timeout(typed.timeout.as_deref(), &at.key("timeout"), findings),
     })
+}
+
+/// The token of temporary keys, which many have not.
+fn session_token(
+    typed: &file::ObjectStorage,
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<Secret> {
+    let (variable, path) = (&typed.session_token_env, &typed.session_token_file);
+    if variable.is_none() && path.is_none() {
+        return None;
+    }
+    secret(
+        variable.as_ref(),
+        path.as_ref(),
+        "session_token",
+        at,
+        findings,
+    )
+}
+
+fn encryption(
+    typed: &file::ObjectStorage,
+    at: &Place,
+    findings: &mut Findings,
+) -> Option<Encryption> {
+    let key_id = typed.kms_key_id.clone();
+    let key_at = at.key("kms_key_id");
+    let is_word = |id: &str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic());
+    if let Some(id) = key_id.as_deref().filter(|id| !is_word(id)) {
+        let problem = format!("{} is no key's id", quoted(id));
+        findings.mistake(
+            &key_at,
+            problem,
+            "write the id or the ARN of the key, without blanks",
+        );
+        return None;
+    }
+    let kms = Encryption::Kms {
+        key_id: key_id.clone(),
+    };
+    let known = [("AES256", Encryption::Aes256), ("aws:kms", kms)];
+    let at = at.key("server_side_encryption");
+    let wanted = match &typed.server_side_encryption {
+        Some(text) => {
+            let names = known.clone().map(|(name, _)| (name, name));
+            let name = one_of(text, &names, &at, findings)?;
+            known
+                .into_iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, encryption)| encryption)
+        }
+        None => None,
+    };
+    if key_id.is_some() && !matches!(wanted, Some(Encryption::Kms { .. })) {
+        let problem = "`kms_key_id` belongs to `server_side_encryption: aws:kms`";
+        findings.mistake(&key_at, problem, "write that too, or leave the key out");
+    }
+    wanted
 }
 
 fn store_timeout(text: Option<&str>, at: &Place, findings: &mut Findings) -> Duration {

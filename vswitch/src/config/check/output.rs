@@ -46,10 +46,8 @@ pub(super) fn resolve(
                     "leave it out, or write `fields: aws-v5`",
                 );
             }
-            (
-                layout(typed, context, at, findings),
-                format(typed, at, findings),
-            )
+            let format = format(typed, at, findings);
+            (layout(typed, &format, context, at, findings), format)
         }
     };
     Output {
@@ -87,6 +85,7 @@ fn fields(typed: &FlowlogLogger, at: &Place, findings: &mut Findings) -> Vec<Fie
 
 fn layout(
     typed: &FlowlogLogger,
+    format: &Format,
     context: &Context<'_>,
     at: &Place,
     findings: &mut Findings,
@@ -105,10 +104,19 @@ fn layout(
             layout.partition = partition;
         }
     }
+    let is_for_engines = matches!(format, Format::Parquet(_)) || layout.partition.is_hive();
+    if is_for_engines {
+        layout.file_name = FileName::portable();
+    }
     if let Some(text) = &typed.customized_file_name {
         let at = at.key("customized_file_name");
         if let Some(name) = accept(FileName::parse(text), &at, findings) {
             check_hidden("file name", text, &at, findings);
+            if is_for_engines && text.contains(':') {
+                let text = "the file name has a colon: Spark, and what else reads by Hadoop, reads no such file \
+                            of a local directory";
+                findings.notice(&at, text);
+            }
             layout.file_name = name;
         }
     }

@@ -94,6 +94,8 @@ fn bucket(
         prefix: prefix.to_owned(),
         access_key: account.access_key.clone(),
         secret_key: account.secret_key.clone(),
+        session_token: account.session_token.clone(),
+        encryption: account.encryption.clone(),
         ca_file: account.ca_file.clone(),
         timeout: account.timeout,
     }))

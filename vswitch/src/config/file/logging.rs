@@ -82,8 +82,17 @@ pub struct ObjectStorage {
     pub secret_key_env: Option<String>,
     /// File with the secret key.
     pub secret_key_file: Option<String>,
-    /// PEM file with the certificates of the authorities that vouch for the store; the system's when
-    /// absent.
+    /// Name of the environment variable with the session token of temporary keys.
+    pub session_token_env: Option<String>,
+    /// File with the session token, read anew for every object, as are those of the keys.
+    pub session_token_file: Option<String>,
+    /// Encryption that the store is asked for: `AES256` or `aws:kms`; none when absent.
+    #[schemars(extend("enum" = ["AES256", "aws:kms", null]))]
+    pub server_side_encryption: Option<String>,
+    /// Key of `aws:kms`; the bucket's default when absent.
+    pub kms_key_id: Option<String>,
+    /// PEM file with the certificates of the authorities that vouch for the store, or with its own;
+    /// the system's authorities when absent.
     pub ca_file: Option<String>,
     /// How long an answer may take, whole seconds with their unit, default `30s`.
     pub timeout: Option<String>,
