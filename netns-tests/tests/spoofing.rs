@@ -180,3 +180,31 @@ fn frames_that_no_guest_may_send_are_refused_by_their_reason() {
     }
     let _ = lab.finish();
 }
+
+/// What kernels say of interfaces that come up, and a client that asks for a lease in vain: nothing of it is
+/// a refusal, at ports with and without IPv6.
+#[test]
+fn a_lab_at_rest_refuses_nothing() {
+    let plan = Plan::new()
+        .guest("a", &["out"])
+        .guest("b", &[])
+        .guest("c", &["out"])
+        .change("a", |port| port.only_v4 = true)
+        .change("b", |port| port.only_v4 = true);
+    let mut lab = plan.start();
+    let (a, b) = lab.pair("a", "b");
+    let discover = frame(a.port().mac(), Mac::BROADCAST)
+        .ip(Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST)
+        .udp(68, 67)
+        .payload(&[0; 240])
+        .build();
+    assert!(!delivered(a, b, &discover), "b is no server");
+    // Listener reports and solicitations come within the first seconds.
+    std::thread::sleep(Duration::from_secs(2));
+    for port in ["a", "b", "c"] {
+        for reason in ["spoof_ip", "spoof_nd", "default_deny", "ra_guard"] {
+            assert_eq!(lab.drops(port, reason), 0, "{port} {reason}");
+        }
+    }
+    let _ = lab.finish();
+}
