@@ -14,6 +14,7 @@
 
 mod device;
 mod error;
+mod inherited;
 mod ioctl;
 pub mod link;
 mod memory;
@@ -29,6 +30,7 @@ pub use device::{
     close_together, find_vanished, vanished,
 };
 pub use error::{Error, NoIpv6};
+pub use inherited::inherited_file;
 pub use link::{Link, LinkStats, Links, TapKind};
 pub use memory::{advise_huge_pages, give_back_large_allocations, prefetch};
 pub use netns::{Netns, NewNetns};

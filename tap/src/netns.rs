@@ -25,6 +25,8 @@ use std::{
 
 /// Where iproute2 keeps named namespaces (`NETNS_RUN_DIR`).
 const RUN_DIR: &str = "/run/netns";
+/// The same place under its older name, a link on every system of today (hier(7), FHS 3.0 section 5.13).
+const OLD_RUN_DIR: &str = "/var/run/netns";
 /// `NSFS_MAGIC` of `linux/magic.h`: the file system that namespaces live in.
 const NSFS_MAGIC: u64 = 0x6e73_6673;
 
@@ -61,10 +63,13 @@ impl Netns {
     }
 
     /// The namespace that the file at `path` stands for, such as `/proc/1234/ns/net` or what a
-    /// container runtime has mounted.
+    /// container runtime has mounted. In `/var/run/netns` it is the one of that name in `/run/netns`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        let path: PathBuf = path.into();
+        let mut path: PathBuf = path.into();
+        if let Ok(rest) = path.strip_prefix(OLD_RUN_DIR) {
+            path = Path::new(RUN_DIR).join(rest);
+        }
         let named = path.parent() == Some(Path::new(RUN_DIR)) && path.file_name().is_some();
         Self { path, named }
     }

@@ -2,20 +2,20 @@
 
 use super::connections::{ConnectionsArgs, ShowConnections};
 use super::logs::LogsArgs;
+use super::paths::{DaemonPaths, default_socket};
 use super::select::Prefix;
+use super::wait::WaitArgs;
 use crate::control::{LIMIT_DEFAULT, LIMIT_MAX, Select};
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-
-/// Where the daemon listens unless told otherwise: the configuration's default.
-pub(super) const SOCKET: &str = "/run/vswitch/control.sock";
 
 const AFTER_HELP: &str = "\
 Begin with `vswitch demo`: it needs nothing but root, and shows everything in half a minute.
 
 Data goes to standard output, messages to standard error. VSWITCH_LOG sets what is told while running
 (error, warn, info, debug, trace; or by module, as in vswitch::run=debug); NO_COLOR turns colours off.
+VSWITCH_CONTROL_SOCKET and VSWITCH_STATE_DIR stand for --control-socket and --state-dir (docs/scripting.md).
 Exit codes: 0 done, 1 failed (or an audit that does not hold), 2 wrong usage or an invalid configuration.";
 
 /// A userspace virtual switch with stateful Security Groups and an inline flow log.
@@ -43,7 +43,21 @@ pub enum Command {
     Run {
         /// The configuration, YAML.
         config: PathBuf,
+        /// Where it keeps its things.
+        #[command(flatten)]
+        paths: DaemonPaths,
+        /// Write READY and a line end to this inherited file descriptor once the switch forwards and answers,
+        /// and close it.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(3..))]
+        ready_fd: Option<i32>,
     },
+    /// Waits until the daemon answers and its ports are up; exits with 1 when the time is over
+    Wait(WaitArgs),
+    /// Has the daemon read its configuration again, and prints what that changed
+    ///
+    /// The same as SIGHUP, with an answer: exits with 1 where the daemon refused, with its reason; the
+    /// configuration in force stays then.
+    Reload(Ask),
     /// Checks a configuration and prints what would be built
     ///
     /// All mistakes of meaning are told at once, each with its place and remedy.
@@ -51,6 +65,9 @@ pub enum Command {
         /// The configuration, YAML.
         #[arg(required_unless_present = "schema")]
         config: Option<PathBuf>,
+        /// Where the daemon would keep its things.
+        #[command(flatten)]
+        paths: DaemonPaths,
         /// Print as JSON.
         #[arg(long)]
         json: bool,
@@ -91,6 +108,9 @@ pub enum LabCommand {
     Up {
         /// The configuration, YAML.
         config: PathBuf,
+        /// Where the daemon keeps its things.
+        #[command(flatten)]
+        paths: DaemonPaths,
     },
     /// Removes exactly what `up` has made
     Down {
@@ -99,6 +119,9 @@ pub enum LabCommand {
         /// Also under a running daemon, whose ports go down.
         #[arg(long)]
         force: bool,
+        /// Where the daemon keeps its things.
+        #[command(flatten)]
+        paths: DaemonPaths,
     },
 }
 
@@ -106,7 +129,7 @@ pub enum LabCommand {
 #[derive(Debug, Clone, Args)]
 pub struct Ask {
     /// Control socket of the daemon.
-    #[arg(long, value_name = "PATH", default_value = SOCKET, global = true)]
+    #[arg(long, visible_alias = "control-socket", value_name = "PATH", global = true, default_value_os_t = default_socket())]
     pub socket: PathBuf,
     /// Print as JSON.
     #[arg(long, global = true)]
@@ -213,7 +236,7 @@ pub struct TraceArgs {
 #[derive(Debug, Args)]
 pub struct TopArgs {
     /// Control socket of the daemon.
-    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    #[arg(long, visible_alias = "control-socket", value_name = "PATH", default_value_os_t = default_socket())]
     pub socket: PathBuf,
     /// Print one frame as text, with the rates of one interval, and end.
     #[arg(long)]
@@ -279,6 +302,11 @@ mod tests {
         for line in [
             "vswitch demo",
             "vswitch run x.yaml",
+            "vswitch run x.yaml --control-socket ./c --state-dir ./s --ready-fd 3",
+            "vswitch wait --timeout 5 --port vm1 --port vm2 --control-socket ./c",
+            "vswitch reload --json --socket ./c",
+            "vswitch lab up x.yaml --state-dir ./s",
+            "vswitch show ports --control-socket ./c",
             "vswitch check x.yaml --json",
             "vswitch check --schema",
             "vswitch lab up x.yaml",
@@ -303,6 +331,8 @@ mod tests {
             "vswitch",
             "vswitch check",
             "vswitch replay --config x",
+            "vswitch run x.yaml --ready-fd 2",
+            "vswitch wait --timeout -1",
             "vswitch show ports --limit 0",
             "vswitch connections",
             "vswitch connections flush",

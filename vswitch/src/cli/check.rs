@@ -2,12 +2,15 @@
 
 use super::failure::USAGE;
 use super::output::Output;
-use crate::config::{Config, ConfigError, Mistake, Notice, Plan};
+use crate::config::{Config, ConfigError, Io, Mistake, Notice, Overrides, Plan};
+use crate::lab::LabPort;
 use crate::messages::note;
+use crate::run::lab_ports;
 use anyhow::Result;
 use flowlog::{LoggerSpec, Secret, Storage};
 use serde::Serialize;
 use std::io::Write;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -26,14 +29,19 @@ struct Checked<'a> {
 }
 
 /// Prints what would be built, the JSON Schema, or the mistakes.
-pub(super) fn check(config: Option<&Path>, json: bool, schema: bool) -> Result<ExitCode> {
+pub(super) fn check(
+    config: Option<&Path>,
+    overrides: &Overrides,
+    json: bool,
+    schema: bool,
+) -> Result<ExitCode> {
     let mut out = Output::stdout();
     let Some(path) = config.filter(|_| !schema) else {
         out.json(&Config::schema())?;
         out.flush()?;
         return Ok(ExitCode::SUCCESS);
     };
-    let code = match Config::load(path) {
+    let code = match Config::check(path, overrides) {
         Ok((plan, notices)) if json => {
             out.json(&Checked {
                 valid: true,
@@ -50,8 +58,11 @@ pub(super) fn check(config: Option<&Path>, json: bool, schema: bool) -> Result<E
             notices
                 .iter()
                 .for_each(|notice| note(format_args!("note: {}: {notice}", path.display())));
-            missing_secrets(&plan)
-                .for_each(|lacks| note(format_args!("note: {}: {lacks}", path.display())));
+            let here = missing_secrets(&plan)
+                .chain(missing_namespaces(&plan))
+                .chain(missing_ring(&plan))
+                .chain(occupied_paths(&plan));
+            here.for_each(|lacks| note(format_args!("note: {}: {lacks}", path.display())));
             ExitCode::SUCCESS
         }
         Err(error) if json => {
@@ -98,4 +109,41 @@ fn missing_secrets(plan: &Plan) -> impl Iterator<Item = String> {
         ))
     };
     keys.into_iter().flatten().filter_map(told)
+}
+
+/// Namespaces named by path that are not here and now. No mistake: a container's comes with the container.
+fn missing_namespaces(plan: &Plan) -> impl Iterator<Item = String> {
+    let missing = lab_ports(plan).into_iter().filter(LabPort::is_gone);
+    missing.map(|port| {
+        format!(
+            "port {}: there is no network namespace at {} here; until it is there the port is down",
+            port.name,
+            port.netns.unwrap_or_default()
+        )
+    })
+}
+
+/// What `io: io_uring` lacks here. The daemon may run elsewhere.
+fn missing_ring(plan: &Plan) -> Option<String> {
+    let error = tap::Ring::probe().err()?;
+    (plan.io == Io::Uring).then(|| format!("io: io_uring cannot be had here: {error}"))
+}
+
+/// Paths of the daemon's at which something else stands here.
+fn occupied_paths(plan: &Plan) -> impl Iterator<Item = String> {
+    let kind = |path: &Path| std::fs::metadata(path).ok().map(|found| found.file_type());
+    let (socket, state_dir) = (&plan.control_socket, &plan.state_dir);
+    let no_socket = kind(socket).filter(|kind| !kind.is_socket()).map(|_| {
+        format!(
+            "control_socket: {} exists here and is no socket",
+            socket.display()
+        )
+    });
+    let no_directory = kind(state_dir).filter(|kind| !kind.is_dir()).map(|_| {
+        format!(
+            "state_dir: {} exists here and is no directory",
+            state_dir.display()
+        )
+    });
+    no_socket.into_iter().chain(no_directory)
 }

@@ -2,9 +2,9 @@
 
 use super::args::LabCommand;
 use super::output::Output;
-use crate::config::Plan;
+use crate::config::{Overrides, Plan};
 use crate::lab::Lab;
-use crate::run::{lab_ports, load, name_of};
+use crate::run::{lab_ports, load_with, name_of};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
@@ -14,15 +14,19 @@ use std::process::ExitCode;
 pub(super) fn lab(command: LabCommand) -> Result<ExitCode> {
     let mut out = Output::stdout();
     match command {
-        LabCommand::Up { config } => up(&mut out, &config)?,
-        LabCommand::Down { config, force } => down(&mut out, &config, force)?,
+        LabCommand::Up { config, paths } => up(&mut out, &config, &paths.overrides())?,
+        LabCommand::Down {
+            config,
+            force,
+            paths,
+        } => down(&mut out, &config, &paths.overrides(), force)?,
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn up(out: &mut Output, config: &Path) -> Result<()> {
-    let plan = load(config)?;
+fn up(out: &mut Output, config: &Path, overrides: &Overrides) -> Result<()> {
+    let plan = load_with(config, overrides)?;
     plan.access
         .create_dir_all(&plan.state_dir)
         .with_context(|| {
@@ -57,8 +61,8 @@ fn up(out: &mut Output, config: &Path) -> Result<()> {
     Ok(())
 }
 
-fn down(out: &mut Output, config: &Path, force: bool) -> Result<()> {
-    let plan = load(config)?;
+fn down(out: &mut Output, config: &Path, overrides: &Overrides, force: bool) -> Result<()> {
+    let plan = load_with(config, overrides)?;
     let done = lab_of(&plan, config).down(force)?;
     for thing in &done.removed {
         writeln!(out, "removed  {thing}")?;

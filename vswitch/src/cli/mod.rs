@@ -7,7 +7,9 @@ mod failure;
 mod lab;
 mod logs;
 mod output;
+mod paths;
 mod plain;
+mod reload;
 mod replay;
 mod run;
 mod select;
@@ -16,6 +18,7 @@ mod style;
 mod table;
 mod top;
 mod trace;
+mod wait;
 
 pub use args::Cli;
 pub use logs::{LineColumns, LiveLine, line_heading};
@@ -52,12 +55,19 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo => crate::demo::demo(),
-        Command::Run { config } => run::run(&config),
+        Command::Run {
+            config,
+            paths,
+            ready_fd,
+        } => run::run(config, paths.overrides(), ready_fd),
+        Command::Wait(args) => wait::wait(&args),
+        Command::Reload(ask) => reload::reload(&ask),
         Command::Check {
             config,
+            paths,
             json,
             schema,
-        } => check::check(config.as_deref(), json, schema),
+        } => check::check(config.as_deref(), &paths.overrides(), json, schema),
         Command::Lab(command) => lab::lab(command),
         Command::Show(command) => show::show(command),
         Command::Connections(command) => connections::connections(command),

@@ -65,6 +65,7 @@ pub(super) fn show(ShowArgs { ask: from, what }: ShowArgs) -> Result<ExitCode> {
         Reply::Flushed(_)
         | Reply::LogSources(_)
         | Reply::Trace(_)
+        | Reply::Reloaded(_)
         | Reply::Record(_)
         | Reply::Missed(_)
         | Reply::Error(_) => {

@@ -42,16 +42,24 @@ pub const MAX_FLOWS: u32 = 1 << 24;
 /// Forwarding threads.
 pub const MAX_WORKERS: u32 = 256;
 
+/// Length of the network that an IPv6 address is in where its subnet says none (RFC 4291, section 2.5.4).
+pub const PREFIX_LEN_WITHOUT_CIDR6: u8 = 64;
+
 /// Least MTU of IPv4 (RFC 791).
 pub const MIN_MTU: u32 = 68;
 /// Least MTU of IPv6 (RFC 8200, section 5).
 pub const MIN_MTU_IPV6: u32 = 1280;
-/// Greatest length of an IP packet.
-pub const MAX_MTU: u32 = 65_535;
-/// Greatest MTU that Linux gives a TAP: 65,535 less the Ethernet header.
+/// Greatest MTU that Linux gives a TAP: the greatest IP packet, 65,535, less the Ethernet header. A
+/// subnet's too: its ports' TAPs have it.
 pub const MAX_TAP_MTU: u32 = 65_521;
 /// Bytes of an interface name (`IFNAMSIZ` less the zero at its end).
 pub const MAX_TAP_NAME_BYTES: usize = 15;
+
+/// Longest path of the control socket, bytes: 107 are what `sun_path` holds (`unix(7)`, less its zero),
+/// and the socket is made under its name with `.` and the process's number (7 digits at most) behind it.
+pub const MAX_SOCKET_PATH_BYTES: usize = 99;
+/// Longest path of the state directory, bytes.
+pub const MAX_STATE_PATH_BYTES: usize = 107;
 
 /// Least size of the spool: one full file of the longest rows.
 pub const MIN_SPOOL_BYTES: u64 = 1 << 20;

@@ -50,12 +50,29 @@ impl Config {
     /// [`ConfigError`] where it cannot be read, is not YAML of this shape, or means nothing that can be
     /// built; its text names the file, the places and the remedies.
     pub fn load(path: &Path) -> Result<(Plan, Vec<Notice>), ConfigError> {
-        let file = path.display().to_string();
-        let text = read(path).map_err(|source| ConfigError::Read {
-            file: file.clone(),
-            source,
-        })?;
-        Self::parse(&text, &file)
+        Self::load_with(path, &Overrides::default())
+    }
+
+    /// As [`Self::load`], with what stands outside the file in place of what stands in it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with(
+        path: &Path,
+        overrides: &Overrides,
+    ) -> Result<(Plan, Vec<Notice>), ConfigError> {
+        let (text, file) = open(path)?;
+        understand(&text, &file, overrides, |_, _| {})
+    }
+
+    /// As [`Self::load_with`], and compiles the policies, as to build a switch of the plan does: what passes
+    /// here, `run` can start.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn check(path: &Path, overrides: &Overrides) -> Result<(Plan, Vec<Notice>), ConfigError> {
+        let (text, file) = open(path)?;
+        understand(&text, &file, overrides, check::check_policies)
     }
 
     /// As [`Self::load`], of a text; `file` is its name in messages.
@@ -63,31 +80,70 @@ impl Config {
     /// # Errors
     /// As [`Self::load`].
     pub fn parse(text: &str, file: &str) -> Result<(Plan, Vec<Notice>), ConfigError> {
-        let typed = yaml::read(text).map_err(|error| ConfigError::Syntax {
-            file: file.to_owned(),
-            error,
-        })?;
-        let mut findings = Findings::default();
-        let plan = check::resolve(&typed, &mut findings);
-        let places = if findings.is_empty() {
-            Places::default()
-        } else {
-            Places::of(text)
-        };
-        let (mistakes, notices) = findings.located(&places);
-        match plan {
-            Some(plan) => Ok((plan, notices)),
-            None => Err(ConfigError::Meaning {
-                file: file.to_owned(),
-                mistakes,
-            }),
-        }
+        understand(text, file, &Overrides::default(), |_, _| {})
     }
 
     /// The JSON Schema of the file, for editors and for `vswitch check --schema`.
     #[must_use]
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(file::File).to_value()
+    }
+}
+
+/// What stands outside the file in place of keys of the same names, so that one file serves several
+/// daemons.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// UNIX socket of the daemon.
+    pub control_socket: Option<String>,
+    /// Directory of the spool and of the loggers' memory.
+    pub state_dir: Option<String>,
+}
+
+/// The text at `path`, and its name in messages.
+fn open(path: &Path) -> Result<(String, String), ConfigError> {
+    let file = path.display().to_string();
+    match read(path) {
+        Ok(text) => Ok((text, file)),
+        Err(source) => Err(ConfigError::Read { file, source }),
+    }
+}
+
+/// From text to plan; `further` are checks of a plan that has passed the others.
+fn understand(
+    text: &str,
+    file: &str,
+    overrides: &Overrides,
+    further: impl FnOnce(&Plan, &mut Findings),
+) -> Result<(Plan, Vec<Notice>), ConfigError> {
+    let mut typed = yaml::read(text).map_err(|error| ConfigError::Syntax {
+        file: file.to_owned(),
+        error,
+    })?;
+    let Overrides {
+        control_socket,
+        state_dir,
+    } = overrides.clone();
+    typed.control_socket = control_socket.or(typed.control_socket);
+    typed.state_dir = state_dir.or(typed.state_dir);
+    let mut findings = Findings::default();
+    let plan = check::resolve(&typed, &mut findings);
+    if let Some(plan) = &plan {
+        further(plan, &mut findings);
+    }
+    let plan = plan.filter(|_| findings.count() == 0);
+    let places = if findings.is_empty() {
+        Places::default()
+    } else {
+        Places::of(text)
+    };
+    let (mistakes, notices) = findings.located(&places);
+    match plan {
+        Some(plan) => Ok((plan, notices)),
+        None => Err(ConfigError::Meaning {
+            file: file.to_owned(),
+            mistakes,
+        }),
     }
 }
 

@@ -125,6 +125,11 @@ impl Names {
         })
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// The number of the object that a reference names.
     pub(super) fn find(&self, reference: &str) -> Option<usize> {
         let by_id = || {
@@ -149,6 +154,31 @@ impl Names {
             findings.mistake(at, problem, remedy);
         }
         found
+    }
+
+    /// As [`Self::resolve`], of the reference that stands under `key` at `at`; where none does, the only
+    /// object that there is.
+    pub(super) fn resolve_or_only(
+        &self,
+        reference: Option<&str>,
+        at: &Place,
+        key: &str,
+        findings: &mut Findings,
+    ) -> Option<usize> {
+        if let Some(reference) = reference {
+            return self.resolve(reference, &at.key(key), findings);
+        }
+        if let [_] = self.all.as_slice() {
+            return Some(0);
+        }
+        let problem = match self.all.len() {
+            0 => format!("`{key}` is missing"),
+            number => {
+                format!("`{key}` is missing, and there are {number} of its kind to choose from")
+            }
+        };
+        findings.mistake(at, problem, self.suggestion("", &[], findings));
+        None
     }
 
     /// What could have been meant, of these objects and of further names.

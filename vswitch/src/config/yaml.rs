@@ -112,9 +112,7 @@ fn problem(error: &Error) -> String {
                 quoted(key.as_deref().unwrap_or("?"))
             )
         }
-        Error::Eof { .. } => {
-            "the file holds no configuration; begin with `region: NAME`".to_owned()
-        }
+        Error::Eof { .. } => "the file holds no configuration; begin with `ports:`".to_owned(),
         Error::MultipleDocuments { .. } => {
             "a second document begins here; a configuration is one".to_owned()
         }

@@ -66,6 +66,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, String
         Request::Trace { port, packet } => {
             Reply::Trace(trace(shared, port, packet).map_err(|error| error.to_string())?)
         }
+        Request::Reload => Reply::Reloaded(shared.orders.reload()?),
         Request::Follow => return Err("`follow` is a stream".to_owned()),
     })
 }

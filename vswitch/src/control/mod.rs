@@ -25,6 +25,7 @@ mod server;
 mod session;
 mod socket;
 
+pub use crate::run::Reloaded;
 pub use answer::trace;
 pub(crate) use connections::{known_state, protocol, tuple};
 pub use end::End;

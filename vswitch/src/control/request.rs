@@ -49,6 +49,8 @@ pub enum Request {
         /// The packet's text form.
         packet: String,
     },
+    /// Reads the configuration again.
+    Reload,
     /// The records of every interval that closes from now on, a line each, until either side ends.
     Follow,
 }
@@ -188,6 +190,7 @@ mod tests {
                 port: "vm1".into(),
                 packet: "tcp 1.2.3.4:5 > 1.2.3.5:6 syn".into(),
             },
+            Request::Reload,
             Request::Follow,
         ];
         for request in requests {

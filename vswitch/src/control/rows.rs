@@ -3,6 +3,7 @@
 use super::end::End;
 use super::record::LogRow;
 use crate::lab::Lack;
+use crate::run::Reloaded;
 use crate::switch::{Balance, PortAudit};
 use crate::trace::Trace;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub enum Reply {
     Status(StatusRow),
     Audit(Listing<AuditRow>),
     Trace(Trace),
+    /// What a reload changed.
+    Reloaded(Reloaded),
     /// One live record.
     Record(LogRow),
     /// Live records that are not in the stream at this point.

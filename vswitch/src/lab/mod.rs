@@ -152,6 +152,10 @@ impl fmt::Display for Lack {
     }
 }
 
+/// Characters of a configuration's name that the name of its ledger has: with what stands around them it
+/// stays below Linux's `NAME_MAX`, 255.
+const MAX_LEDGER_NAME: usize = 200;
+
 /// The lab of one configuration.
 #[derive(Debug, Clone)]
 pub struct Lab {
@@ -169,6 +173,7 @@ impl Lab {
             |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_',
             "_",
         );
+        let name: String = name.chars().take(MAX_LEDGER_NAME).collect();
         let file = |suffix: &str| state_dir.join(format!("lab-{name}.{suffix}.json"));
         Self {
             up_file: file("up"),

@@ -1,5 +1,6 @@
 //! From a plan to what the switch, the log and the lab are told.
 
+use crate::config::limits::PREFIX_LEN_WITHOUT_CIDR6;
 use crate::config::{Plan, Port, Role, Threaded};
 use crate::lab::LabPort;
 use crate::switch::{FLOW_LIMIT, PortConfig, SwitchConfig, UPLINK_MACS};
@@ -114,7 +115,8 @@ pub fn lab_ports(plan: &Plan) -> Vec<LabPort> {
         // Without an address of its family a gateway is out of the guest's reach.
         let reaches = |gateway: &&IpAddr| {
             let same_family = |own: &IpAddr| own.is_ipv4() == gateway.is_ipv4();
-            !uplink && addresses.iter().any(same_family)
+            // Nor is there a route through a guest that is the gateway itself.
+            !uplink && addresses.iter().any(same_family) && !addresses.contains(gateway)
         };
         LabPort {
             name: port.name.clone(),
@@ -139,7 +141,9 @@ fn in_subnet(plan: &Plan, subnet: usize, address: IpAddr) -> Option<IpNet> {
     let subnet = plan.subnets.get(subnet)?;
     let prefix_len = match address {
         IpAddr::V4(_) => subnet.cidr.map_or(32, |cidr| cidr.prefix_len()),
-        IpAddr::V6(_) => subnet.cidr6.map_or(64, |cidr| cidr.prefix_len()),
+        IpAddr::V6(_) => subnet
+            .cidr6
+            .map_or(PREFIX_LEN_WITHOUT_CIDR6, |cidr| cidr.prefix_len()),
     };
     IpNet::new(address, prefix_len).ok()
 }

@@ -15,16 +15,19 @@ mod aside;
 mod build;
 mod clock;
 mod closer;
+mod difference;
 mod files;
 mod health;
 mod log_thread;
 mod method;
+mod orders;
 mod refusals;
 mod replay;
 mod serve;
 mod shared;
 mod slow;
 mod spin;
+mod starter;
 mod stop;
 mod tail;
 mod terminal;
@@ -34,11 +37,14 @@ mod worker;
 use build::group_names;
 pub use build::{lab_ports, port_info, switch_config};
 pub use clock::Clock;
+pub use difference::Difference;
 pub use health::{Ended, Health};
+pub use orders::{Orders, Reloaded};
 pub use replay::{Input, ReplayError, Summary, replay};
-pub use serve::{hold_hangups, load, serve};
+pub use serve::{Source, hold_hangups, load, load_with, serve};
 pub use shared::Shared;
 pub use slow::{Receiver, Receivers};
+pub use starter::Starter;
 pub use tail::{Heard, Missed, Subscriber, Tail};
 
 use crate::config::{Plan, Port, Workers};
@@ -126,9 +132,18 @@ impl Daemon {
             Workers::Fixed(workers) => workers.get(),
         };
         files::allow(plan.ports.len().saturating_mul(queues))?;
+        // A container that is not there is no reason for the other guests to wait.
         let guests = lab_ports(&plan);
+        let (mut here, mut gone) = (Vec::new(), Vec::new());
+        for (port, guest) in plan.ports.iter().zip(&guests) {
+            if guest.is_gone() {
+                gone.push(port.id);
+            } else {
+                here.push(guest.clone());
+            }
+        }
         let (lab, taps) =
-            Lab::new(&plan.state_dir, name, plan.access).ensure(&lock, &guests, queues)?;
+            Lab::new(&plan.state_dir, name, plan.access).ensure(&lock, &here, queues)?;
 
         let plan = Arc::new(plan);
         let shared = Arc::new(Shared {
@@ -144,6 +159,7 @@ impl Daemon {
             health: Arc::default(),
             receivers: Receivers::default(),
             auditing: Mutex::default(),
+            orders: Orders::default(),
         });
         let (log, receiver) = LogQueue::new();
         let mut collector = Collector::new(plan.loggers.clone(), delivery);
@@ -174,8 +190,9 @@ impl Daemon {
             }
         }
         let change = daemon.work_out(prepared);
-        match change.and_then(|change| daemon.swap_in(&plan, change, taps)) {
-            Ok(_) => {}
+        let swapped = change.and_then(|change| daemon.swap_in(&plan, change, taps));
+        match swapped.and_then(|_| daemon.take_down(&plan, &gone)) {
+            Ok(()) => {}
             Err(error) => return daemon.stop().and(Err(error)),
         }
         for (port, lack) in daemon.publish_lacks(&plan, &guests) {
@@ -244,7 +261,7 @@ impl Daemon {
         let guests = lab_ports(&plan);
         let (mut new, mut gone) = (Vec::new(), Vec::new());
         for (port, guest) in plan.ports.iter().zip(&guests) {
-            if is_known(port) && guest.is_gone() {
+            if guest.is_gone() {
                 // No reason to refuse a change of policy: the other guests are waiting for it.
                 gone.push(port.id);
             } else if !is_known(port) || down.contains(&port.id) || !self.lab.is_in_place(guest) {
@@ -312,8 +329,8 @@ impl Daemon {
             }
             let place = port.tap.netns.as_deref().unwrap_or_default();
             tracing::warn!(
-                "port `{}` is down: there is no network namespace at {place} any more; \
-                 write its new path and reload",
+                "port `{}` is down: there is no network namespace at {place}; \
+                 reload when it is there, or write its new path and reload",
                 port.name
             );
         }

@@ -1,22 +1,44 @@
 //! `vswitch run`: the daemon in the foreground, until a signal ends it.
 
 use super::aside::aside;
+use super::difference::Difference;
+use super::orders::{Answer, Event, Reloaded};
+use super::starter::Starter;
 use super::terminal::Terminal;
-use super::{Changes, Daemon, name_of};
-use crate::config::{Config, ConfigError, Notice, Plan};
+use super::{Daemon, name_of};
+use crate::config::{Config, ConfigError, Notice, Overrides, Plan};
 use anyhow::Result;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
 /// How often guests that were found slow are looked after.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Where a daemon's configuration comes from, at the start and at every reload.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// What holds in place of keys in it.
+    pub overrides: Overrides,
+}
+
+impl Source {
+    /// Reads it; what is worth knowing about it goes to the log.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(&self) -> Result<Plan, ConfigError> {
+        load_with(&self.path, &self.overrides)
+    }
+}
 
 /// Keeps SIGHUP until the switch can reload: while a configuration is read for the first time it would
 /// end the process. SIGTERM and SIGINT still do, for nothing is made yet.
@@ -27,38 +49,34 @@ pub fn hold_hangups() -> io::Result<Signals> {
     Signals::new([SIGHUP])
 }
 
-/// What the daemon's first thread waits for.
-enum Event {
-    Signal(i32),
-    /// A configuration was read again.
-    Read(Box<Result<Plan>>),
-}
-
-/// Runs the configuration until SIGTERM or SIGINT; SIGHUP reloads it. `beside` is started once the switch
-/// forwards (the control socket), and what it returns is dropped before the switch stops.
+/// Runs the configuration until SIGTERM or SIGINT; SIGHUP and [`super::Orders::reload`] reload it. `beside`
+/// is started once the switch forwards (the control socket), and what it returns is dropped before the
+/// switch stops; `starter` hears when both are done.
 ///
 /// # Errors
 /// What [`Daemon::start`] and [`Daemon::stop`] say; what `beside` says.
 pub fn serve<T>(
-    config: &Path,
+    source: &Source,
     plan: Plan,
     signals: Signals,
+    mut starter: Starter,
     beside: impl FnOnce(&Daemon) -> Result<T>,
 ) -> Result<()> {
     // Taken before anything is made, so that nothing is left behind.
     signals.handle().add_signal(SIGINT)?;
     signals.handle().add_signal(SIGTERM)?;
     let mut terminal = Terminal::find();
-    let mut daemon = Daemon::start(plan, &name_of(config))?;
+    let mut daemon = Daemon::start(plan, &name_of(&source.path))?;
+    let (events, inbox) = daemon.shared().orders.open();
     let beside = match beside(&daemon) {
         Ok(beside) => beside,
         Err(error) => return daemon.stop().and(Err(error)),
     };
-    tracing::info!(config = %config.display(), "forwarding");
-    let (events, inbox) = channel();
+    tracing::info!(config = %source.path.display(), "forwarding");
     let is_reloading = Arc::new(AtomicBool::new(false));
     forward(signals, &events, &daemon, &is_reloading)?;
-    let mut wanted = Wanted::Nothing;
+    starter.tell_ready();
+    let mut wanted = Wanted::new(source, events);
     loop {
         let event = match inbox.recv_timeout(LOOK) {
             Ok(event) => event,
@@ -72,16 +90,22 @@ pub fn serve<T>(
             Event::Signal(SIGHUP) if terminal.has_closed() => {
                 tracing::info!("the terminal was closed; the switch goes on");
             }
-            Event::Signal(SIGHUP) => wanted.reload(config, &events)?,
+            Event::Signal(SIGHUP) => wanted.reload(None)?,
             Event::Signal(_) => break,
-            Event::Read(plan) => {
+            Event::Reload(answer) => wanted.reload(Some(answer))?,
+            Event::Read(read) => {
+                starter.tell_reloading();
                 is_reloading.store(true, Ordering::Release);
-                report(plan.and_then(|plan| daemon.reload(plan)));
+                let outcome = read.and_then(|(plan, notices)| reload(&mut daemon, plan, &notices));
+                wanted.is_done(&report(outcome))?;
                 is_reloading.store(false, Ordering::Release);
-                wanted.is_read(config, &events)?;
+                starter.tell_ready();
             }
         }
     }
+    starter.tell_stopping();
+    // Clients that wait for a reload hear that there is none.
+    drop((wanted, inbox));
     drop(beside);
     daemon.stop()?;
     tracing::info!("stopped");
@@ -117,69 +141,100 @@ fn forward(
     daemon.shared().health.spawn("signals", forward).map(drop)
 }
 
-/// Reloads that were asked for.
-enum Wanted {
-    /// None.
-    Nothing,
-    /// One; its configuration is being read.
-    One,
-    /// Another, after that one: the file may have changed since it was read.
-    Another,
+/// Reloads that were asked for: one whose configuration is being read, and one after that, for the file
+/// may have changed since it was read.
+struct Wanted<'a> {
+    source: &'a Source,
+    events: Sender<Event>,
+    /// Clients that wait for the one; absent where none is under way.
+    now: Option<Vec<Answer>>,
+    /// Clients that wait for the other; absent where none is wanted.
+    after: Option<Vec<Answer>>,
 }
 
-impl Wanted {
-    /// One more is asked for.
-    fn reload(&mut self, config: &Path, events: &Sender<Event>) -> io::Result<()> {
-        *self = match self {
-            Self::Nothing => {
-                read(config, events)?;
-                Self::One
-            }
-            Self::One | Self::Another => Self::Another,
-        };
-        Ok(())
+impl<'a> Wanted<'a> {
+    const fn new(source: &'a Source, events: Sender<Event>) -> Self {
+        Self {
+            source,
+            events,
+            now: None,
+            after: None,
+        }
     }
 
-    /// The configuration of one was read.
-    fn is_read(&mut self, config: &Path, events: &Sender<Event>) -> io::Result<()> {
-        match std::mem::replace(self, Self::Nothing) {
-            Self::Another => self.reload(config, events),
-            Self::Nothing | Self::One => Ok(()),
+    /// One more is asked for, by a client or by a signal.
+    fn reload(&mut self, answer: Option<Answer>) -> io::Result<()> {
+        if self.now.is_none() {
+            self.begin(answer.into_iter().collect())
+        } else {
+            self.after.get_or_insert_default().extend(answer);
+            Ok(())
+        }
+    }
+
+    fn begin(&mut self, answers: Vec<Answer>) -> io::Result<()> {
+        self.now = Some(answers);
+        read(self.source, &self.events)
+    }
+
+    /// The one is done.
+    fn is_done(&mut self, outcome: &Result<Reloaded, String>) -> io::Result<()> {
+        for answer in self.now.take().unwrap_or_default() {
+            // A client that has gone hears nothing.
+            let _ = answer.send(outcome.clone());
+        }
+        match self.after.take() {
+            Some(answers) => self.begin(answers),
+            None => Ok(()),
         }
     }
 }
 
 /// Reads the configuration on a thread of its own: a file on a share that hangs keeps nobody from
 /// stopping the switch.
-fn read(config: &Path, events: &Sender<Event>) -> io::Result<()> {
-    let (config, events) = (config.to_owned(), events.clone());
+fn read(source: &Source, events: &Sender<Event>) -> io::Result<()> {
+    let (source, events) = (source.clone(), events.clone());
     let read = move || {
-        let plan = aside(|| load(&config)).and_then(|plan| plan.map_err(Into::into));
+        let read = aside(|| Config::load_with(&source.path, &source.overrides));
+        let read = read.and_then(|read| read.map_err(Into::into));
         // The switch may have stopped meanwhile.
-        let _ = events.send(Event::Read(Box::new(plan)));
+        let _ = events.send(Event::Read(Box::new(read)));
     };
     let thread = thread::Builder::new().name("reload".into());
     thread.spawn(read).map(drop)
 }
 
-fn report(result: Result<Changes>) {
-    match result {
-        Ok(changes) => tell_changes(&changes),
+/// Puts a configuration in force.
+fn reload(daemon: &mut Daemon, plan: Plan, notices: &[Notice]) -> Result<Reloaded> {
+    notices.iter().for_each(tell);
+    let before = Arc::clone(&*daemon.shared().plan.read());
+    let difference = Difference::between(&before, &plan);
+    let changes = daemon.reload(plan)?;
+    let notices = notices.iter().map(ToString::to_string).collect();
+    Ok(Reloaded::new(changes, difference, notices))
+}
+
+/// The outcome in words, also for the daemon's log.
+fn report(outcome: Result<Reloaded>) -> Result<Reloaded, String> {
+    let outcome = outcome.map_err(|error| format!("{error:#}"));
+    match &outcome {
+        Ok(reloaded) => tell_changes(reloaded),
         Err(error) => {
-            tracing::error!("not reloaded, the configuration in force stays: {error:#}");
+            tracing::error!("not reloaded, the configuration in force stays: {error}");
         }
     }
+    outcome
 }
 
 /// A part that was left behind is never told as reloaded.
-fn tell_changes(changes: &Changes) {
-    let (attached, detached) = (changes.attached, changes.detached);
-    let (changed, policy_epoch) = (changes.changed.len(), changes.policy_epoch);
-    if changes.lacks.is_empty() {
+fn tell_changes(reloaded: &Reloaded) {
+    let (attached, detached) = (reloaded.attached, reloaded.detached);
+    let (changed, policy_epoch) = (reloaded.set_up.len(), reloaded.policy_epoch);
+    if reloaded.lacks.is_empty() {
         tracing::info!(attached, detached, changed, policy_epoch, "reloaded");
         return;
     }
-    let parts = changes.lacks.len();
+    let parts = reloaded.lacks.len();
     tracing::warn!(
         attached,
         detached,
@@ -187,8 +242,8 @@ fn tell_changes(changes: &Changes) {
         policy_epoch,
         "reloaded, except for {parts} part(s): `vswitch show ports` lists them"
     );
-    for (port, lack) in &changes.lacks {
-        tracing::warn!("port `{port}`: {lack}");
+    for lack in &reloaded.lacks {
+        tracing::warn!("{lack}");
     }
 }
 
@@ -197,7 +252,15 @@ fn tell_changes(changes: &Changes) {
 /// # Errors
 /// [`ConfigError`].
 pub fn load(config: &Path) -> Result<Plan, ConfigError> {
-    let (plan, notices) = Config::load(config)?;
+    load_with(config, &Overrides::default())
+}
+
+/// As [`load`], with what stands outside the file in place of what stands in it.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn load_with(config: &Path, overrides: &Overrides) -> Result<Plan, ConfigError> {
+    let (plan, notices) = Config::load_with(config, overrides)?;
     notices.iter().for_each(tell);
     Ok(plan)
 }

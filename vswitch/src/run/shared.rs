@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::health::Health;
+use super::orders::Orders;
 use super::slow::Receivers;
 use super::tail::Tail;
 use crate::config::Plan;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Guests whose network stack is slow.
     pub receivers: Receivers,
+    /// What the thread that owns the daemon is asked to do.
+    pub orders: Orders,
     /// One audit at a time.
     pub(super) auditing: Mutex<()>,
 }

@@ -54,7 +54,7 @@ pub use fdb::{AGEING_S, Destination, Place, Segment};
 pub use log::{Chunk, Left, Share};
 pub use numbers::NumbersUsedUp;
 pub use port::{FLOW_LIMIT, Port, PortConfig, PortSetup, UPLINK_MACS};
-pub use prepare::{Compiled, Prepared, SwitchConfig};
+pub use prepare::{Compiled, PolicyError, Prepared, SwitchConfig};
 pub use refusals::Refusal;
 pub use show::{ConnectionView, FlowView};
 pub use stage::{Ahead, BATCH};

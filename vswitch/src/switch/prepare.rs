@@ -55,6 +55,18 @@ pub(super) struct Ready {
     pub(super) stateful: bool,
 }
 
+/// A port whose groups cannot be compiled into a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("port `{port}`, security groups {groups}: {cause}")]
+pub struct PolicyError {
+    /// Name of the first port that has these groups.
+    pub port: String,
+    /// Their names, in quotes.
+    pub groups: String,
+    /// What is wrong with them together.
+    pub cause: ModelError,
+}
+
 /// Policies by set of groups, and what they were compiled from: the next configuration takes over those that
 /// say the same, so that a reload that moves members compiles nothing.
 #[derive(Debug, Default)]
@@ -117,8 +129,8 @@ impl Prepared {
     /// Compiles every distinct set of groups once.
     ///
     /// # Errors
-    /// [`ModelError`] where the model contradicts itself or passes a limit.
-    pub fn new(config: SwitchConfig, rules: &mut RuleTable) -> Result<Self, ModelError> {
+    /// [`PolicyError`] where the model contradicts itself or passes a limit.
+    pub fn new(config: SwitchConfig, rules: &mut RuleTable) -> Result<Self, PolicyError> {
         let (prepared, _) = Self::after(&Compiled::default(), config, rules)?;
         Ok(prepared)
     }
@@ -132,7 +144,7 @@ impl Prepared {
         before: &Compiled,
         config: SwitchConfig,
         rules: &mut RuleTable,
-    ) -> Result<(Self, Compiled), ModelError> {
+    ) -> Result<(Self, Compiled), PolicyError> {
         let model = config.model;
         let mut known = before.still_valid(&model);
         let groups = Meanings::of(&model).groups;
@@ -150,7 +162,12 @@ impl Prepared {
                                 let members = set.iter().filter_map(|id| groups.get(id).copied());
                                 let members: Vec<&Group> = members.collect();
                                 let lists = &model.address_groups;
-                                Arc::new(Policy::compile(&members, lists, rules)?)
+                                let compiled = Policy::compile(&members, lists, rules);
+                                Arc::new(compiled.map_err(|cause| PolicyError {
+                                    port: port.name.clone(),
+                                    groups: quoted_names(&members),
+                                    cause,
+                                })?)
                             }
                         };
                         Arc::clone(place.insert(policy))
@@ -179,6 +196,15 @@ impl Prepared {
         };
         Ok((prepared, Compiled { model, policies }))
     }
+}
+
+/// The groups' names as a message lists them.
+fn quoted_names(groups: &[&Group]) -> String {
+    let names: Vec<String> = groups
+        .iter()
+        .map(|group| format!("`{}`", group.name))
+        .collect();
+    names.join(", ")
 }
 
 fn filters(port: &PortConfig) -> bool {

@@ -16,9 +16,10 @@ mod top;
 
 pub use line::{LineColumns, LiveLine, line_heading};
 
-use super::args::{DirectionArg, SOCKET, VerdictArg};
+use super::args::{DirectionArg, VerdictArg};
 use super::failure::{FAILED, Usage};
 use super::output::Output;
+use super::paths::default_socket;
 use super::plain::escaped;
 use super::select::{Moment, Prefix};
 use crate::control::LogRow;
@@ -128,7 +129,7 @@ pub struct LogsArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["follow", "sort", "summary", "csv"])]
     expect: Option<PathBuf>,
     /// Control socket of the daemon.
-    #[arg(long, value_name = "SOCKET", default_value = SOCKET)]
+    #[arg(long, value_name = "SOCKET", default_value_os_t = default_socket())]
     socket: PathBuf,
 }
 

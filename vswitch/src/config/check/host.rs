@@ -7,19 +7,16 @@ use crate::config::file::{self, File};
 use crate::config::limits::{MAX_CONNECTIONS, MAX_SPOOL_BYTES, MAX_WORKERS, MIN_SPOOL_BYTES};
 use crate::config::mistake::{Findings, quoted};
 use crate::config::places::Place;
-use crate::config::plan::{Conntrack, Io, ObjectStorage, Workers};
+use crate::config::plan::{Conntrack, Io, ObjectStorage, Plan, Workers};
 use crate::config::units::{ByteSize, Seconds};
 use flowlog::{Access, Encryption, Secret, Zone};
 use nix::unistd::Group;
 use secgroup::conntrack::{Settings, Timeouts};
+use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The socket of the running daemon where nothing is said.
-pub(super) const CONTROL_SOCKET: &str = "/run/vswitch/control.sock";
-/// Spool and memory where nothing is said.
-pub(super) const STATE_DIR: &str = "/var/lib/vswitch";
 /// Connections of the table where nothing is said.
 const DEFAULT_CONNECTIONS: u32 = 1 << 20;
 /// Bytes of the spool where nothing is said: 1 GiB.
@@ -32,24 +29,6 @@ const DEFAULT_TIME_ZONE: &str = "UTC";
 
 /// The number that means "no change" to chown(2).
 const NO_GROUP: u32 = u32::MAX;
-
-/// Longest path of a UNIX socket (`sun_path` of `unix(7)` less its zero).
-const MAX_SOCKET_PATH_BYTES: usize = 107;
-
-/// A path, of the length that even a socket may have.
-pub(super) fn path(
-    text: Option<&str>,
-    default: &str,
-    at: &Place,
-    findings: &mut Findings,
-) -> PathBuf {
-    let text = text.unwrap_or(default);
-    if text.is_empty() || text.len() > MAX_SOCKET_PATH_BYTES || text.contains('\0') {
-        let remedy = format!("write a path of 1 to {MAX_SOCKET_PATH_BYTES} bytes, as {default}");
-        findings.mistake(at, format!("{} cannot be this path", quoted(text)), remedy);
-    }
-    PathBuf::from(text)
-}
 
 /// Who may read what is written: a group that this host knows, or any number.
 pub(super) fn access(group: Option<&str>, at: &Place, findings: &mut Findings) -> Access {
@@ -101,6 +80,24 @@ pub(super) fn io(text: Option<&str>, at: &Place, findings: &mut Findings) -> Io 
         },
         |(_, io)| *io,
     )
+}
+
+/// Notes how many files the process has to open where that is more than Linux allows by default
+/// (`fs.nr_open`, proc_sys_fs(5)).
+pub(super) fn check_files(plan: &Plan, findings: &mut Findings) {
+    const NR_OPEN: usize = 1 << 20;
+    let Workers::Fixed(workers) = plan.workers else {
+        return;
+    };
+    let queues = plan.ports.len().saturating_mul(workers.get());
+    if queues >= NR_OPEN {
+        let text = format!(
+            "{} ports with {workers} queues each are {queues} open files, and Linux allows {NR_OPEN} unless \
+             `sysctl fs.nr_open` is raised",
+            plan.ports.len()
+        );
+        findings.notice(&Place::root().key("workers"), text);
+    }
 }
 
 /// The zone of file names, known to this host, with its name.
@@ -171,6 +168,7 @@ pub(super) fn object_storage(file: &File, findings: &mut Findings) -> Option<Obj
     let typed = file.object_storage.as_ref()?;
     check_endpoint(&typed.endpoint, &at.key("endpoint"), findings);
     check_ca_file(typed, &at, findings);
+    check_path_style(typed, &at.key("path_style"), findings);
     if let Some(region) = &typed.region {
         check_word(region, "a region", &at.key("region"), findings);
     }
@@ -296,6 +294,28 @@ fn check_endpoint(endpoint: &str, at: &Place, findings: &mut Findings) {
                 "write scheme, host and port, as http://127.0.0.1:9000",
             );
         }
+    }
+}
+
+/// A bucket can stand before a host name, and before no address.
+fn check_path_style(typed: &file::ObjectStorage, at: &Place, findings: &mut Findings) {
+    let authority = typed
+        .endpoint
+        .split_once("://")
+        .map_or("", |(_, rest)| rest);
+    let authority = authority.trim_end_matches('/');
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => host,
+        _ => authority,
+    };
+    let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
+    if typed.path_style == Some(false) && is_address {
+        let problem = format!(
+            "the bucket would stand before the host name, and {} is an address",
+            quoted(host)
+        );
+        let remedy = "leave `path_style` out, or write a host name in `endpoint`";
+        findings.mistake(at, problem, remedy);
     }
 }
 

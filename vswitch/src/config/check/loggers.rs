@@ -106,26 +106,16 @@ fn resource(
         ("SUBNET", Kind::Subnet),
         ("PORT", Kind::Port),
     ];
-    let kind = one_of(
-        &typed.resource_type,
-        &kinds,
-        &at.key("resource_type"),
-        findings,
-    );
-    let at = at.key("resource");
+    let text = typed.resource_type.as_deref().unwrap_or("VPC");
+    let kind = one_of(text, &kinds, &at.key("resource_type"), findings);
+    let mut number =
+        |names: &Names| names.resolve_or_only(typed.resource.as_deref(), at, "resource", findings);
     let found = match kind {
-        Some(Kind::Vpc) => network
-            .vpc_names
-            .resolve(&typed.resource, &at, findings)
-            .map(|n| Resource::Vpc(network.vpcs[n].id)),
-        Some(Kind::Subnet) => network
-            .subnet_names
-            .resolve(&typed.resource, &at, findings)
-            .map(|n| Resource::Subnet(network.subnets[n].id)),
-        Some(_) => context
-            .port_names
-            .resolve(&typed.resource, &at, findings)
-            .map(|n| Resource::Port(context.ports[n].id)),
+        Some(Kind::Vpc) => number(&network.vpc_names).map(|n| Resource::Vpc(network.vpcs[n].id)),
+        Some(Kind::Subnet) => {
+            number(&network.subnet_names).map(|n| Resource::Subnet(network.subnets[n].id))
+        }
+        Some(_) => number(context.port_names).map(|n| Resource::Port(context.ports[n].id)),
         None => None,
     };
     found.unwrap_or(Resource::Vpc(Uuid::nil()))

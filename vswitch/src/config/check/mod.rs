@@ -13,6 +13,8 @@ mod host;
 mod loggers;
 mod network;
 mod output;
+mod paths;
+mod policies;
 mod ports;
 mod security;
 mod storage;
@@ -23,6 +25,8 @@ use super::limits::{MAX_LOGGERS, MAX_PORTS, MAX_SUBNETS, MAX_VPCS};
 use super::mistake::Findings;
 use super::places::Place;
 use super::plan::Plan;
+
+pub(super) use policies::check as check_policies;
 
 /// What the file means; a mistake among the findings makes the plan void.
 pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
@@ -48,6 +52,7 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
     };
     let loggers = loggers::resolve(file, &context, findings);
     let conntrack = host::conntrack(file, findings);
+    let (control_socket, state_dir) = paths::resolve(file, &loggers, findings);
     let plan = Plan {
         region: file.region.clone(),
         vpcs: network.vpcs,
@@ -57,18 +62,8 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
         ports,
         loggers,
         conntrack,
-        control_socket: host::path(
-            file.control_socket.as_deref(),
-            host::CONTROL_SOCKET,
-            &root.key("control_socket"),
-            findings,
-        ),
-        state_dir: host::path(
-            file.state_dir.as_deref(),
-            host::STATE_DIR,
-            &root.key("state_dir"),
-            findings,
-        ),
+        control_socket,
+        state_dir,
         access: host::access(
             file.readers_group.as_deref(),
             &root.key("readers_group"),
@@ -81,6 +76,7 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Option<Plan> {
         object_storage,
     };
     security::check_model(&plan, &security.rule_places, findings);
+    host::check_files(&plan, findings);
     (findings.count() == 0).then_some(plan)
 }
 

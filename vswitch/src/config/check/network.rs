@@ -4,7 +4,7 @@ use super::addresses::{METADATA, cidr, cidr6, host_address, stands_for_the_subne
 use super::values::{check_count, ranged};
 use crate::config::file::{self, File};
 use crate::config::ids::Kind;
-use crate::config::limits::{MAX_DHCP_SERVERS, MAX_MTU, MIN_MTU, MIN_MTU_IPV6};
+use crate::config::limits::{MAX_DHCP_SERVERS, MAX_TAP_MTU, MIN_MTU, MIN_MTU_IPV6};
 use crate::config::mistake::Findings;
 use crate::config::names::Names;
 use crate::config::places::Place;
@@ -30,7 +30,7 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Network {
     // A subnet whose VPC is not known stands in the first one for want of another: it overlaps nothing.
     let of_known_vpcs = file.subnets.iter().zip(&subnets).enumerate();
     let of_known_vpcs =
-        of_known_vpcs.filter(|(_, (typed, _))| vpc_names.find(&typed.vpc).is_some());
+        of_known_vpcs.filter(|(_, (typed, _))| is_known(typed.vpc.as_deref(), &vpc_names));
     check_overlaps(
         of_known_vpcs.map(|(i, (_, subnet))| (i, subnet)),
         &vpcs,
@@ -42,6 +42,11 @@ pub(super) fn resolve(file: &File, findings: &mut Findings) -> Network {
         subnet_names,
         subnets,
     }
+}
+
+/// Whether a reference to a VPC, or its absence, leads to one.
+fn is_known(vpc: Option<&str>, names: &Names) -> bool {
+    vpc.map_or(names.len() == 1, |vpc| names.find(vpc).is_some())
 }
 
 fn vpcs(file: &File, findings: &mut Findings) -> (Names, Vec<Vpc>) {
@@ -86,7 +91,7 @@ fn subnets(
     let resolved = file.subnets.iter().enumerate().map(|(i, subnet)| {
         let at = at.item(i);
         let id = names.enter(&subnet.name, subnet.id.as_deref(), &at, findings);
-        let vpc = vpc_names.resolve(&subnet.vpc, &at.key("vpc"), findings);
+        let vpc = vpc_names.resolve_or_only(subnet.vpc.as_deref(), &at, "vpc", findings);
         let resolved = resolve_subnet(subnet, id, vpc.unwrap_or_default(), &at, findings);
         if let Some(vpc) = vpc {
             check_inside(&resolved, &vpcs[vpc], &at, findings);
@@ -127,7 +132,7 @@ fn resolve_subnet(
         dhcp_servers: dhcp_servers(subnet, &at.key("dhcp_servers"), findings),
         mtu: mtu(
             subnet.mtu.unwrap_or(DEFAULT_MTU),
-            MAX_MTU,
+            MAX_TAP_MTU,
             subnet.cidr6.is_some(),
             &at.key("mtu"),
             findings,
@@ -220,7 +225,8 @@ pub(super) fn check_in_subnet(
     }
 }
 
-/// An MTU in its range, which is narrower where IPv6 is used.
+/// An MTU in its range, which is narrower where IPv6 is used; for another one a great stand-in, of which
+/// nothing else is too small.
 pub(super) fn mtu(
     value: u32,
     greatest: u32,
@@ -237,8 +243,13 @@ pub(super) fn mtu(
         );
         return u16::MAX;
     }
+    let told = findings.count();
     let value = ranged(value, MIN_MTU..=greatest, " bytes", at, findings);
-    u16::try_from(value).expect("the range ends at 65,535")
+    let is_mistake = findings.count() > told;
+    u16::try_from(value)
+        .ok()
+        .filter(|_| !is_mistake)
+        .unwrap_or(u16::MAX)
 }
 
 fn check_inside(subnet: &Subnet, vpc: &Vpc, at: &Place, findings: &mut Findings) {

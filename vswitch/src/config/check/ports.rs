@@ -40,9 +40,10 @@ pub(super) fn resolve(
     for (i, port) in file.ports.iter().enumerate() {
         let at = at.item(i);
         let id = names.enter(&port.name, port.id.as_deref(), &at, findings);
-        let subnet = network
-            .subnet_names
-            .resolve(&port.subnet, &at.key("subnet"), findings);
+        let subnet =
+            network
+                .subnet_names
+                .resolve_or_only(port.subnet.as_deref(), &at, "subnet", findings);
         let context = Context {
             typed: port,
             at: &at,
@@ -120,6 +121,7 @@ fn resolve_port(
     check_limits(context, role, findings);
     let groups = policy::groups(context, findings);
     let pairs = policy::pairs(context, findings);
+    identity::check_gateway(context, &fixed_ips, typed.tap.netns.as_deref(), findings);
     policy::check_wide_pairs(context, &groups, &pairs, findings);
     Port {
         id,

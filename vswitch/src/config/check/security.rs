@@ -2,13 +2,14 @@
 
 use super::addresses::prefix;
 use super::network::Network;
+use super::policies::listed_groups;
 use super::values::{check_limit, one_of, parsed, worded};
 use crate::config::file::{self, File};
 use crate::config::ids::Kind;
 use crate::config::mistake::{Findings, quoted};
 use crate::config::names::Names;
 use crate::config::places::Place;
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, Port};
 use packet::Direction;
 use secgroup::{
     AddressGroup, Ethertype, Group, Limit, Model, ModelError, PortId, Remote, Rule, RuleDraft,
@@ -334,12 +335,29 @@ pub(super) fn check_model(
         let prefix = port
             .map(|port| format!("port {port}: "))
             .unwrap_or_default();
-        worded(
-            &text.strip_prefix(&prefix).unwrap_or(&text),
-            &place,
-            findings,
-        );
+        let text = text.strip_prefix(&prefix).unwrap_or(&text);
+        let of_groups = matches!(error, ModelError::TooMany { .. });
+        match port
+            .filter(|_| of_groups)
+            .map(|port| &plan.ports[usize::from(port.0)])
+        {
+            Some(port) => {
+                let who = groups_of_port(plan, port);
+                worded(&format!("{who}: {text}"), &place, findings);
+            }
+            None => worded(&text, &place, findings),
+        }
     }
+}
+
+/// A port's groups by name, for messages.
+fn groups_of_port(plan: &Plan, port: &Port) -> String {
+    let groups = plan
+        .groups
+        .iter()
+        .filter(|group| port.groups.contains(&group.id));
+    let names: Vec<&str> = groups.map(|group| group.name.as_str()).collect();
+    format!("{} of port `{}`", listed_groups(&names), port.name)
 }
 
 /// Where a contradiction stands; none for those that were told when the reference was followed.
@@ -362,6 +380,11 @@ fn place_of(
             let rule = rule_places.get(id).map(|place| place.key("id"));
             Some((rule.unwrap_or_else(groups), None))
         }
+        ModelError::TooMany {
+            limit: Limit::RulesPerPolicy,
+            port: Some(port),
+            ..
+        } => of_port(*port, "security_groups"),
         ModelError::TooMany {
             limit: Limit::RulesPerPolicy,
             ..

@@ -10,8 +10,21 @@ use std::path::PathBuf;
 
 /// Longest name of a bucket, or container, bytes: OpenStack Swift's; S3 itself takes 63.
 const MAX_BUCKET_BYTES: usize = 255;
+/// Longest name of a folder (Linux `NAME_MAX`), bytes.
+const MAX_FILE_NAME_BYTES: usize = 255;
+/// Longest directory, bytes: with partition and file name a path stays below `PATH_MAX`, 4096.
+const MAX_DIRECTORY_BYTES: usize = 3000;
+/// Longest bucket in a host name, bytes (RFC 1035, a label).
+const MAX_LABEL_BYTES: usize = 63;
 /// Longest prefix, bytes: with partition and file name a key stays below S3's 1024.
 const MAX_PREFIX_BYTES: usize = 400;
+
+/// Where files go if nothing is said.
+const DEFAULT_DIRECTORY: &str = "./flowlogs";
+
+const BUCKET_REMEDY: &str = "with `storage_type: OBS` write s3://bucket or s3://bucket/prefix";
+const COLLECTOR_REMEDY: &str =
+    "with `storage_type: IPFIX` write udp://host:port, as udp://127.0.0.1:4739";
 
 #[derive(Clone, Copy)]
 enum Type {
@@ -35,12 +48,18 @@ pub(super) fn resolve(
     ];
     let text = typed.storage_type.as_deref().unwrap_or("FILE");
     let found = one_of(text, &known, &at.key("storage_type"), findings);
-    let url = typed.storage_url.as_str();
+    let url = typed.storage_url.as_deref();
     let url_at = at.key("storage_url");
+    let given = |remedy: &str, findings: &mut Findings| {
+        if url.is_none() {
+            findings.mistake(at, "`storage_url` is missing", remedy);
+        }
+        url
+    };
     let storage = match found {
         // Of an unknown type the address is another, and the type is a mistake already.
         None => None,
-        Some(Type::File) => directory(url, &url_at, findings),
+        Some(Type::File) => directory(url.unwrap_or(DEFAULT_DIRECTORY), &url_at, findings),
         Some(Type::Obs) => {
             if file.object_storage.is_none() {
                 let remedy =
@@ -48,14 +67,15 @@ pub(super) fn resolve(
                 let problem = "no object storage is configured";
                 findings.mistake(&at.key("storage_type"), problem, remedy);
             }
-            bucket(url, object_storage, &url_at, findings)
+            given(BUCKET_REMEDY, findings)
+                .and_then(|url| bucket(url, object_storage, &url_at, findings))
         }
         Some(Type::Ipfix) => {
             check_no_files(typed, at, findings);
-            collector(url, &url_at, findings)
+            given(COLLECTOR_REMEDY, findings).and_then(|url| collector(url, &url_at, findings))
         }
     };
-    storage.unwrap_or_else(|| Storage::Directory(PathBuf::from(url)))
+    storage.unwrap_or_else(|| Storage::Directory(PathBuf::from(DEFAULT_DIRECTORY)))
 }
 
 fn directory(url: &str, at: &Place, findings: &mut Findings) -> Option<Storage> {
@@ -63,6 +83,9 @@ fn directory(url: &str, at: &Place, findings: &mut Findings) -> Option<Storage> 
         format!("{} is not a directory", quoted(url))
     } else if url.contains("://") {
         format!("{} is an address, not a directory", quoted(url))
+    } else if let Some(problem) = too_long(url) {
+        findings.mistake(at, problem, "shorten it");
+        return None;
     } else {
         return Some(Storage::Directory(PathBuf::from(url)));
     };
@@ -86,6 +109,9 @@ fn bucket(
         }
     };
     let account = account?;
+    if !account.path_style {
+        check_host_label(name, &account.endpoint, at, findings);
+    }
     Some(Storage::Bucket(Bucket {
         endpoint: account.endpoint.clone(),
         region: account.region.clone(),
@@ -99,6 +125,44 @@ fn bucket(
         ca_file: account.ca_file.clone(),
         timeout: account.timeout,
     }))
+}
+
+/// Why no file could be written below a directory: Linux's limits (`NAME_MAX`, `PATH_MAX`).
+fn too_long(directory: &str) -> Option<String> {
+    let longest = directory.split('/').map(str::len).max().unwrap_or_default();
+    if longest > MAX_FILE_NAME_BYTES {
+        return Some(format!(
+            "a folder's name has {longest} bytes, and Linux takes {MAX_FILE_NAME_BYTES}"
+        ));
+    }
+    (directory.len() > MAX_DIRECTORY_BYTES).then(|| {
+        let bytes = directory.len();
+        format!("the path has {bytes} bytes, and {MAX_DIRECTORY_BYTES} leave room for file names")
+    })
+}
+
+/// With `path_style: false` a bucket is the first part of a host name, which has rules of its own
+/// (RFC 1123; Amazon S3, "Virtual hosting of buckets").
+fn check_host_label(bucket: &str, endpoint: &str, at: &Place, findings: &mut Findings) {
+    let is_label = |label: &str| {
+        let is_of_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !label.is_empty()
+            && label.chars().all(is_of_label)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if bucket.len() > MAX_LABEL_BYTES || !bucket.split('.').all(is_label) {
+        let problem = format!(
+            "with `path_style: false` the bucket stands in the host name, and {} cannot",
+            quoted(bucket)
+        );
+        let remedy =
+            "leave `path_style` out, or name a bucket of at most 63 small letters, digits, `. -`";
+        findings.mistake(at, problem, remedy);
+    } else if bucket.contains('.') && endpoint.starts_with("https://") {
+        let text = "the store's certificate has to hold the bucket's whole host name: `*` stands for no dot";
+        findings.notice(at, text);
+    }
 }
 
 /// What is wrong with the address of a bucket.
@@ -119,7 +183,7 @@ impl WrongBucket {
         match self {
             Self::Name => (
                 format!("{url} is not a bucket"),
-                "with `storage_type: OBS` write s3://bucket or s3://bucket/prefix".to_owned(),
+                BUCKET_REMEDY.to_owned(),
             ),
             Self::Prefix => (
                 format!("the prefix of {url} cannot be the beginning of a key"),
@@ -169,8 +233,7 @@ fn collector(url: &str, at: &Place, findings: &mut Findings) -> Option<Storage> 
     });
     if found.is_none() {
         let problem = format!("{} is not a collector", quoted(url));
-        let remedy = "with `storage_type: IPFIX` write udp://host:port, as udp://127.0.0.1:4739";
-        findings.mistake(at, problem, remedy);
+        findings.mistake(at, problem, COLLECTOR_REMEDY);
     }
     found.map(|collector| Storage::Ipfix(collector.to_owned()))
 }

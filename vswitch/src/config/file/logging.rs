@@ -12,11 +12,11 @@ pub struct FlowlogLogger {
     pub id: Option<String>,
     /// Name: letters, digits, `. _ -`.
     pub name: String,
-    /// What is watched: `VPC`, `SUBNET` or `PORT`.
-    #[schemars(extend("enum" = ["VPC", "SUBNET", "PORT"]))]
-    pub resource_type: String,
-    /// The VPC, subnet or port, by name or id.
-    pub resource: String,
+    /// What is watched: `VPC` (default), `SUBNET` or `PORT`.
+    #[schemars(extend("enum" = ["VPC", "SUBNET", "PORT", null]))]
+    pub resource_type: Option<String>,
+    /// The VPC, subnet or port, by name or id; absent, the only one of its type.
+    pub resource: Option<String>,
     /// Which verdicts: `ALL` (default), `ACCEPT` or `DROP`.
     #[schemars(extend("enum" = ["ALL", "ACCEPT", "DROP", null]))]
     pub filter: Option<String>,
@@ -36,8 +36,8 @@ pub struct FlowlogLogger {
     /// `FILE` (default), `OBS` or `IPFIX`.
     #[schemars(extend("enum" = ["FILE", "OBS", "IPFIX", null]))]
     pub storage_type: Option<String>,
-    /// FILE: a directory; OBS: `s3://bucket/prefix`; IPFIX: `udp://host:port`.
-    pub storage_url: String,
+    /// FILE: a directory, default `./flowlogs`; OBS: `s3://bucket/prefix`; IPFIX: `udp://host:port`.
+    pub storage_url: Option<String>,
     /// `HOUR` (default), `DAY` or a template of `#{year} #{month} #{day} #{hour}`.
     #[serde(default, deserialize_with = "shape::template")]
     #[schemars(with = "Option<String>")]

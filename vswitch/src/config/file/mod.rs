@@ -5,6 +5,7 @@
 //! unknown keys, a list where a text belongs. The doc comments below are the descriptions of the JSON
 //! Schema that `vswitch check --schema` prints.
 
+mod defaults;
 mod logging;
 mod network;
 mod security;
@@ -25,11 +26,14 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "vswitch configuration")]
 pub struct File {
-    /// Name of the region, the flow log's field `region`.
+    /// Name of the region, the flow log's field `region`, default `LAB`.
+    #[serde(default = "defaults::region")]
     pub region: String,
-    /// The VPCs: address spaces that never meet.
+    /// The VPCs: address spaces that never meet. Absent, there is one, `lab`.
+    #[serde(default = "defaults::vpcs")]
     pub vpcs: Vec<Vpc>,
-    /// The subnets of the VPCs.
+    /// The subnets of the VPCs. Absent, there is one, `lab`, with the prefix 10.77.1.0/24.
+    #[serde(default = "defaults::subnets")]
     pub subnets: Vec<Subnet>,
     /// Named lists of prefixes, for the key `remote_address_group` of rules.
     #[serde(default)]

@@ -25,8 +25,8 @@ pub struct Subnet {
     pub id: Option<String>,
     /// Name: letters, digits, `. _ -`.
     pub name: String,
-    /// Its VPC, by name or id.
-    pub vpc: String,
+    /// Its VPC, by name or id; absent, the only one.
+    pub vpc: Option<String>,
     /// IPv4 prefix.
     pub cidr: Option<String>,
     /// IPv6 prefix.
@@ -61,8 +61,8 @@ pub struct Port {
     pub name: String,
     /// Name or UUID of the instance, the flow log's `vm_id`; the port's name when absent.
     pub instance: Option<String>,
-    /// Its subnet, by name or id.
-    pub subnet: String,
+    /// Its subnet, by name or id; absent, the only one.
+    pub subnet: Option<String>,
     /// `instance` (default) or `uplink`.
     #[serde(default)]
     pub role: PortRole,

@@ -6,12 +6,15 @@ use crate::config::check::network::check_in_subnet;
 use crate::config::check::values::{check_limit, parsed};
 use crate::config::file::{File, PortRole};
 use crate::config::ids::derive_mac;
+use crate::config::limits::PREFIX_LEN_WITHOUT_CIDR6;
 use crate::config::mistake::{Findings, quoted};
 use crate::config::places::Place;
+use ipnet::Ipv6Net;
 use packet::Mac;
 use secgroup::Limit;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// Who has what so far.
@@ -24,7 +27,7 @@ pub(super) struct Taken {
     /// By VPC.
     ips: HashMap<(usize, IpAddr), Place>,
     /// By namespace and name.
-    pub(super) taps: HashMap<(Option<String>, String), Place>,
+    pub(super) taps: HashMap<(Option<PathBuf>, String), Place>,
     /// By subnet.
     pub(super) uplinks: HashMap<usize, Place>,
 }
@@ -59,6 +62,11 @@ pub(super) fn mac(
     let Some(mac) = parsed::<Mac>(text, &at, findings) else {
         return Mac::ZERO;
     };
+    if !mac.is_legal_source() {
+        // Of an uplink too: Linux gives no interface such an address.
+        let problem = format!("{mac} cannot be a source address (group bit set, or all zeros)");
+        findings.mistake(&at, problem, "choose another");
+    }
     if let Some(first) = context
         .subnet
         .and_then(|(subnet, _)| taken.macs.insert((subnet, mac), context.at.clone()))
@@ -105,6 +113,44 @@ pub(super) fn fixed_ips(
     addresses
 }
 
+/// Notes a gateway that Linux gives the guest no route through: none of its addresses is in the gateway's
+/// network. In a subnet with a prefix of the family, all are in that.
+pub(super) fn check_gateway(
+    context: &Context<'_>,
+    fixed_ips: &[IpAddr],
+    netns: Option<&str>,
+    findings: &mut Findings,
+) {
+    let Some((_, subnet)) = context.subnet.filter(|(_, subnet)| subnet.cidr6.is_none()) else {
+        return;
+    };
+    // Without a namespace no route is set, and an uplink needs none.
+    if netns.is_none() || context.typed.role == PortRole::Uplink {
+        return;
+    }
+    let network = |address: &IpAddr| match address {
+        IpAddr::V6(v6) => Some(Ipv6Net::new_assert(*v6, PREFIX_LEN_WITHOUT_CIDR6).trunc()),
+        IpAddr::V4(_) => None,
+    };
+    let own: Vec<Ipv6Net> = fixed_ips.iter().filter_map(network).collect();
+    for gateway in &subnet.gateway_ips {
+        let IpAddr::V6(v6) = gateway else { continue };
+        // A link-local one is in the network of every interface.
+        let reachable = v6.is_unicast_link_local() || own.iter().any(|net| net.contains(v6));
+        if !own.is_empty() && !reachable {
+            let problem = format!(
+                "no IPv6 address is in the network of the gateway, `{gateway}` of subnet `{}`",
+                subnet.name
+            );
+            let remedy = format!(
+                "choose one of {}, or give the subnet a `cidr6`",
+                Ipv6Net::new_assert(*v6, PREFIX_LEN_WITHOUT_CIDR6).trunc()
+            );
+            findings.mistake(&context.at.key("fixed_ips"), problem, remedy);
+        }
+    }
+}
+
 /// Whether anti-spoofing and groups apply.
 pub(super) fn filtered(context: &Context<'_>) -> bool {
     context.typed.role == PortRole::Instance && context.typed.port_security_enabled.unwrap_or(true)
@@ -142,10 +188,7 @@ pub(super) fn take_tap(
     taken: &mut Taken,
     findings: &mut Findings,
 ) {
-    let key = (
-        netns.map(canonical_netns).map(str::to_owned),
-        name.to_owned(),
-    );
+    let key = (netns.and_then(canonical_netns), name.to_owned());
     if let Some(first) = taken.taps.insert(key, context.at.clone()) {
         let place = netns.map_or("the daemon's namespace".to_owned(), |netns| {
             format!("namespace {}", quoted(netns))
@@ -155,10 +198,17 @@ pub(super) fn take_tap(
     }
 }
 
-/// `vm1`, `/run/netns/vm1` and `/var/run/netns/vm1` are one namespace (`ip-netns(8)`).
-fn canonical_netns(netns: &str) -> &str {
-    let stripped = ["/var/run/netns/", "/run/netns/"]
-        .iter()
-        .find_map(|folder| netns.strip_prefix(folder));
-    stripped.filter(|name| !name.contains('/')).unwrap_or(netns)
+/// Where a namespace is; `vm1`, `/run/netns/vm1` and `/var/run/netns/vm1` are one (`ip-netns(8)`). None
+/// for the daemon's own.
+fn canonical_netns(netns: &str) -> Option<PathBuf> {
+    const OWN: [&str; 2] = ["/proc/self/ns/net", "/proc/thread-self/ns/net"];
+    let path = match tap::Netns::parse(netns) {
+        Ok(netns) => netns.path().to_owned(),
+        // The name is a mistake of its own.
+        Err(_) => PathBuf::from(netns),
+    };
+    // As a text without `.` and doubled slashes.
+    let path: PathBuf = path.components().collect();
+    let is_own = OWN.iter().any(|own| path == Path::new(own));
+    (!is_own).then_some(path)
 }

@@ -3,12 +3,14 @@
 use super::Context;
 use super::identity::{Taken, take_tap};
 use crate::config::check::network::mtu;
-use crate::config::limits::{MAX_TAP_MTU, MAX_TAP_NAME_BYTES};
+use crate::config::file::PortRole;
+use crate::config::limits::{MAX_TAP_MTU, MAX_TAP_NAME_BYTES, MIN_MTU_IPV6};
 use crate::config::mistake::{Findings, quoted};
 use crate::config::names::has_name_characters;
 use crate::config::places::Place;
 use crate::config::plan::TapPlan;
 use std::net::IpAddr;
+use std::path::Path;
 use uuid::Uuid;
 
 /// Names with another meaning: the loopback device, and sysctl folders beside the interfaces'.
@@ -41,12 +43,26 @@ pub(super) fn resolve(
         findings,
     );
     let subnet_mtu = context.subnet.map(|(_, subnet)| subnet.mtu);
-    let ipv6 = fixed_ips.iter().any(IpAddr::is_ipv6)
+    let gateways = context
+        .subnet
+        .map(|(_, subnet)| subnet.gateway_ips.as_slice());
+    let carried = gateways.filter(|_| context.typed.role == PortRole::Uplink);
+    let ipv6 = fixed_ips
+        .iter()
+        .chain(carried.unwrap_or_default())
+        .any(IpAddr::is_ipv6)
         || context
             .subnet
             .is_some_and(|(_, subnet)| subnet.cidr6.is_some());
     let mtu = match (typed.mtu, subnet_mtu) {
         (Some(bytes), _) => mtu(bytes, MAX_TAP_MTU, ipv6, &at.key("mtu"), findings),
+        // Linux gives an interface with less no IPv6 address.
+        (None, Some(subnet)) if ipv6 && u32::from(subnet) < MIN_MTU_IPV6 => {
+            let problem = format!("the port has an IPv6 address, and its subnet's mtu is {subnet}");
+            let remedy = format!("write at least {MIN_MTU_IPV6} there or here (RFC 8200)");
+            findings.mistake(&at.key("mtu"), problem, remedy);
+            subnet
+        }
         (None, Some(subnet)) => subnet,
         (None, None) => 0,
     };
@@ -87,7 +103,11 @@ fn check_name(name: &str, at: &Place, findings: &mut Findings) {
 fn check_netns(netns: &str, at: &Place, findings: &mut Findings) {
     let is_path = netns.contains('/');
     let is_good = if is_path {
-        netns.len() <= MAX_PATH_BYTES && !netns.contains('\0') && !netns.ends_with('/')
+        netns.len() <= MAX_PATH_BYTES
+            && !netns.contains('\0')
+            && !netns.ends_with('/')
+            && !netns.ends_with("/.")
+            && Path::new(netns).file_name().is_some()
     } else {
         !netns.is_empty()
             && netns.len() <= 255
