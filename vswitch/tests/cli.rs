@@ -81,6 +81,8 @@ fn every_command_has_help() {
         "",
         "demo",
         "run",
+        "wait",
+        "reload",
         "check",
         "lab",
         "lab up",
