@@ -34,9 +34,8 @@ pub struct WaitArgs {
 pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     loop {
-        let missing = match missing(args)? {
-            None => return Ok(ExitCode::SUCCESS),
-            Some(missing) => missing,
+        let Some(missing) = missing(args)? else {
+            return Ok(ExitCode::SUCCESS);
         };
         if Instant::now() >= deadline {
             note(format_args!("vswitch: after {} s {missing}", args.timeout));

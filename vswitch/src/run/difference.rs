@@ -24,6 +24,7 @@ impl Difference {
         let mut difference = Self::default();
         let settings = [
             ("region", old.region == new.region),
+            ("readers_group", old.access == new.access),
             ("conntrack", old.conntrack == new.conntrack),
             ("object_storage", old.object_storage == new.object_storage),
             ("time_zone", old.time_zone == new.time_zone),

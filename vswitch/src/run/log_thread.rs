@@ -319,6 +319,7 @@ mod tests {
             health: Arc::default(),
             receivers: crate::run::Receivers::default(),
             auditing: Mutex::default(),
+            orders: crate::run::Orders::default(),
         };
         let delivery = Delivery::open(&directory.path().join("state"), 1 << 20).unwrap();
         let collector = Collector::new(plan.loggers, delivery);

@@ -115,7 +115,7 @@ mod tests {
                 SocketAddr::from_pathname(&path).unwrap(),
             )),
         };
-        let mut heard = |what: &str| {
+        let heard = |what: &str| {
             let mut bytes = [0; 100];
             let length = manager.recv(&mut bytes).unwrap();
             let text = std::str::from_utf8(&bytes[..length]).unwrap();
