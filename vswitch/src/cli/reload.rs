@@ -38,7 +38,7 @@ fn print(out: &mut Output, reloaded: &Reloaded) -> Result<()> {
     } = reloaded;
     writeln!(
         out,
-        "reloaded: {attached} ports attached, {detached} detached, policy epoch {policy_epoch}"
+        "reloaded: ports attached {attached}, detached {detached}; policy epoch {policy_epoch}"
     )?;
     if difference.is_empty() {
         writeln!(out, "nothing differs from what was in force")?;
