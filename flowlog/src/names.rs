@@ -81,19 +81,34 @@ impl NameMemory {
     /// # Errors
     /// [`NameMemoryError`] for a file that cannot be read or is damaged.
     pub fn open(state_directory: &Path) -> Result<Self, NameMemoryError> {
-        let path = state_directory.join(FILE);
-        let system = |action, path: &Path, source| NameMemoryError::System {
-            action,
-            path: path.to_owned(),
+        fs::create_dir_all(state_directory).map_err(|source| NameMemoryError::System {
+            action: "create the directory",
+            path: state_directory.to_owned(),
             source,
-        };
-        fs::create_dir_all(state_directory)
-            .map_err(|source| system("create the directory", state_directory, source))?;
+        })?;
+        Ok(Self {
+            directory: Some(state_directory.to_owned()),
+            ..Self::read(state_directory)?
+        })
+    }
+
+    /// The memory kept in a state directory, to be read alone: what is issued from it is not kept.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn read(state_directory: &Path) -> Result<Self, NameMemoryError> {
+        let path = state_directory.join(FILE);
         // What is no text is no line of issued names either, and the message then says what helps.
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(system("read", &path, error)),
+            Err(source) => {
+                return Err(NameMemoryError::System {
+                    action: "read",
+                    path,
+                    source,
+                });
+            }
         };
         let mut loggers = Vec::new();
         for (place, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
@@ -104,9 +119,21 @@ impl NameMemory {
             loggers.push(parse_line(line).ok_or_else(damaged)?);
         }
         Ok(Self {
-            directory: Some(state_directory.to_owned()),
+            directory: None,
             loggers,
         })
+    }
+
+    /// Adds what another memory has issued to these loggers, and forgets what was issued to others.
+    pub(crate) fn learn(&mut self, other: Self, loggers: &[Uuid]) {
+        self.loggers.retain(|(id, _)| loggers.contains(id));
+        for (id, theirs) in other.loggers {
+            match self.loggers.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, ours)) => ours.learn(&theirs),
+                None if loggers.contains(&id) => self.loggers.push((id, theirs)),
+                None => {}
+            }
+        }
     }
 
     /// Whether an interval has a name already.
@@ -172,15 +199,35 @@ impl Issued {
         }
     }
 
-    fn issue(&mut self, interval: i64, count: u32) -> Parts {
-        let taken = self.taken(interval);
-        self.recent.insert(interval, taken.saturating_add(count));
+    /// Takes over what another process has issued.
+    fn learn(&mut self, other: &Self) {
+        for (&interval, &parts) in &other.recent {
+            let taken = self.taken(interval).max(parts);
+            self.remember(interval, taken);
+        }
+        if let Some((latest, parts)) = other.older {
+            self.forget(latest, parts);
+        }
+    }
+
+    fn remember(&mut self, interval: i64, parts: u32) {
+        self.recent.insert(interval, parts);
         if self.recent.len() > INTERVALS_MAX
             && let Some((oldest, parts)) = self.recent.pop_first()
         {
-            let (latest, most) = self.older.unwrap_or((oldest, parts));
-            self.older = Some((latest.max(oldest), most.max(parts)));
+            self.forget(oldest, parts);
         }
+    }
+
+    /// Counts an interval among the older ones.
+    fn forget(&mut self, interval: i64, parts: u32) {
+        let (latest, most) = self.older.unwrap_or((interval, parts));
+        self.older = Some((latest.max(interval), most.max(parts)));
+    }
+
+    fn issue(&mut self, interval: i64, count: u32) -> Parts {
+        let taken = self.taken(interval);
+        self.remember(interval, taken.saturating_add(count));
         Parts {
             first: taken.saturating_add(1),
             count,
@@ -267,6 +314,28 @@ mod tests {
             error.contains("flowlog-names:1: not a line") && error.contains("remove it"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_another_process_has_issued_is_not_issued_again_and_its_memory_stays_as_it_is() {
+        let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut other = NameMemory::open(theirs.path()).unwrap();
+        issue(&mut other, 0, 2);
+        other.issue(Uuid::from_u128(8), 0, 2).unwrap();
+        let before = fs::read(theirs.path().join(FILE)).unwrap();
+
+        let mut names = NameMemory::open(ours.path()).unwrap();
+        issue(&mut names, 60, 1);
+        names.learn(NameMemory::read(theirs.path()).unwrap(), &[LOGGER]);
+        assert_eq!(issue(&mut names, 0, 1), [Some(3)]);
+        assert_eq!(issue(&mut names, 60, 1), [Some(2)]);
+        assert!(!names.is_issued(Uuid::from_u128(8), 0));
+        assert_eq!(fs::read(theirs.path().join(FILE)).unwrap(), before);
+
+        let nowhere = ours.path().join("none");
+        names.learn(NameMemory::read(&nowhere).unwrap(), &[]);
+        assert!(!nowhere.exists());
+        assert!(!names.is_issued(LOGGER, 0), "of no use to others");
     }
 
     #[test]

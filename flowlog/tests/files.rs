@@ -4,9 +4,10 @@ mod support;
 
 use flowlog::{
     Cause, Collector, EmptyIntervals, Field, FileName, Layout, LoggerSpec, Partition, State,
-    Storage, Zone,
+    Storage, Window, Zone,
     read::{TextReader, Value},
 };
+use proptest::prelude::*;
 use std::{fs, num::NonZeroU32};
 use support::*;
 
@@ -220,22 +221,91 @@ fn a_clock_that_steps_back_adds_a_part_and_overwrites_nothing() {
 }
 
 #[test]
-fn a_clock_that_jumps_about_keeps_few_intervals_open_and_loses_nothing() {
-    let dir = TempDir::new().unwrap();
-    let mut collector = collector(&[logger(1, dir.path())]);
-    for n in [10, 9, 8, 7, 6, 5] {
-        collector.observe(
-            minute(n),
-            &Lab::new(),
-            &sent(udp(1, 53), ACCEPT, packets(1)),
-        );
+fn a_clock_that_steps_back_closes_the_interval_of_the_future_at_the_step() {
+    for length_s in [60, 300, 900] {
+        let dir = TempDir::new().unwrap();
+        let mut collector = collector(&[LoggerSpec {
+            interval_s: length_s,
+            ..logger(1, dir.path())
+        }]);
+        let o = sent(udp(1, 53), ACCEPT, packets(1));
+        collector.observe(minute(60 * 24 * 365), &Lab::new(), &o);
+        let (future, present) = (minute(60 * 24 * 365), minute(0));
+        let closed = collector.close_before(future, present, &Lab::new(), &[]);
+        let windows: Vec<_> = closed.iter().map(|closed| closed.window).collect();
+        assert_eq!(windows, [Window::of(future.start_s, length_s)]);
+        assert!(collector.finish(present, &Lab::new(), &[]).is_empty());
     }
-    let early = collector.close(minute(0), &Lab::new(), &[]);
-    assert_eq!(
-        early.iter().map(|closed| closed.window).collect::<Vec<_>>(),
-        [minute(5), minute(6)]
-    );
-    assert_eq!(collector.finish(minute(0), &Lab::new(), &[]).len(), 4);
+}
+
+#[test]
+fn a_clock_that_steps_back_within_an_interval_leaves_it_open() {
+    let dir = TempDir::new().unwrap();
+    let mut collector = collector(&[LoggerSpec {
+        interval_s: 300,
+        ..logger(1, dir.path())
+    }]);
+    for (n, next) in [(3, 1), (1, 2), (2, 3), (3, 4)] {
+        let o = sent(udp(1, 53), ACCEPT, packets(1));
+        collector.observe(minute(n), &Lab::new(), &o);
+        let closed = collector.close_before(minute(n), minute(next), &Lab::new(), &[]);
+        assert!(closed.is_empty(), "{n}");
+    }
+    let closed = collector.close(minute(4), &Lab::new(), &[]);
+    assert_eq!(rows(&closed, &["packets"]), ["4"]);
+}
+
+#[test]
+fn an_interval_that_the_clock_leaves_has_its_file_even_where_nothing_was_observed_in_it() {
+    let dir = TempDir::new().unwrap();
+    let spec = LoggerSpec {
+        empty_intervals: EmptyIntervals::Write,
+        interval_s: 300,
+        ..logger(1, dir.path())
+    };
+    let mut collector = collector(&[spec]);
+    for (n, next, expected) in [(0, 601, T0), (601, 1, T0 + 36_000)] {
+        let closed = collector.close_before(minute(n), minute(next), &Lab::new(), &[]);
+        let starts: Vec<_> = closed.iter().map(|closed| closed.window.start_s).collect();
+        assert_eq!(starts, [expected]);
+    }
+    // It has one already.
+    let closed = collector.close_before(minute(1), minute(700), &Lab::new(), &[]);
+    assert!(closed.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_the_clock_does_nothing_is_lost_and_no_interval_outlives_a_step(
+        windows in prop::collection::vec(0..200_u64, 1..40),
+        length in 0..4_usize,
+    ) {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let interval_s = [60, 120, 300, 900][length];
+        let mut collector = collector(&[LoggerSpec { interval_s, ..logger(1, dir.path()) }]);
+        let mut packets_written = 0;
+        for (place, &n) in windows.iter().enumerate() {
+            let o = sent(udp(1, 53), ACCEPT, packets(1));
+            collector.observe(minute(n), &Lab::new(), &o);
+            let next = minute(windows.get(place + 1).copied().unwrap_or(n));
+            let closed = collector.close_before(minute(n), next, &Lab::new(), &[]);
+            prop_assert!(closed.iter().all(|closed| !closed.window.contains(next.start_s)));
+            packets_written += sum(&closed);
+        }
+        let last = minute(windows[windows.len() - 1]);
+        let open = collector.finish(last, &Lab::new(), &[]);
+        prop_assert!(open.iter().all(|closed| closed.window.contains(last.start_s)));
+        prop_assert_eq!(packets_written + sum(&open), windows.len());
+    }
+}
+
+fn sum(closed: &[flowlog::Closed]) -> usize {
+    let rows = rows(closed, &["packets"]);
+    rows.iter()
+        .map(|packets| packets.parse::<usize>().expect("a count of packets"))
+        .sum()
 }
 
 #[test]
@@ -305,7 +375,7 @@ fn the_hour_that_daylight_saving_repeats_shares_no_name() {
     }]);
     // 2026-11-01T01:30 in New York, twice.
     for start_s in [1_793_511_000, 1_793_514_600] {
-        let window = flowlog::Window {
+        let window = Window {
             start_s,
             length_s: 60,
         };

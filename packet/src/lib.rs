@@ -27,7 +27,7 @@ pub mod text;
 mod tuple;
 mod verdict;
 
-pub use capture::captured_offload;
+pub use capture::{captured_offload, has_all_headers};
 pub(crate) use headers::IP_PACKET_MAX;
 pub use headers::{
     Arp, Dccp, Defect, EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX, Ethernet, Fragment, Headers,

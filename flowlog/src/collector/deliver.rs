@@ -52,7 +52,8 @@ pub(super) fn hand_over(
     let naming = Naming::of(&spec.fields, ports);
     match outlet {
         Outlet::Files(carrier) => {
-            let spooled = spool(spec, kept, interval, naming, rows, written);
+            let look = carrier.is_in_place();
+            let spooled = spool(spec, look, kept, interval, naming, rows, written);
             carrier.wake();
             spooled
         }
@@ -65,9 +66,12 @@ pub(super) fn hand_over(
     }
 }
 
-/// Encodes an interval into the spool, under the names that its objects keep.
+/// Encodes an interval into the spool, under the names that its objects keep. `look`: names that a directory
+/// has already are passed over here, where the caller waits for the disk anyway; else the courier finds
+/// them taken.
 fn spool(
     spec: &LoggerSpec,
+    look: bool,
     kept: &Kept,
     interval: &Sorted,
     naming: Naming<'_>,
@@ -78,11 +82,21 @@ fn spool(
     let stem = spec.layout.stem(spec.id, start_s);
     let rows_per_file = u64::from(spec.layout.rows_per_file.get());
     let files = u32::try_from(rows.div_ceil(rows_per_file).max(1)).unwrap_or(u32::MAX);
-    let parts = kept.names().issue(spec.id, stem.civil_s, files)?;
     let destination = Destination::of(&spec.storage);
+    let extension = spec.format.extension();
+    let parts = loop {
+        let parts = kept.names().issue(spec.id, stem.civil_s, files)?;
+        let is_there = |part| {
+            let root = spec.storage.directory();
+            root.is_some_and(|root| root.join(stem.object(part, extension)).exists())
+        };
+        if !look || !parts.numbers().any(is_there) {
+            break parts;
+        }
+    };
     let mut records = interval.records(naming);
     for part in parts.numbers() {
-        let name = stem.object(part, spec.format.extension());
+        let name = stem.object(part, extension);
         let failed = |source| failed(kept.spool.root(), source);
         let mut draft = kept.spool.draft(spec.id, &destination, &name)?;
         let mut encoder = spec

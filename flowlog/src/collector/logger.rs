@@ -13,10 +13,6 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Intervals a logger keeps open; only a clock that jumps about makes it more than two. The earliest
-/// is written ahead of its end when there are more.
-const OPEN_INTERVALS_MAX: usize = 4;
-
 /// A logger with its open intervals.
 pub(super) struct Logger {
     pub(super) spec: LoggerSpec,
@@ -131,35 +127,33 @@ impl Logger {
         &mut self.open[place]
     }
 
-    /// The intervals that a base window ends, in order of time; an empty one where nothing was
-    /// observed and a file is wanted all the same.
-    pub(super) fn take_due(&mut self, window: Window, kept: &Kept) -> Vec<Interval> {
-        self.open.sort_by_key(Interval::window);
-        let ended = |open: &Interval| open.window().end_s() <= window.end_s();
-        let ended = self.open.iter().filter(|open| ended(open)).count();
-        let excess = self.open.len().saturating_sub(OPEN_INTERVALS_MAX);
-        let mut due: Vec<Interval> = self.open.drain(..ended.max(excess)).collect();
-        if let Some(empty) = self.empty_interval(window)
-            && !due.iter().any(|interval| interval.window() == empty)
+    /// The intervals that end where the base window `next` follows on `window`, in order of time: all
+    /// that do not reach into it. That of `window` is among them even if nothing was observed in it,
+    /// where a file is wanted all the same.
+    pub(super) fn take_due(&mut self, window: Window, next: Window, kept: &Kept) -> Vec<Interval> {
+        let is_over = |open: Window| !open.contains(next.start_s);
+        let (mut due, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|interval| is_over(interval.window()));
+        self.open = open;
+        let present = Window::of(window.start_s, self.spec.interval_s());
+        // At the end of a process the last window is followed by itself.
+        let is_over = is_over(present) || window.end_s() == present.end_s();
+        let mut is_known = due.iter().chain(&self.open);
+        if is_over
+            && self.spec.admin_state_up
+            && self.spec.empty_intervals == EmptyIntervals::Write
+            && !is_known.any(|interval| interval.window() == present)
             && !kept.names().is_issued(
                 self.spec.id,
-                self.spec.layout.stem(self.spec.id, empty.start_s).civil_s,
+                self.spec.layout.stem(self.spec.id, present.start_s).civil_s,
             )
         {
-            due.push(Interval::new(
-                empty,
-                self.limits.within(self.spec.flow_limit),
-            ));
+            let limits = self.limits.within(self.spec.flow_limit);
+            due.push(Interval::new(present, limits));
         }
+        due.sort_by_key(Interval::window);
         due
-    }
-
-    /// The interval that ends with a base window, if it is to have a file even when empty.
-    fn empty_interval(&self, window: Window) -> Option<Window> {
-        let length_s = self.spec.interval_s();
-        let ends = window.end_s().is_multiple_of(length_s.into());
-        let wanted = self.spec.admin_state_up && self.spec.empty_intervals == EmptyIntervals::Write;
-        (ends && wanted).then(|| Window::of(window.start_s, length_s))
     }
 
     /// Writes every open interval as it is.

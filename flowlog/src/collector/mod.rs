@@ -1,9 +1,10 @@
 //! The log thread's half: every logger with its open intervals.
 //!
 //! A logger has its own intervals, so none can disturb another. An interval opens with the first
-//! thing observed in it and closes with the base window that ends it. Two may be open at once: the
-//! sweep that ends a window is still under way when the next one's first connections end. More are
-//! open after the clock stepped back; an interval that closed before then gets a further file.
+//! thing observed in it and closes with a base window whose successor lies outside it: at its end, or
+//! where the clock steps out of it, forward or back. Two may be open at once: the sweep that ends a
+//! window is still under way when the next one's first connections end. An interval that the clock
+//! enters again gets a further file.
 
 mod deliver;
 mod logger;
@@ -125,11 +126,24 @@ impl Collector {
         });
     }
 
-    /// Ends a base window, of which everything was observed: the loggers whose interval ends with
-    /// it (or ended before, where the clock jumped) write their files.
+    /// Ends a base window, of which everything was observed, where the next one follows it.
     pub fn close(
         &mut self,
         window: Window,
+        ports: &dyn Ports,
+        skipped: &[(u16, Skipped)],
+    ) -> Vec<Closed> {
+        let next = Window::of(window.end_s(), window.length_s);
+        self.close_before(window, next, ports, skipped)
+    }
+
+    /// Ends a base window, of which everything was observed, where the clock is in `next` now: the
+    /// loggers whose interval does not reach into it write their files. What comes from now on is of
+    /// `next` or of windows behind it, so that no interval waits for a time that may never come.
+    pub fn close_before(
+        &mut self,
+        window: Window,
+        next: Window,
         ports: &dyn Ports,
         skipped: &[(u16, Skipped)],
     ) -> Vec<Closed> {
@@ -141,11 +155,11 @@ impl Collector {
         }
         let mut closed = Vec::new();
         for logger in &mut self.loggers {
-            for interval in logger.take_due(window, &self.delivery.kept) {
+            for interval in logger.take_due(window, next, &self.delivery.kept) {
                 closed.push(logger.deliver(interval, ports, &self.delivery.kept, self.tail));
             }
         }
-        self.mark(window.end_s());
+        self.mark(next.start_s);
         self.settle();
         closed
     }

@@ -43,11 +43,11 @@ impl Carrier {
         on_thread: bool,
     ) -> Self {
         let board = Arc::new(Board::new(counts));
-        let mut courier = Courier::new(Arc::clone(&kept), queue, Arc::clone(&board), address);
+        let courier = Courier::new(Arc::clone(&kept), queue, Arc::clone(&board), address);
         let run = if on_thread {
             start(Arc::new(Mutex::new(courier)), queue.logger, &board)
         } else {
-            let clock = Clock::start();
+            let (mut courier, clock) = (courier.impatient(), Clock::start());
             run_until_idle(&mut courier, &clock);
             Run::InPlace(Box::new(courier), clock)
         };
@@ -57,6 +57,11 @@ impl Carrier {
             board,
             run,
         }
+    }
+
+    /// Whether the caller itself delivers.
+    pub(crate) const fn is_in_place(&self) -> bool {
+        matches!(self.run, Run::InPlace(..))
     }
 
     /// Says that something new was spooled.

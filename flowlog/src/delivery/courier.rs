@@ -36,6 +36,8 @@ pub(super) struct Courier {
     asked: bool,
     /// The object on its way, while a step is under way.
     carried: Option<u64>,
+    /// Failures in a row after which its store counts as down.
+    patience: u32,
 }
 
 impl Courier {
@@ -53,6 +55,15 @@ impl Courier {
             pace: Pace::default(),
             asked: false,
             carried: None,
+            patience: FAILURES_UNTIL_ERROR,
+        }
+    }
+
+    /// Takes the first failure for trouble: where the caller waits for the store, it wants to know.
+    pub(super) fn impatient(self) -> Self {
+        Self {
+            patience: 1,
+            ..self
         }
     }
 
@@ -225,7 +236,7 @@ impl Courier {
     fn report(&self, error: &StoreError) {
         let is_trouble = error.cause.is_refusal()
             || self.pace.has_refused()
-            || self.pace.failures() >= FAILURES_UNTIL_ERROR;
+            || self.pace.failures() >= self.patience;
         self.board.failed(error, is_trouble);
     }
 }

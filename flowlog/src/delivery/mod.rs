@@ -102,6 +102,22 @@ impl Delivery {
         }
     }
 
+    /// Does not issue names again that were issued to these loggers by a process with another state
+    /// directory, and forgets what was issued to others. Only reads there; a directory without such a
+    /// memory says nothing.
+    ///
+    /// # Errors
+    /// A memory that is there and cannot be read.
+    pub fn learn_names(
+        &self,
+        state_directory: &Path,
+        loggers: &[Uuid],
+    ) -> Result<(), NameMemoryError> {
+        let other = NameMemory::read(state_directory)?;
+        self.kept.names().learn(other, loggers);
+        Ok(())
+    }
+
     /// Where objects wait.
     #[must_use]
     pub fn spool_folder(&self) -> &Path {

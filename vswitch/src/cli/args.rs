@@ -252,10 +252,11 @@ pub struct ReplayArgs {
     /// The configuration, YAML.
     #[arg(long)]
     pub config: PathBuf,
-    /// A capture of what this port's guest sent; may be given several times.
+    /// A capture of what this port's guest sent, `-` for standard input; may be given several times.
     #[arg(long = "port", value_name = "PORT=FILE", value_parser = super::replay::port_capture)]
     pub ports: Vec<(String, PathBuf)>,
-    /// A capture whose frames are matched to ports by their source MAC.
+    /// A capture whose frames are matched to ports by their source MAC, or by their source address where
+    /// it holds no MAC; `-` for standard input. pcap or pcapng, also compressed with gzip or zstd.
     #[arg(value_name = "IN.pcap", required_unless_present = "ports")]
     pub capture: Option<PathBuf>,
     /// Write the flow-log files into this directory instead of the loggers' own.

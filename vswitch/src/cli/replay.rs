@@ -16,9 +16,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Directory inside that of `--out` where the names of issued files are remembered.
-const STATE: &str = ".vswitch";
-
 /// Replays, prints the records, ends with a summary. An audit that does not hold exits with 1, and so
 /// does a capture that breaks off, once what came before was replayed.
 pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
@@ -47,14 +44,14 @@ pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     });
     written?;
     let summary = summary.map_err(|error| match error.downcast_ref::<ReplayError>() {
-        Some(ReplayError::NoSuchPort { .. }) => Usage(error.to_string()).into(),
+        Some(ReplayError::NoSuchPort { .. } | ReplayError::StdinTwice) => {
+            Usage(error.to_string()).into()
+        }
         _ => error,
     })?;
     let good = summary.audit.holds() && summary.damaged.is_empty();
     print(&mut out, args.json, &summary)?;
-    for error in &summary.damaged {
-        note(format_args!("vswitch: {error}"));
-    }
+    complain(&summary);
     Ok(if good {
         ExitCode::SUCCESS
     } else {
@@ -62,9 +59,28 @@ pub(super) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     })
 }
 
-/// Puts what the loggers write, and what is remembered of it, under `out`.
+/// Says of each capture what was not read of it, on standard error.
+fn complain(summary: &Summary) {
+    for file in &summary.empty {
+        let file = file.display();
+        note(format_args!("vswitch: {file}: the capture holds no packet"));
+    }
+    for (file, foreign) in &summary.foreign {
+        note(format_args!(
+            "vswitch: {}: {} frames of interface {} were not read: its link type is {}",
+            file.display(),
+            foreign.frames,
+            foreign.interface,
+            foreign.link_type
+        ));
+    }
+    for error in &summary.damaged {
+        note(format_args!("vswitch: {error}"));
+    }
+}
+
+/// Puts what the loggers write under `out`.
 fn redirect(plan: &mut Plan, out: &Path) {
-    plan.state_dir = out.join(STATE);
     let several = plan.loggers.len() > 1;
     for logger in &mut plan.loggers {
         logger.storage = Storage::Directory(if several {
@@ -108,6 +124,12 @@ struct Replayed<'a> {
     unknown: u64,
     unknown_unrecorded: u64,
     runts: u64,
+    /// Frames without all their headers, for the capture's snap length.
+    cut: u64,
+    /// Frames too late in their capture to be sorted by time.
+    late: u64,
+    /// Quiet intervals without files.
+    unfilled: u64,
     delivered: u64,
     /// Fragments whose first one no capture has.
     held: u64,
@@ -116,22 +138,46 @@ struct Replayed<'a> {
     audit_holds: bool,
     /// Of captures that break off: file, byte and what is wrong there.
     damaged: Vec<String>,
+    /// Captures without a packet.
+    empty: &'a [PathBuf],
+    /// Frames that were not read, by interface.
+    foreign: Vec<ForeignRow<'a>>,
+}
+
+/// Frames of a link type that is not read.
+#[derive(Serialize)]
+struct ForeignRow<'a> {
+    file: &'a Path,
+    interface: u32,
+    link_type: u32,
+    frames: u64,
 }
 
 impl<'a> From<&'a Summary> for Replayed<'a> {
     fn from(summary: &'a Summary) -> Self {
+        let foreign = summary.foreign.iter().map(|(file, foreign)| ForeignRow {
+            file,
+            interface: foreign.interface,
+            link_type: foreign.link_type,
+            frames: foreign.frames,
+        });
         Self {
             frames: summary.frames,
             received: summary.received,
             unknown: summary.unknown,
             unknown_unrecorded: summary.unknown_unrecorded,
             runts: summary.runts,
+            cut: summary.cut,
+            late: summary.late,
+            unfilled: summary.unfilled,
             delivered: summary.delivered,
             held: held(summary),
             rows: summary.rows,
             files: &summary.files,
             audit_holds: summary.audit.holds(),
             damaged: summary.damaged.iter().map(ToString::to_string).collect(),
+            empty: &summary.empty,
+            foreign: foreign.collect(),
         }
     }
 }
@@ -167,6 +213,19 @@ fn print(out: &mut Output, json: bool, summary: &Summary) -> Result<(), Error> {
         (
             "not replayed, for they are too short for an Ethernet header",
             summary.runts,
+        ),
+        (
+            "not replayed, for the capture's snap length cut their headers off",
+            summary.cut,
+        ),
+        (
+            "later in their capture than sorting by time reaches, hence replayed where they stood \
+             (sort it first, as by `reordercap`)",
+            summary.late,
+        ),
+        (
+            "quiet intervals without files, for there were too many at once",
+            summary.unfilled,
         ),
         (
             "fragments that still waited for their first one at the end, hence not recorded",

@@ -225,12 +225,10 @@ pub(crate) fn take(collector: &mut Collector, names: &Names, chunk: &Chunk) -> V
     observe_share(collector, names, chunk.window, &chunk.v4);
     observe_share(collector, names, chunk.window, &chunk.v6);
     match &chunk.closes {
-        Some(skipped) => {
-            let skipped: Vec<_> = skipped
-                .iter()
-                .map(|&(port, skipped)| (port.0, skipped))
-                .collect();
-            collector.close(chunk.window, names, &skipped)
+        Some(closing) => {
+            let skipped = closing.skipped.iter();
+            let skipped: Vec<_> = skipped.map(|&(port, skipped)| (port.0, skipped)).collect();
+            collector.close_before(chunk.window, closing.next, names, &skipped)
         }
         None => Vec::new(),
     }

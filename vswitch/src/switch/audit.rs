@@ -23,7 +23,7 @@ pub(super) struct Scan {
 }
 
 /// The conservation identity of every port.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Audit {
     /// One entry per port.
     pub ports: Vec<PortAudit>,

@@ -49,7 +49,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    fn into_chunk(self, window: Window, closes: Option<Vec<(PortId, Skipped)>>) -> Chunk {
+    fn into_chunk(self, window: Window, closes: Option<Closing>) -> Chunk {
         Chunk {
             window,
             v4: self.v4,
@@ -68,8 +68,17 @@ pub struct Chunk {
     pub v4: Share<[u8; 4]>,
     /// What left of IPv6: nothing unless a logger collects it.
     pub v6: Share<[u8; 16]>,
-    /// Set on the window's last chunk: nothing more will come, and this was skipped.
-    pub closes: Option<Vec<(PortId, Skipped)>>,
+    /// Set on the window's last chunk.
+    pub closes: Option<Closing>,
+}
+
+/// The end of a window: nothing more of it will come.
+#[derive(Debug)]
+pub struct Closing {
+    /// What could not be recorded in it, per port.
+    pub skipped: Vec<(PortId, Skipped)>,
+    /// The window that is open now. It need not follow: the clock may have stepped.
+    pub next: Window,
 }
 
 /// The door's other side.
@@ -154,7 +163,11 @@ impl Log {
     /// The sweep has found every tally of the closed window.
     pub(super) fn finish(&mut self, skipped: Vec<(PortId, Skipped)>) {
         if let Some((window, rest)) = self.closing.take() {
-            self.waiting.push(rest.into_chunk(window, Some(skipped)));
+            let closing = Closing {
+                skipped,
+                next: self.window,
+            };
+            self.waiting.push(rest.into_chunk(window, Some(closing)));
         }
     }
 

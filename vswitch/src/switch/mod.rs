@@ -51,7 +51,7 @@ pub use change::{Change, Outline};
 pub use counters::{Balance, ByVerdict, PortAudit, PortCounters};
 pub use entry::{Tallied, icmp_of, tallied, tuple_of};
 pub use fdb::{AGEING_S, Destination, Place, Segment};
-pub use log::{Chunk, Left, Share};
+pub use log::{Chunk, Closing, Left, Share};
 pub use numbers::NumbersUsedUp;
 pub use port::{FLOW_LIMIT, Port, PortConfig, PortSetup, UPLINK_MACS};
 pub use prepare::{Compiled, PolicyError, Prepared, SwitchConfig};

@@ -109,6 +109,12 @@ impl Switch {
         self.log.is_closing()
     }
 
+    /// The open window.
+    #[must_use]
+    pub const fn window(&self) -> Window {
+        self.log.window()
+    }
+
     /// Microseconds until the open window ends, by the wall clock.
     #[must_use]
     pub fn until_window_end_us(&self, now: Now) -> u64 {

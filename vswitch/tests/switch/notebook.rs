@@ -10,7 +10,8 @@ impl Lab {
     pub(crate) fn fetch(&mut self) {
         for chunk in self.switch.fetch_log() {
             self.logged.take(&chunk);
-            for (port, skipped) in chunk.closes.iter().flatten() {
+            let closing = chunk.closes.iter();
+            for (port, skipped) in closing.flat_map(|closing| &closing.skipped) {
                 *self.told_skipped.entry(*port).or_default() += skipped.packets;
             }
         }

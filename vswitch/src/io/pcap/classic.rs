@@ -1,10 +1,10 @@
 //! Classic pcap: a header of 24 bytes, then records of 16 bytes and a frame.
 
 use super::{
-    Captured, ETHERNET, FRAME_MAX, Problem,
+    Captured, FRAME_MAX, Macs, Problem,
+    link::LinkType,
     source::{Order, Source},
 };
-use std::io::Read;
 
 const MICROSECONDS: u32 = 0xa1b2_c3d4;
 pub(super) const NANOSECONDS: u32 = 0xa1b2_3c4d;
@@ -15,11 +15,12 @@ pub(super) struct Classic {
     order: Order,
     /// Nanoseconds in the unit of a record's second time field.
     unit_ns: u64,
+    link: LinkType,
 }
 
 impl Classic {
     /// Reads the rest of the header behind its magic number.
-    pub(super) fn open<R: Read>(magic: [u8; 4], source: &mut Source<R>) -> Result<Self, Problem> {
+    pub(super) fn open(magic: [u8; 4], source: &mut Source<'_>) -> Result<Self, Problem> {
         let (order, unit_ns) = match (u32::from_le_bytes(magic), u32::from_be_bytes(magic)) {
             (MICROSECONDS, _) => (Order::Little, 1000),
             (NANOSECONDS, _) => (Order::Little, 1),
@@ -29,17 +30,19 @@ impl Classic {
         };
         let header: [u8; 20] = source.take("the file header")?;
         // The upper 16 bits tell of a frame check sequence, not of the link type.
-        match order.u32_at(&header, 16) & 0xffff {
-            ETHERNET => Ok(Self { order, unit_ns }),
-            other => Err(Problem::LinkType(other)),
+        let link_type = order.u32_at(&header, 16) & 0xffff;
+        match LinkType::of(link_type) {
+            Some(link) => Ok(Self {
+                order,
+                unit_ns,
+                link,
+            }),
+            None => Err(Problem::LinkType(link_type)),
         }
     }
 
     /// The next record, `None` at the end of the file.
-    pub(super) fn next<R: Read>(
-        &mut self,
-        source: &mut Source<R>,
-    ) -> Result<Option<Captured>, Problem> {
+    pub(super) fn next(&mut self, source: &mut Source<'_>) -> Result<Option<Captured>, Problem> {
         let mut header = [0; 16];
         if !source.fill(&mut header, "a record")? {
             return Ok(None);
@@ -56,10 +59,11 @@ impl Classic {
         let frame = source.take_vec(kept as usize, "a frame")?;
         // At most 2^32 seconds: far from the end of u64.
         let time_ns = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * self.unit_ns;
-        Ok(Some(Captured {
+        Ok(Some(self.link.into_ethernet(Captured {
             time_ns,
             frame,
             wire_len: wire_len.max(kept),
-        }))
+            macs: Macs::Both,
+        })))
     }
 }

@@ -22,6 +22,13 @@ pub struct Merged<I: Iterator> {
     heads: Vec<(Option<I::Item>, I)>,
 }
 
+impl<I: Iterator> Merged<I> {
+    /// What is merged, in the order given.
+    pub fn captures(&self) -> impl Iterator<Item = &I> {
+        self.heads.iter().map(|(_, capture)| capture)
+    }
+}
+
 impl<I: Iterator<Item = Result<Captured, PcapError>>> Iterator for Merged<I> {
     type Item = Result<(usize, Captured), PcapError>;
 

@@ -2,13 +2,17 @@
 //! are passed over, as the format wants it.
 
 use super::{
-    Captured, ETHERNET, FRAME_MAX, Problem,
+    Captured, FRAME_MAX, Macs, Problem,
+    link::LinkType,
     source::{Order, Source},
 };
-use std::io::Read;
+use std::collections::BTreeMap;
 
 /// Interfaces that are kept of one section; captures of whole hosts stay below a hundred.
 pub(super) const INTERFACES_MAX: usize = 4096;
+/// Interfaces of link types that are not read whose frames are counted one by one; those of further ones
+/// are added to the last.
+const FOREIGN_MAX: usize = 256;
 /// Longest block that is read: a frame with its options.
 const BLOCK_MAX: usize = FRAME_MAX + 64 * 1024;
 
@@ -28,6 +32,19 @@ pub(super) struct Ng {
     interfaces: Vec<Interface>,
     /// For simple packets, which carry no time.
     last_time_ns: u64,
+    /// Frames that were not read, by interface and link type; of all sections.
+    foreign: BTreeMap<(u32, u32), u64>,
+}
+
+/// Frames of an interface whose link type is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreign {
+    /// Number of the interface in its section, from 0.
+    pub interface: u32,
+    /// Its link type.
+    pub link_type: u32,
+    /// How many frames it had.
+    pub frames: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,21 +66,19 @@ enum Resolution {
 
 impl Ng {
     /// Reads the first section header behind its block type.
-    pub(super) fn open<R: Read>(source: &mut Source<R>) -> Result<Self, Problem> {
+    pub(super) fn open(source: &mut Source<'_>) -> Result<Self, Problem> {
         let mut ng = Self {
             order: Order::Little,
             interfaces: Vec::new(),
             last_time_ns: 0,
+            foreign: BTreeMap::new(),
         };
         ng.section(source)?;
         Ok(ng)
     }
 
     /// The next packet, `None` at the end of the file.
-    pub(super) fn next<R: Read>(
-        &mut self,
-        source: &mut Source<R>,
-    ) -> Result<Option<Captured>, Problem> {
+    pub(super) fn next(&mut self, source: &mut Source<'_>) -> Result<Option<Captured>, Problem> {
         loop {
             let mut kind = [0; 4];
             if !source.fill(&mut kind, "a block")? {
@@ -92,16 +107,32 @@ impl Ng {
             }
             let body = source.take_vec(len as usize, "a block")?;
             let _len_again: [u8; 4] = source.take("a block")?;
-            match kind {
-                INTERFACE => self.interface(&body)?,
-                SIMPLE_PACKET => return self.simple(&body).map(Some),
-                _ => return self.packet(kind, &body).map(Some),
+            let packet = match kind {
+                INTERFACE => {
+                    self.interface(&body)?;
+                    continue;
+                }
+                SIMPLE_PACKET => self.simple(&body)?,
+                _ => self.packet(kind, &body)?,
+            };
+            if packet.is_some() {
+                return Ok(packet);
             }
         }
     }
 
+    /// What was not read, by interface.
+    pub(super) fn foreign(&self) -> impl Iterator<Item = Foreign> {
+        let foreign = self.foreign.iter();
+        foreign.map(|(&(interface, link_type), &frames)| Foreign {
+            interface,
+            link_type,
+            frames,
+        })
+    }
+
     /// A section header: fixes the byte order and forgets the interfaces.
-    fn section<R: Read>(&mut self, source: &mut Source<R>) -> Result<(), Problem> {
+    fn section(&mut self, source: &mut Source<'_>) -> Result<(), Problem> {
         let len: [u8; 4] = source.take("a section header")?;
         let magic: [u8; 4] = source.take("a section header")?;
         self.order = match (u32::from_le_bytes(magic), u32::from_be_bytes(magic)) {
@@ -122,7 +153,7 @@ impl Ng {
         }
     }
 
-    fn body_len<R: Read>(&self, source: &mut Source<R>) -> Result<u32, Problem> {
+    fn body_len(&self, source: &mut Source<'_>) -> Result<u32, Problem> {
         let len = self.order.u32(source.take("a block")?);
         let body = len.checked_sub(FRAMING).filter(|_| len.is_multiple_of(4));
         body.ok_or(Problem::Length {
@@ -170,8 +201,9 @@ impl Ng {
         Ok(())
     }
 
-    /// An enhanced packet, or the obsolete form, whose interface is 16 bits and a drop count.
-    fn packet(&mut self, kind: u32, body: &[u8]) -> Result<Captured, Problem> {
+    /// An enhanced packet, or the obsolete form, whose interface is 16 bits and a drop count. `None` of a
+    /// link type that is not read.
+    fn packet(&mut self, kind: u32, body: &[u8]) -> Result<Option<Captured>, Problem> {
         if body.len() < 20 {
             return Err(Problem::CutOff("a packet"));
         }
@@ -180,23 +212,28 @@ impl Ng {
         } else {
             self.order.u32_at(body, 0)
         };
-        let interface = self.ethernet(id)?;
+        let Some((interface, link)) = self.readable(id)? else {
+            return Ok(None);
+        };
         let [high, low, kept, wire_len] = [4, 8, 12, 16].map(|at| self.order.u32_at(body, at));
         let frame = frame(&body[20..], kept)?;
         self.last_time_ns = interface.time_ns(u64::from(high) << 32 | u64::from(low));
-        Ok(Captured {
+        Ok(Some(link.into_ethernet(Captured {
             time_ns: self.last_time_ns,
             frame,
             wire_len: wire_len.max(kept),
-        })
+            macs: Macs::Both,
+        })))
     }
 
     /// A packet of the first interface, without time: it takes that of the packet before.
-    fn simple(&mut self, body: &[u8]) -> Result<Captured, Problem> {
+    fn simple(&mut self, body: &[u8]) -> Result<Option<Captured>, Problem> {
         if body.len() < 4 {
             return Err(Problem::CutOff("a packet"));
         }
-        let interface = self.ethernet(0)?;
+        let Some((interface, link)) = self.readable(0)? else {
+            return Ok(None);
+        };
         let wire_len = self.order.u32_at(body, 0);
         let limit = if interface.snap_len == 0 {
             u32::MAX
@@ -204,22 +241,29 @@ impl Ng {
             interface.snap_len
         };
         let frame = frame(&body[4..], wire_len.min(limit))?;
-        Ok(Captured {
+        Ok(Some(link.into_ethernet(Captured {
             time_ns: self.last_time_ns,
             frame,
             wire_len,
-        })
+            macs: Macs::Both,
+        })))
     }
 
-    fn ethernet(&self, id: u32) -> Result<Interface, Problem> {
-        let interface = self
-            .interfaces
-            .get(id as usize)
-            .ok_or(Problem::NoInterface(id))?;
-        match interface.link_type {
-            ETHERNET => Ok(*interface),
-            other => Err(Problem::LinkType(other)),
+    /// An interface and how its frames are read; `None`, and counted, where they are not.
+    fn readable(&mut self, id: u32) -> Result<Option<(Interface, LinkType)>, Problem> {
+        let interface = self.interfaces.get(id as usize).copied();
+        let interface = interface.ok_or(Problem::NoInterface(id))?;
+        let link = LinkType::of(interface.link_type);
+        if link.is_none() {
+            let key = (id, interface.link_type);
+            let is_full = self.foreign.len() >= FOREIGN_MAX && !self.foreign.contains_key(&key);
+            let counted = match self.foreign.last_entry() {
+                Some(last) if is_full => last.into_mut(),
+                _ => self.foreign.entry(key).or_default(),
+            };
+            *counted += 1;
         }
+        Ok(link.map(|link| (interface, link)))
     }
 }
 

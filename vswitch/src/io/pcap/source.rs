@@ -1,18 +1,26 @@
 //! Bytes of a capture with their offset, and numbers in the capture's byte order.
 
 use super::Problem;
-use std::io::{self, Read};
+use std::{
+    fmt,
+    io::{self, Read},
+};
 
 /// A stream that knows where it is.
-#[derive(Debug)]
-pub(super) struct Source<R> {
-    from: R,
+pub(super) struct Source<'a> {
+    from: Box<dyn Read + 'a>,
     /// Bytes read so far.
     pub(super) offset: u64,
 }
 
-impl<R: Read> Source<R> {
-    pub(super) fn new(from: R) -> Self {
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source at byte {}", self.offset)
+    }
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(from: Box<dyn Read + 'a>) -> Self {
         Self { from, offset: 0 }
     }
 
@@ -28,6 +36,10 @@ impl<R: Read> Source<R> {
                     self.offset += more as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What is compressed breaks off like this.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(Problem::CutOff(what));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
