@@ -5,11 +5,13 @@
 //! cargo xtask bench         the switch against a pump that inspects nothing, and other switches
 //! cargo xtask scale         a thousand ports, an interval of a million flows, ten thousand members and rules
 //! cargo xtask instructions  instructions per packet, held against those expected
+//! cargo xtask captures      captures of other projects' test suites, replayed and read by tshark
 //! cargo xtask tidy          links and commands in the documents
 //! ```
 #![forbid(unsafe_code)]
 
 mod bench;
+mod captures;
 mod command;
 mod instructions;
 mod packages;
@@ -44,6 +46,8 @@ enum Task {
         #[arg(long)]
         accept: bool,
     },
+    /// Compares replays with tshark over the captures of other projects' suites (see docs/captures.md).
+    Captures(captures::Options),
     /// Checks that links in documents lead somewhere and that the README's commands exist.
     Tidy,
 }
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Scale(options) => scale::run(&options),
         Task::Instructions { accept } => instructions::run(accept),
+        Task::Captures(options) => captures::run(&options),
         Task::Tidy => tidy::run(),
     };
     match result {
