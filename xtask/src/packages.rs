@@ -25,6 +25,7 @@ pub(crate) const FOR_TESTS: &[Wanted] = &[
     // Foreign readers of the flow log: an IPFIX collector, and Python for the rest.
     ("nfcapd", "nfdump"),
     ("python3", "python3-venv"),
+    ("java", "openjdk-17-jre-headless"),
     // The strictest object storage that Debian has: OpenStack Swift with its S3 interface.
     ("swift-proxy-server", "swift-proxy"),
     ("swift-account-server", "swift-account"),
