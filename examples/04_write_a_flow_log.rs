@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use flowlog::{
-    Collector, Delivery, Field, Format, LoggerSpec, Observation, PortInfo, Ports, Resource,
+    Access, Collector, Delivery, Field, Format, LoggerSpec, Observation, PortInfo, Ports, Resource,
     Storage, Tally, Tick, Window,
 };
 use packet::{Basis, Direction, FiveTuple, Reason, Verdict, Wire, protocol, tcp_flags};
@@ -43,7 +43,7 @@ fn main() -> Result<()> {
         )
     };
     // In place: what a call closes is delivered when it returns. The switch has threads for that.
-    let delivery = Delivery::open(&directory.join("state"), 1 << 20)?.in_place();
+    let delivery = Delivery::open(&directory.join("state"), 1 << 20, Access::default())?.in_place();
     let mut collector = Collector::new(vec![logger], delivery);
 
     // An interval is aligned to multiples of its length since the epoch.

@@ -3,9 +3,9 @@
 //! with a part of a format's name, such as `Parquet`, to measure that alone.
 
 use flowlog::{
-    Account, AwsText, AwsVersion, Collector, Compression, Delivery, EmptyIntervals, Field, Format,
-    Layout, LoggerSpec, Observation, PortInfo, Ports, Record, Resource, Storage, Tally, Tick,
-    Window,
+    Access, Account, AwsText, AwsVersion, Collector, Compression, Delivery, EmptyIntervals, Field,
+    Format, Layout, LoggerSpec, Observation, PortInfo, Ports, Record, Resource, Storage, Tally,
+    Tick, Window,
 };
 use packet::{Basis, Direction, FiveTuple, Verdict, Wire};
 use std::{
@@ -72,8 +72,8 @@ fn formats() -> Vec<Format> {
 
 fn measure(lab: &Lab, format: Format, directory: &Path) -> Result<(), std::io::Error> {
     let spec = logger(directory.to_owned(), format.clone());
-    let delivery =
-        Delivery::open(&directory.join("state"), 1 << 40).map_err(std::io::Error::other)?;
+    let delivery = Delivery::open(&directory.join("state"), 1 << 40, Access::default())
+        .map_err(std::io::Error::other)?;
     let mut collector = Collector::new(vec![spec], delivery);
     collector.keep_records(true);
     for round in 0..ROUNDS {

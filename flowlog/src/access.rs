@@ -1,7 +1,7 @@
 //! Who may read what the daemon writes: modes of files and folders, and the readers' group.
 //!
-//! Files are made 0640 and folders 0750: they say who talked to whom, which is not every local user's to
-//! know. Readers are the members of one group; without it, of the daemon's own.
+//! Files are made 0640 and folders 0750, whatever the umask: they say who talked to whom, which is not
+//! every local user's to know. Readers are the members of one group; without it, of the daemon's own.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
@@ -14,8 +14,8 @@ use std::{
 const FILE_MODE: u32 = 0o640;
 /// Mode of folders: the owner writes, the group enters and lists.
 const FOLDER_MODE: u32 = 0o750;
-/// What of a file the group needs.
-const GROUP_READS: u32 = 0o040;
+/// What of a mode says who may do what; the rest are the setuid, setgid and sticky bits.
+const PERMISSIONS: u32 = 0o777;
 /// What of a folder the group needs.
 const GROUP_ENTERS: u32 = 0o050;
 /// What of a folder others need to do the same.
@@ -45,7 +45,7 @@ impl Access {
     /// Opens a file for writing, made anew or emptied.
     ///
     /// # Errors
-    /// As [`Access::open`].
+    /// What the system said; of the group, in words.
     pub fn create(&self, path: &Path) -> io::Result<File> {
         self.open(
             OpenOptions::new().write(true).create(true).truncate(true),
@@ -56,27 +56,22 @@ impl Access {
     /// Makes a file that must not exist yet.
     ///
     /// # Errors
-    /// As [`Access::open`].
+    /// As [`Access::create`].
     pub fn create_new(&self, path: &Path) -> io::Result<File> {
         self.open(OpenOptions::new().write(true).create_new(true), path)
     }
 
-    /// Opens a file as `options` say. One that this makes gets mode 0640, as far as the umask goes; where
-    /// a group is named, it gets that group and may be read by it whatever the umask.
-    ///
-    /// # Errors
-    /// What the system said; of the group, in words.
-    pub fn open(&self, options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    /// Opens a file of the daemon's own, which gets mode and group before anything is in it.
+    fn open(&self, options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         let file = options.mode(FILE_MODE).open(path)?;
-        let Some(group) = self.readers else {
-            return Ok(file);
-        };
         let found = file.metadata()?;
-        if found.gid() != group {
+        if let Some(group) = self.readers
+            && found.gid() != group
+        {
             fchown(&file, None, Some(group)).map_err(|error| not_given(group, &error))?;
         }
-        if found.mode() & GROUP_READS == 0 {
-            file.set_permissions(Permissions::from_mode(found.mode() | FILE_MODE))?;
+        if found.mode() & PERMISSIONS != FILE_MODE {
+            where_modes_exist(file.set_permissions(Permissions::from_mode(FILE_MODE)))?;
         }
         Ok(file)
     }
@@ -87,6 +82,12 @@ impl Access {
     /// What the system said; `AlreadyExists` for one that is there.
     pub fn create_dir(&self, folder: &Path) -> io::Result<()> {
         DirBuilder::new().mode(FOLDER_MODE).create(folder)?;
+        let found = fs::metadata(folder)?.mode();
+        if found & PERMISSIONS != FOLDER_MODE {
+            // What is set besides, as that files get the folder's group, stays.
+            let mode = Permissions::from_mode(found & !PERMISSIONS | FOLDER_MODE);
+            where_modes_exist(fs::set_permissions(folder, mode))?;
+        }
         self.share(folder)
     }
 
@@ -151,13 +152,23 @@ pub fn lock_file(path: &Path) -> io::Result<File> {
         .mode(LOCK_MODE)
         .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
         .open(path)?;
-    if file.metadata()?.mode() & 0o777 != LOCK_MODE {
+    if file.metadata()?.mode() & PERMISSIONS != LOCK_MODE {
         file.set_permissions(Permissions::from_mode(LOCK_MODE))?;
     }
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
         Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Passes over that a mode cannot be set: on file systems without modes, as vfat, how it is mounted says
+/// who may read. Those with modes let a file's owner set them.
+fn where_modes_exist(set: io::Result<()>) -> io::Result<()> {
+    match set {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        set => set,
     }
 }
 
@@ -179,7 +190,7 @@ mod tests {
 
     fn mode_and_group(path: &Path) -> (u32, u32) {
         let found = fs::metadata(path).unwrap();
-        (found.mode() & 0o777, found.gid())
+        (found.mode() & PERMISSIONS, found.gid())
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! Folders and renames that last: a name is durable once its folder was synced.
 
+use crate::Access;
 use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
 
-/// Creates a folder and those above it that are missing, each made durable in the one above.
+/// Creates a folder and those above it that are missing, each made durable in the one above. Those that
+/// are there stay as they are.
 ///
 /// # Errors
 /// What the system said, and of which folder.
-pub(crate) fn make_folders(folder: &Path) -> Result<(), (PathBuf, io::Error)> {
+pub(crate) fn make_folders(folder: &Path, access: Access) -> Result<(), (PathBuf, io::Error)> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -18,8 +20,8 @@ pub(crate) fn make_folders(folder: &Path) -> Result<(), (PathBuf, io::Error)> {
         Some(above) if !above.as_os_str().is_empty() => above,
         _ => Path::new("."),
     };
-    make_folders(above)?;
-    let made = match fs::create_dir(folder) {
+    make_folders(above, access)?;
+    let made = match access.create_dir(folder) {
         // Another may have been faster.
         Err(error) if !folder.is_dir() => Err(error),
         _ => sync_folder(above),
@@ -33,8 +35,8 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Writes a small file aside and puts it in place, durably.
-pub(crate) fn replace(path: &Path, aside: &Path, text: &str) -> io::Result<()> {
-    let mut file = File::create(aside)?;
+pub(crate) fn replace(path: &Path, aside: &Path, text: &str, access: Access) -> io::Result<()> {
+    let mut file = access.create(aside)?;
     io::Write::write_all(&mut file, text.as_bytes())?;
     file.sync_all()?;
     fs::rename(aside, path)?;

@@ -9,7 +9,7 @@
 //! <logger> <older reach to> <with at most parts> <interval>:<parts> <interval>:<parts> …
 //! ```
 
-use crate::files;
+use crate::{Access, files};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -32,6 +32,8 @@ const FILE: &str = "flowlog-names";
 pub struct NameMemory {
     /// Where it is kept, if it is.
     directory: Option<PathBuf>,
+    /// Who may read it there.
+    access: Access,
     /// Last used last.
     loggers: Vec<(Uuid, Issued)>,
 }
@@ -76,18 +78,21 @@ impl Parts {
 }
 
 impl NameMemory {
-    /// The memory kept in the state directory, which is created where it is missing.
+    /// The memory kept in the state directory, which is created where it is missing. `access` says who may
+    /// read it.
     ///
     /// # Errors
     /// [`NameMemoryError`] for a file that cannot be read or is damaged.
-    pub fn open(state_directory: &Path) -> Result<Self, NameMemoryError> {
-        fs::create_dir_all(state_directory).map_err(|source| NameMemoryError::System {
+    pub fn open(state_directory: &Path, access: Access) -> Result<Self, NameMemoryError> {
+        let made = access.create_dir_all(state_directory);
+        made.map_err(|source| NameMemoryError::System {
             action: "create the directory",
             path: state_directory.to_owned(),
             source,
         })?;
         Ok(Self {
             directory: Some(state_directory.to_owned()),
+            access,
             ..Self::read(state_directory)?
         })
     }
@@ -120,6 +125,7 @@ impl NameMemory {
         }
         Ok(Self {
             directory: None,
+            access: Access::default(),
             loggers,
         })
     }
@@ -172,7 +178,7 @@ impl NameMemory {
         for (id, issued) in &self.loggers {
             issued.write_line(*id, &mut text);
         }
-        let kept = files::replace(&path, &aside, &text);
+        let kept = files::replace(&path, &aside, &text, self.access);
         kept.map_err(|source| NameMemoryError::System {
             action: "keep",
             path,
@@ -286,10 +292,10 @@ mod tests {
     #[test]
     fn the_memory_survives_a_restart() {
         let state = tempfile::tempdir().unwrap();
-        let mut names = NameMemory::open(&state.path().join("new")).unwrap();
+        let mut names = NameMemory::open(&state.path().join("new"), Access::default()).unwrap();
         issue(&mut names, -60, 1);
         issue(&mut names, 0, 3);
-        let mut names = NameMemory::open(&state.path().join("new")).unwrap();
+        let mut names = NameMemory::open(&state.path().join("new"), Access::default()).unwrap();
         assert_eq!(issue(&mut names, 0, 1), [Some(4)]);
         assert_eq!(issue(&mut names, -60, 1), [Some(2)]);
     }
@@ -305,11 +311,15 @@ mod tests {
             &format!("{LOGGER} 0 1 a:b"),
         ] {
             fs::write(state.path().join(FILE), format!("{line}{wrong}\n")).unwrap();
-            let error = NameMemory::open(state.path()).unwrap_err().to_string();
+            let error = NameMemory::open(state.path(), Access::default())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("flowlog-names:2: not a line"), "{error}");
         }
         fs::write(state.path().join(FILE), b"\xff\xfe").unwrap();
-        let error = NameMemory::open(state.path()).unwrap_err().to_string();
+        let error = NameMemory::open(state.path(), Access::default())
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("flowlog-names:1: not a line") && error.contains("remove it"),
             "{error}"
@@ -319,12 +329,12 @@ mod tests {
     #[test]
     fn what_another_process_has_issued_is_not_issued_again_and_its_memory_stays_as_it_is() {
         let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut other = NameMemory::open(theirs.path()).unwrap();
+        let mut other = NameMemory::open(theirs.path(), Access::default()).unwrap();
         issue(&mut other, 0, 2);
         other.issue(Uuid::from_u128(8), 0, 2).unwrap();
         let before = fs::read(theirs.path().join(FILE)).unwrap();
 
-        let mut names = NameMemory::open(ours.path()).unwrap();
+        let mut names = NameMemory::open(ours.path(), Access::default()).unwrap();
         issue(&mut names, 60, 1);
         names.learn(NameMemory::read(theirs.path()).unwrap(), &[LOGGER]);
         assert_eq!(issue(&mut names, 0, 1), [Some(3)]);
@@ -341,7 +351,7 @@ mod tests {
     #[test]
     fn a_memory_that_cannot_be_kept_issues_nothing() {
         let state = tempfile::tempdir().unwrap();
-        let mut names = NameMemory::open(state.path()).unwrap();
+        let mut names = NameMemory::open(state.path(), Access::default()).unwrap();
         fs::create_dir(state.path().join(format!("{FILE}.new"))).unwrap();
         assert!(names.issue(LOGGER, 0, 1).is_err());
     }
@@ -362,7 +372,7 @@ mod tests {
                 if turn % restart_each == 0 {
                     names.directory = Some(state.path().to_owned());
                     names.keep().unwrap();
-                    names = NameMemory::open(state.path()).unwrap();
+                    names = NameMemory::open(state.path(), Access::default()).unwrap();
                     names.directory = None;
                 }
             }

@@ -55,7 +55,7 @@ fn collector(dir: &Path, endpoint: &str) -> Collector {
     // becomes its program.
     let deadline = Instant::now() + Duration::from_secs(5);
     let delivery = loop {
-        match Delivery::open(&dir.join("state"), SPOOL_MAX) {
+        match Delivery::open(&dir.join("state"), SPOOL_MAX, flowlog::Access::default()) {
             Err(OpenError::Spool(SpoolError::InUse(_))) if Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(5));
             }

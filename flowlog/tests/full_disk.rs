@@ -63,7 +63,9 @@ fn full_spool() {
     let Some(disk) = disk() else { return };
     let dir = TempDir::new().unwrap();
     let spec = logger(1, dir.path());
-    let delivery = Delivery::open(&disk, SPOOL_MAX).unwrap().in_place();
+    let delivery = Delivery::open(&disk, SPOOL_MAX, flowlog::Access::default())
+        .unwrap()
+        .in_place();
     let mut collector = Collector::new(vec![spec.clone()], delivery);
     assert!(close(&mut collector, 0, 5));
     fill(&disk, 32 * 1024);

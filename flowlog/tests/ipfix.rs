@@ -231,7 +231,12 @@ fn a_name_that_is_none_is_an_error_with_its_cause() {
 #[test]
 fn on_its_thread_the_last_interval_is_sent_before_the_end() {
     let (receiver, dir) = (Receiver::start(), TempDir::new().unwrap());
-    let delivery = Delivery::open(&dir.path().join("state"), SPOOL_MAX).unwrap();
+    let delivery = Delivery::open(
+        &dir.path().join("state"),
+        SPOOL_MAX,
+        flowlog::Access::default(),
+    )
+    .unwrap();
     let mut collector = Collector::new(vec![spec(receiver.address(), dir.path())], delivery);
     close(&mut collector, 0, &flows(100));
     assert_eq!(collector.shut(Duration::from_secs(5)), 0);

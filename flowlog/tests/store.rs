@@ -60,7 +60,8 @@ impl Scene {
 
     /// With threads, as the daemon has it.
     fn threaded(&self) -> Collector {
-        let delivery = Delivery::open(&self.state(), SPOOL_MAX).unwrap();
+        let delivery =
+            Delivery::open(&self.state(), SPOOL_MAX, flowlog::Access::default()).unwrap();
         Collector::new(vec![self.spec()], delivery)
     }
 }
@@ -328,7 +329,7 @@ fn a_store_that_hangs_delays_neither_the_next_interval_nor_another_logger() {
         ..logger(2, scene.dir.path())
     };
     scene.server.state().always = Some(Fault::Slow(Duration::from_secs(1)));
-    let delivery = Delivery::open(&scene.state(), SPOOL_MAX).unwrap();
+    let delivery = Delivery::open(&scene.state(), SPOOL_MAX, flowlog::Access::default()).unwrap();
     let mut collector = Collector::new(vec![scene.spec(), other.clone()], delivery);
     let start = Instant::now();
     (0..5).for_each(|n| close(&mut collector, n, 1));
@@ -357,7 +358,9 @@ fn what_exceeds_the_spool_is_lost_oldest_first_and_counted_to_the_row() {
     let scene = Scene::new();
     scene.server.state().forbidden = true;
     // An object of a few rows takes one block of the disk.
-    let delivery = Delivery::open(&scene.state(), 4 * 4096).unwrap().in_place();
+    let delivery = Delivery::open(&scene.state(), 4 * 4096, flowlog::Access::default())
+        .unwrap()
+        .in_place();
     let mut collector = Collector::new(vec![scene.spec()], delivery);
     for n in 0..10 {
         close(&mut collector, n, n as u16 + 1);

@@ -1,7 +1,7 @@
 //! Where a logger's closed intervals go: through the spool to a store, or out as messages.
 
 use crate::{
-    Bucket, Field, Format, LoggerSpec, Storage, Zone,
+    Access, Bucket, Field, Format, LoggerSpec, Storage, Zone,
     delivery::{Address, Carrier, Counts, Delivery, Progress},
     ipfix::Exporter,
     spool::{Destination, QueueId},
@@ -38,7 +38,8 @@ impl Left {
         delivery: &Delivery,
     ) -> Option<Self> {
         let storage = delivery.kept.spool.destination(queue)?.storage(access)?;
-        let address = address(&storage, queue.logger, spec.layout.zone_of_names())?;
+        let zone = spec.layout.zone_of_names();
+        let address = address(&storage, queue.logger, zone, delivery.kept.access)?;
         let kept = Arc::clone(&delivery.kept);
         let carrier = Carrier::new(
             kept,
@@ -72,7 +73,8 @@ impl Outlet {
         delivery: &Delivery,
         left: &mut Vec<Left>,
     ) -> Self {
-        let Some(address) = address(&spec.storage, spec.id, spec.layout.zone_of_names()) else {
+        let zone = spec.layout.zone_of_names();
+        let Some(address) = address(&spec.storage, spec.id, zone, delivery.kept.access) else {
             return match spec.admin_state_up {
                 true => {
                     Self::Messages(Exporter::new(spec, Arc::clone(counts), delivery.on_threads))
@@ -172,9 +174,9 @@ impl Outlet {
 }
 
 /// How a storage is reached, if records become objects there.
-fn address(storage: &Storage, owner: Uuid, zone: Zone) -> Option<Address> {
+fn address(storage: &Storage, owner: Uuid, zone: Zone, access: Access) -> Option<Address> {
     let store: Box<dyn Store> = match storage {
-        Storage::Directory(root) => Box::new(Directory::new(root.clone(), owner)),
+        Storage::Directory(root) => Box::new(Directory::new(root.clone(), owner, access)),
         Storage::Bucket(bucket) => Box::new(S3::new(bucket.clone(), owner)),
         Storage::Ipfix(_) => return None,
     };

@@ -21,7 +21,7 @@ pub(crate) use courier::Address;
 pub(crate) use progress::{Board, Counts, Progress};
 
 use crate::{
-    NameMemory, NameMemoryError,
+    Access, NameMemory, NameMemoryError,
     spool::{Backlog, Interrupted, Marks, Spool, SpoolError},
 };
 use std::{
@@ -39,6 +39,8 @@ const SPOOL: &str = "spool";
 pub(crate) struct Kept {
     pub(crate) spool: Spool,
     names: Mutex<NameMemory>,
+    /// Who may read what stores in directories get.
+    pub(crate) access: Access,
 }
 
 impl Kept {
@@ -78,16 +80,25 @@ pub enum OpenError {
 impl Delivery {
     /// Opens what is kept in the state directory, which is made where it is missing, and recovers what
     /// an earlier process left. `spool_max_bytes` bounds the spool, all loggers together.
+    /// `access` says who may read what is written there and into the directories of loggers.
     ///
     /// # Errors
     /// [`OpenError`]: another process uses the directory, or something in it cannot be read.
-    pub fn open(state_directory: &Path, spool_max_bytes: u64) -> Result<Self, OpenError> {
-        let spool = Spool::open(state_directory.join(SPOOL), spool_max_bytes)?;
-        let names = Mutex::new(NameMemory::open(state_directory)?);
-        let marks = Marks::open(state_directory)
+    pub fn open(
+        state_directory: &Path,
+        spool_max_bytes: u64,
+        access: Access,
+    ) -> Result<Self, OpenError> {
+        let spool = Spool::open(state_directory.join(SPOOL), spool_max_bytes, access)?;
+        let names = Mutex::new(NameMemory::open(state_directory, access)?);
+        let marks = Marks::open(state_directory, access)
             .map_err(|(path, source)| OpenError::Marks { path, source })?;
         Ok(Self {
-            kept: Arc::new(Kept { spool, names }),
+            kept: Arc::new(Kept {
+                spool,
+                names,
+                access,
+            }),
             marks,
             on_threads: true,
         })

@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::{
-    Zone,
+    Access, Zone,
     spool::{Body, QueueId, testing::somewhere},
     store::{Cause, Store, StoreError},
 };
@@ -64,7 +64,7 @@ struct Scene {
 impl Scene {
     fn new(answer: impl FnMut(&str) -> Result<(), Cause> + Send + 'static) -> Self {
         let state = tempfile::tempdir_in("/dev/shm").unwrap();
-        let delivery = Delivery::open(state.path(), u64::MAX).unwrap();
+        let delivery = Delivery::open(state.path(), u64::MAX, Access::default()).unwrap();
         let diary = Diary::default();
         let store = Scripted {
             diary: Arc::clone(&diary),

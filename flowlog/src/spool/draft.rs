@@ -53,11 +53,12 @@ impl<'a> Draft<'a> {
 
     fn open(spool: &'a Spool, queue: QueueId, number: u64, head: Head) -> Result<Self, SpoolError> {
         let folder = spool.folder(queue.logger);
-        files::make_folders(&folder)
+        files::make_folders(&folder, spool.access)
             .map_err(|(folder, error)| SpoolError::system("create the folder", &folder, error))?;
         let path = folder.join(format!("{number:012}{WRITING}"));
         let failed = |error| SpoolError::system("create", &path, error);
-        let mut file = BufWriter::with_capacity(BUFFER, File::create(&path).map_err(failed)?);
+        let file = spool.access.create(&path).map_err(failed)?;
+        let mut file = BufWriter::with_capacity(BUFFER, file);
         file.write_all(head.line(0).as_bytes()).map_err(failed)?;
         Ok(Self {
             spool,

@@ -5,7 +5,7 @@
 //! <logger> <since> <interval>      UNIX seconds, seconds
 //! ```
 
-use crate::{Window, files};
+use crate::{Access, Window, files};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -29,13 +29,18 @@ pub struct Interrupted {
 #[derive(Debug)]
 pub(crate) struct Marks {
     path: PathBuf,
+    access: Access,
     kept: BTreeMap<Uuid, (u64, u32)>,
     found: BTreeMap<Uuid, Interrupted>,
 }
 
 impl Marks {
-    /// The marks kept in the state directory. Lines that are none say nothing.
-    pub(crate) fn open(state_directory: &Path) -> Result<Self, (PathBuf, io::Error)> {
+    /// The marks kept in the state directory. Lines that are none say nothing. `access` says
+    /// who may read them.
+    pub(crate) fn open(
+        state_directory: &Path,
+        access: Access,
+    ) -> Result<Self, (PathBuf, io::Error)> {
         let path = state_directory.join(FILE);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -44,6 +49,7 @@ impl Marks {
         };
         Ok(Self {
             path,
+            access,
             kept: BTreeMap::new(),
             found: text.lines().filter_map(parse_line).collect(),
         })
@@ -63,7 +69,8 @@ impl Marks {
             .iter()
             .map(|(logger, (since_s, length_s))| format!("{logger} {since_s} {length_s}\n"));
         let text: String = lines.collect();
-        files::replace(&self.path, &self.path.with_extension("new"), &text)?;
+        let aside = self.path.with_extension("new");
+        files::replace(&self.path, &aside, &text, self.access)?;
         self.kept = marks;
         Ok(())
     }

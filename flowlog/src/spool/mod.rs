@@ -30,7 +30,7 @@ pub use marks::Interrupted;
 pub(crate) use marks::Marks;
 pub(crate) use queue::{Destination, QueueId};
 
-use crate::{access, files};
+use crate::{Access, access, files};
 use head::FileName;
 pub(crate) use head::Head;
 use ledger::Ledger;
@@ -53,6 +53,7 @@ const WRITING: &str = ".writing";
 pub(crate) struct Spool {
     root: PathBuf,
     max_bytes: u64,
+    access: Access,
     ledger: Mutex<Ledger>,
     /// Released with the process, however it ends.
     _lock: File,
@@ -96,9 +97,9 @@ impl SpoolError {
 
 impl Spool {
     /// The spool below `root`, with what an earlier process left in it. What that process had not
-    /// finished is removed; what exceeds `max_bytes` is lost.
-    pub(crate) fn open(root: PathBuf, max_bytes: u64) -> Result<Self, SpoolError> {
-        files::make_folders(&root)
+    /// finished is removed; what exceeds `max_bytes` is lost. `access` says who may read it.
+    pub(crate) fn open(root: PathBuf, max_bytes: u64, access: Access) -> Result<Self, SpoolError> {
+        files::make_folders(&root, access)
             .map_err(|(folder, error)| SpoolError::system("create the folder", &folder, error))?;
         let path = root.join(LOCK);
         let lock = access::lock_file(&path).map_err(|error| match error.kind() {
@@ -109,6 +110,7 @@ impl Spool {
             ledger: Mutex::new(recover(&root)?),
             root,
             max_bytes,
+            access,
             _lock: lock,
         };
         spool.make_room(&mut spool.ledger());
@@ -321,7 +323,7 @@ pub(crate) mod testing {
     /// The bytes of an object, as a store gets them.
     pub(crate) fn body(bytes: &[u8]) -> Body {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path().to_owned(), u64::MAX).unwrap();
+        let spool = Spool::open(state.path().to_owned(), u64::MAX, Access::default()).unwrap();
         let logger = Uuid::from_u128(1);
         let mut draft = spool.draft(logger, &somewhere(), "name").unwrap();
         draft.write_all(bytes).unwrap();

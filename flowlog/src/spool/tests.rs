@@ -16,7 +16,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn open(root: &tempfile::TempDir) -> Spool {
-    Spool::open(root.path().to_owned(), u64::MAX).unwrap()
+    Spool::open(root.path().to_owned(), u64::MAX, Access::default()).unwrap()
 }
 
 fn put(spool: &Spool, logger: Uuid, name: &str, rows: u64) {
@@ -75,7 +75,7 @@ fn what_was_committed_outlives_the_process_in_its_order_and_what_was_not_leaves_
 fn a_second_process_is_refused() {
     let root = folder();
     let first = open(&root);
-    let second = Spool::open(root.path().to_owned(), u64::MAX);
+    let second = Spool::open(root.path().to_owned(), u64::MAX, Access::default());
     assert!(matches!(second, Err(SpoolError::InUse(_))));
     drop(first);
     open(&root);
@@ -128,7 +128,7 @@ fn another_name_takes_the_objects_place_at_once() {
 #[test]
 fn the_object_on_its_way_is_not_lost_to_the_limit() {
     let root = folder();
-    let spool = Spool::open(root.path().to_owned(), 2 * 4096).unwrap();
+    let spool = Spool::open(root.path().to_owned(), 2 * 4096, Access::default()).unwrap();
     put(&spool, LOGGER, "a", 1);
     let carried = oldest(&spool, LOGGER).unwrap();
     put(&spool, LOGGER, "b", 2);
@@ -142,7 +142,7 @@ fn the_object_on_its_way_is_not_lost_to_the_limit() {
 #[test]
 fn an_object_greater_than_the_whole_spool_is_refused_and_costs_no_other() {
     let root = folder();
-    let spool = Spool::open(root.path().to_owned(), 2 * 4096).unwrap();
+    let spool = Spool::open(root.path().to_owned(), 2 * 4096, Access::default()).unwrap();
     put(&spool, LOGGER, "a", 1);
     let mut draft = spool.draft(LOGGER, &somewhere(), "b").unwrap();
     let error = draft.write_all(&[0; 3 * 4096]).unwrap_err();
@@ -159,7 +159,7 @@ fn a_smaller_limit_at_the_next_start_takes_the_oldest() {
         .iter()
         .for_each(|name| put(&spool, LOGGER, name, 1));
     drop(spool);
-    let spool = Spool::open(root.path().to_owned(), 4096).unwrap();
+    let spool = Spool::open(root.path().to_owned(), 4096, Access::default()).unwrap();
     assert_eq!(spool.lost(LOGGER).files, 2);
     assert_eq!(drain(&spool, LOGGER), ["c"]);
 }
@@ -226,7 +226,7 @@ proptest! {
         limit in 1..8_u64,
     ) {
         let root = folder();
-        let reopen = || Spool::open(root.path().to_owned(), limit * 4096).unwrap();
+        let reopen = || Spool::open(root.path().to_owned(), limit * 4096, Access::default()).unwrap();
         let mut spool = reopen();
         let mut expected: VecDeque<(Uuid, String)> = VecDeque::new();
         let (mut lost, mut lost_before) = (0, 0);

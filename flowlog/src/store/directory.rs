@@ -8,13 +8,13 @@
 //! look instead of a walk through years of folders; its name ends with no data extension.
 
 use super::{Cause, Store, StoreError};
-use crate::{files, spool::Body};
+use crate::{Access, files, spool::Body};
 use rustix::{
     fs::{CWD, RenameFlags, renameat_with},
     io::Errno,
 };
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, ErrorKind, Read as _},
     path::{Path, PathBuf},
 };
@@ -28,13 +28,32 @@ const COMPARED: usize = 64 * 1024;
 pub(crate) struct Directory {
     root: PathBuf,
     aside: PathBuf,
+    access: Access,
 }
 
 impl Directory {
-    /// The store of the logger `owner` below `root`. Nothing is touched yet.
-    pub(crate) fn new(root: PathBuf, owner: Uuid) -> Self {
+    /// The store of the logger `owner` below `root`, whose files those read whom `access` names.
+    /// Nothing is touched yet.
+    pub(crate) fn new(root: PathBuf, owner: Uuid, access: Access) -> Self {
         let aside = root.join(format!(".{owner}.writing"));
-        Self { root, aside }
+        Self {
+            root,
+            aside,
+            access,
+        }
+    }
+
+    /// Makes a folder, and opens those between it and the root to the readers: a run without a readers'
+    /// group may have made them. The root, where it is there, is the user's and stays as it is.
+    fn make_folders(&self, folder: &Path) -> Result<(), StoreError> {
+        files::make_folders(folder, self.access)
+            .map_err(|(folder, error)| failed("create the folder", &folder, &error))?;
+        let below = folder.ancestors().take_while(|above| *above != self.root);
+        for folder in below {
+            let shared = self.access.share(folder);
+            shared.map_err(|error| failed("open to its readers", folder, &error))?;
+        }
+        Ok(())
     }
 
     /// Removes the leftover of an earlier life. What else bears its name is not followed or reused.
@@ -57,10 +76,7 @@ impl Directory {
 
     /// Writes the file aside, durably.
     fn write_aside(&self, body: &mut Body) -> Result<(), StoreError> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&self.aside);
+        let file = self.access.create_new(&self.aside);
         let mut file = file.map_err(|error| failed("create", &self.aside, &error))?;
         body.copy_to(&mut file)
             .and_then(|()| file.sync_all())
@@ -88,17 +104,18 @@ impl Directory {
 
 impl Store for Directory {
     fn probe(&mut self) -> Result<(), StoreError> {
-        make_folders(&self.root)?;
+        self.make_folders(&self.root)?;
         self.remove_leftover()?;
         // Whether a file can be made here is known once one was.
-        File::create_new(&self.aside).map_err(|error| failed("create", &self.aside, &error))?;
+        let made = self.access.create_new(&self.aside);
+        made.map_err(|error| failed("create", &self.aside, &error))?;
         self.remove_leftover()
     }
 
     fn put(&mut self, name: &str, body: &mut Body) -> Result<(), StoreError> {
         let target = self.root.join(name);
         let folder = target.parent().unwrap_or(&self.root);
-        make_folders(folder)?;
+        self.make_folders(folder)?;
         self.remove_leftover()?;
         let put = self
             .write_aside(body)
@@ -140,11 +157,6 @@ fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-fn make_folders(folder: &Path) -> Result<(), StoreError> {
-    files::make_folders(folder)
-        .map_err(|(folder, error)| failed("create the folder", &folder, &error))
-}
-
 /// Names the file or folder and what was tried with it.
 fn failed(action: &str, path: &Path, error: &io::Error) -> StoreError {
     let cause = match error.kind() {
@@ -172,7 +184,11 @@ mod tests {
     #[test]
     fn a_file_is_whole_under_its_name_and_nothing_lies_beside_it() {
         let root = tempfile::tempdir().unwrap();
-        let mut store = Directory::new(root.path().to_owned(), Uuid::from_u128(1));
+        let mut store = Directory::new(
+            root.path().to_owned(),
+            Uuid::from_u128(1),
+            Access::default(),
+        );
         store.put("2026/11/a.csv", &mut body(b"whole")).unwrap();
         assert_eq!(
             fs::read(root.path().join("2026/11/a.csv")).unwrap(),
@@ -189,7 +205,11 @@ mod tests {
             let name = format!(".{}.writing", Uuid::from_u128(owner));
             fs::write(root.path().join(name), "half").unwrap();
         }
-        let mut store = Directory::new(root.path().to_owned(), Uuid::from_u128(1));
+        let mut store = Directory::new(
+            root.path().to_owned(),
+            Uuid::from_u128(1),
+            Access::default(),
+        );
         store.probe().unwrap();
         assert_eq!(
             names(root.path()),
@@ -200,7 +220,11 @@ mod tests {
     #[test]
     fn the_same_file_again_is_taken_as_delivered_and_another_of_its_name_is_not() {
         let root = tempfile::tempdir().unwrap();
-        let mut store = Directory::new(root.path().to_owned(), Uuid::from_u128(1));
+        let mut store = Directory::new(
+            root.path().to_owned(),
+            Uuid::from_u128(1),
+            Access::default(),
+        );
         store.put("a.csv", &mut body(b"first")).unwrap();
         store.put("a.csv", &mut body(b"first")).unwrap();
         for other in [&b"other"[..], b"firsts"] {
@@ -213,7 +237,11 @@ mod tests {
 
     #[test]
     fn a_read_only_directory_is_called_so_and_no_file_is_named_that_is_not_there() {
-        let store = Directory::new(PathBuf::from("/logs"), Uuid::from_u128(1));
+        let store = Directory::new(
+            PathBuf::from("/logs"),
+            Uuid::from_u128(1),
+            Access::default(),
+        );
         let error = store.unremoved(&ErrorKind::ReadOnlyFilesystem.into());
         assert_eq!(error.cause, Cause::Permission);
         assert_eq!(
@@ -229,7 +257,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         fs::write(&file, "").unwrap();
-        let mut store = Directory::new(file.join("logs"), Uuid::from_u128(1));
+        let mut store = Directory::new(file.join("logs"), Uuid::from_u128(1), Access::default());
         let error = store.probe().unwrap_err();
         assert_eq!(error.cause, Cause::Missing);
         let text = error.to_string();

@@ -167,7 +167,9 @@ pub fn collector(specs: &[LoggerSpec]) -> Collector {
 
 /// The same with a memory of its own.
 pub fn remembering(specs: &[LoggerSpec], state: &Path) -> Collector {
-    let delivery = Delivery::open(state, SPOOL_MAX).unwrap().in_place();
+    let delivery = Delivery::open(state, SPOOL_MAX, flowlog::Access::default())
+        .unwrap()
+        .in_place();
     Collector::new(specs.to_vec(), delivery)
 }
 

@@ -319,7 +319,12 @@ mod tests {
             auditing: Mutex::default(),
             orders: crate::run::Orders::default(),
         };
-        let delivery = Delivery::open(&directory.path().join("state"), 1 << 20).unwrap();
+        let delivery = Delivery::open(
+            &directory.path().join("state"),
+            1 << 20,
+            flowlog::Access::default(),
+        )
+        .unwrap();
         let collector = Collector::new(plan.loggers, delivery);
         let (queue, receiver) = LogQueue::new();
         std::thread::scope(|scope| {

@@ -116,7 +116,7 @@ impl Daemon {
     pub fn start(plan: Plan, name: &str) -> Result<Self> {
         // First of all: what another daemon has in the state directory is not for us to read, nor to remove.
         let lock = RunLock::take(&plan.state_dir, plan.access)?;
-        let delivery = Delivery::open(&plan.state_dir, plan.spool_max_bytes)
+        let delivery = Delivery::open(&plan.state_dir, plan.spool_max_bytes, plan.access)
             .context("the flow log cannot be delivered")?;
         watch::tell_recovered(&delivery, &plan.loggers);
         let mut rules = RuleTable::default();

@@ -6,7 +6,7 @@
 
 use crate::config::Plan;
 use anyhow::{Context as _, Result};
-use flowlog::{Bucket, Delivery, LoggerSpec, Storage};
+use flowlog::{Access, Bucket, Delivery, LoggerSpec, Storage};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -44,7 +44,7 @@ impl State {
 
     /// The way to the stores, in place.
     pub(super) fn delivery(&self, plan: &Plan) -> Result<Delivery> {
-        let delivery = Delivery::open(self.path(), plan.spool_max_bytes)?.in_place();
+        let delivery = Delivery::open(self.path(), plan.spool_max_bytes, access(plan))?.in_place();
         if let Self::Lasting(_) = self {
             let loggers: Vec<Uuid> = buckets(plan).map(|(logger, _)| logger.id).collect();
             let learned = delivery.learn_names(&plan.state_dir, &loggers);
@@ -65,6 +65,15 @@ impl State {
                 path.display()
             ),
         }
+    }
+}
+
+/// Who may read what a replay writes: root gives it to the readers' group, as the daemon does; the files of
+/// a user who replays are that user's.
+fn access(plan: &Plan) -> Access {
+    match rustix::process::geteuid().is_root() {
+        true => plan.access,
+        false => Access::default(),
     }
 }
 
