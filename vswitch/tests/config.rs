@@ -439,3 +439,34 @@ fn collect_keys(schema: &serde_json::Value, keys: &mut BTreeSet<String>) {
         object.values().for_each(|value| collect_keys(value, keys));
     }
 }
+
+#[test]
+fn a_custom_name_with_a_colon_is_noted_where_engines_read_the_files() {
+    const COLONS: &str = "#{logger_id}_#{year}-#{month}-#{day}T#{hour}:#{minute}:#{second}";
+    let notices = |name: &str, keys: &str| -> Vec<String> {
+        let text = format!(
+            "ports: [{{ name: vm1, fixed_ips: [10.77.1.11] }}]\n\
+             flowlog_loggers:\n\
+             \x20 - {{ name: l, storage_url: ./logs, customized_file_name: '{name}', {keys} }}\n"
+        );
+        let (_, notices) = Config::parse(&text, "test.yaml").unwrap();
+        notices.iter().map(ToString::to_string).collect()
+    };
+    let portable = COLONS.replace(':', "");
+    for keys in [
+        "log_format: PARQUET",
+        "partition_period: 'year=#{year}/month=#{month}'",
+    ] {
+        let noted = notices(COLONS, keys);
+        let place = "flowlog_loggers[0].customized_file_name: the file name has a colon: Spark";
+        assert!(
+            noted.len() == 1 && noted[0].contains(place),
+            "{keys}: {noted:?}"
+        );
+        assert!(notices(&portable, keys).is_empty(), "{keys}");
+    }
+    // The service's own name, in its own folders.
+    for keys in ["log_format: CSV", "partition_period: HOUR"] {
+        assert!(notices(COLONS, keys).is_empty(), "{keys}");
+    }
+}

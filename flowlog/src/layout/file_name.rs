@@ -134,3 +134,30 @@ impl From<Syntax> for FileNameError {
 fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_=:".contains(c)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Zone;
+
+    /// 2026-11-23T05:04:03Z.
+    const MOMENT_S: u64 = 1_795_410_243;
+
+    #[test]
+    fn the_name_for_engines_has_no_colon_in_any_zone_and_tells_all_that_the_default_does() {
+        let logger = Uuid::from_u128(1);
+        let zones = [
+            ("UTC", "2026-11-23T050403Z"),
+            ("Asia/Seoul", "2026-11-23T140403KST"),
+            ("Asia/Kathmandu", "2026-11-23T104903+0545"),
+            ("America/Sao_Paulo", "2026-11-23T020403-03"),
+        ];
+        for (zone, expected) in zones {
+            let start = Zone::parse(zone).unwrap().civil(MOMENT_S);
+            let name = FileName::portable().fill(logger, &start);
+            assert_eq!(name, format!("{logger}_{expected}"));
+            let standard = FileName::standard().fill(logger, &start);
+            assert_eq!(standard.replace(':', ""), name);
+        }
+    }
+}

@@ -166,9 +166,19 @@ fn unknown_word(word: &str, expected: &[&'static str]) -> String {
 /// An unknown key, with the nearest known one; a secret gets its own advice.
 fn unknown_key(field: &str, expected: &[&'static str]) -> String {
     if is_secret(field) {
-        let advice = "secrets do not stand in this file: name an environment variable with `access_key_env` and \
-                      `secret_key_env`, or a file with `access_key_file` and `secret_key_file`";
-        return format!("unknown key {}; {advice}", quoted(field));
+        let advice = match field.to_ascii_lowercase().contains("token") {
+            true => {
+                "name an environment variable with `session_token_env`, or a file with `session_token_file`"
+            }
+            false => {
+                "name an environment variable with `access_key_env` and `secret_key_env`, or a file with \
+                 `access_key_file` and `secret_key_file`"
+            }
+        };
+        return format!(
+            "unknown key {}; secrets do not stand in this file: {advice}",
+            quoted(field)
+        );
     }
     let known = expected.iter().copied();
     let remedy = match nearest(field, known.clone()) {
