@@ -3,13 +3,15 @@
 //! The readers are Python packages, fetched once into `target/tmp/foreign-readers`.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+#[path = "foreign/engines.rs"]
+mod engines;
 #[path = "foreign/readers.rs"]
 mod readers;
 mod support;
 
 use flowlog::{
-    Account, AwsKey, AwsText, AwsVersion, Compression, EmptyIntervals, Field, FileName, Format,
-    Layout, LoggerSpec, Partition, Profile, Storage,
+    Account, AwsKey, AwsText, AwsVersion, Compression, Field, Format, Layout, LoggerSpec,
+    Partition, Profile,
 };
 use packet::Verdict;
 use std::{num::NonZeroU32, path::Path};
@@ -229,104 +231,4 @@ fn the_query_of_the_docs_says_who_was_refused_lately_and_why_whatever_the_profil
             "port1,port2,egress,17,10.77.1.11,10.77.1.12,53,default_deny,2",
         ]
     );
-}
-
-/// Hours of one night in Hive folders, with a quiet minute first and last, in forms that engines read.
-fn write_hours(directory: &Path) {
-    use Compression::{Gzip, Raw, Zstd};
-    let forms = [
-        Format::Csv(Raw),
-        Format::Csv(Gzip),
-        Format::Csv(Zstd),
-        Format::Parquet(Zstd),
-    ];
-    let specs: Vec<_> = (1..)
-        .zip(forms)
-        .map(|(n, format)| {
-            let kind = match &format {
-                Format::Parquet(_) => "parquet",
-                _ => "csv",
-            };
-            let mut spec = logger(n, directory);
-            spec.storage = Storage::Directory(directory.join(format!("{n}-{kind}")));
-            spec.format = format;
-            spec.no_data_rows = true;
-            spec.empty_intervals = EmptyIntervals::Write;
-            spec.layout.partition =
-                Partition::parse("year=#{year}/month=#{month}/day=#{day}/hour=#{hour}").unwrap();
-            spec.layout.file_name = FileName::portable();
-            spec
-        })
-        .collect();
-    let mut collector = collector(&specs);
-    // From 07:59 to 10:00, when the day began at T0 = 05:00.
-    for minute_of_day in [179, 180, 181, 240, 241, 300] {
-        let is_quiet = [179, 300].contains(&minute_of_day);
-        for n in 1..=3 {
-            let o = sent(udp(n, 53), ACCEPT, packets(n.into()));
-            if !is_quiet {
-                collector.observe(minute(minute_of_day), &Lab::new(), &o);
-            }
-        }
-        collector.close(minute(minute_of_day), &NoPorts(is_quiet), &[]);
-    }
-}
-
-/// Who the ports are; for a file with the header alone, that there is none.
-struct NoPorts(bool);
-
-impl flowlog::Ports for NoPorts {
-    fn get(&self, _: u16) -> Option<&flowlog::PortInfo> {
-        None
-    }
-
-    fn each(&self, visit: &mut dyn FnMut(&flowlog::PortInfo)) {
-        if !self.0 {
-            Lab::new().each(visit);
-        }
-    }
-}
-
-/// Twelve flows of two hours, and a row of NODATA in each of four minutes.
-const HOURS: [&str; 3] = ["16", "24", "8"];
-
-#[test]
-fn polars_and_chdb_read_hours_with_quiet_files_first_and_last() {
-    let dir = TempDir::new().unwrap();
-    write_hours(dir.path());
-    let Some(said) = readers::run("engines_read.py", &[dir.path(), Path::new("others")]) else {
-        return;
-    };
-    let [rows, packets, hour] = HOURS;
-    for name in ["1-csv", "2-csv", "3-csv", "4-parquet"] {
-        let of_hour = if name == "4-parquet" { hour } else { "-" };
-        for line in [
-            format!("polars {name} {rows} {packets} {of_hour}"),
-            format!("chdb {name} {rows} {packets} {hour}"),
-        ] {
-            assert!(said.lines().any(|said| said == line), "{line}: {said}");
-        }
-    }
-}
-
-#[test]
-fn spark_reads_the_names_of_hive_folders_and_every_compression() {
-    let dir = TempDir::new().unwrap();
-    write_hours(dir.path());
-    if std::process::Command::new("java")
-        .arg("-version")
-        .output()
-        .is_err()
-    {
-        eprintln!("skipped: there is no java for Spark");
-        return;
-    }
-    let Some(said) = readers::run("engines_read.py", &[dir.path(), Path::new("spark")]) else {
-        return;
-    };
-    let [rows, packets, hour] = HOURS;
-    for name in ["1-csv", "2-csv", "3-csv", "4-parquet"] {
-        let line = format!("spark {name} {rows} {packets} {hour}");
-        assert!(said.lines().any(|said| said == line), "{line}: {said}");
-    }
 }
