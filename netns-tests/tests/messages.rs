@@ -176,6 +176,32 @@ fn a_standard_error_that_another_program_made_non_blocking_is_written_whole() {
 #[test]
 fn a_terminal_that_is_closed_leaves_the_switch_running() {
     let mut lab = lab();
+    let (master, streams) = terminal();
+    // Gives its process to the daemon, as the first of a session that has the terminal.
+    let mut command = Command::new("setsid");
+    command.arg("--ctty").arg(vswitch());
+    lab.start_daemon_by(command, streams);
+    drop(master);
+    thread::sleep(Duration::from_millis(200));
+    does_all_its_work(lab);
+}
+
+#[test]
+fn a_terminal_that_is_closed_without_a_sighup_swallows_no_reload_that_is_asked_for_later() {
+    let mut lab = lab();
+    let (master, streams) = terminal();
+    // The terminal is not that of its session, as after `disown`: no SIGHUP comes.
+    let mut command = Command::new("setsid");
+    command.arg(vswitch());
+    lab.start_daemon_by(command, streams);
+    drop(master);
+    // Longer than a SIGHUP is taken for that of the terminal.
+    thread::sleep(Duration::from_millis(2500));
+    does_all_its_work(lab);
+}
+
+/// A terminal: its other end, and it as three standard streams.
+fn terminal() -> (OwnedFd, [Stdio; 3]) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -183,13 +209,7 @@ fn a_terminal_that_is_closed_leaves_the_switch_running() {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let slave = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
     let streams = [(); 3].map(|()| slave.try_clone().unwrap().into());
-    // Gives its process to the daemon, as the first of a session that has the terminal.
-    let mut command = Command::new("setsid");
-    command.arg("--ctty").arg(vswitch());
-    lab.start_daemon_by(command, streams);
-    drop((slave, master));
-    thread::sleep(Duration::from_millis(200));
-    does_all_its_work(lab);
+    (master, streams)
 }
 
 #[test]

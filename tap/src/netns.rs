@@ -159,7 +159,8 @@ impl Netns {
     /// goes on on the same thread: whoever has much to do in a namespace enters it once.
     ///
     /// # Errors
-    /// [`Error::NoSuchNetns`] or [`Error::Permission`] where the namespace cannot be entered.
+    /// [`Error::NoSuchNetns`] or [`Error::Permission`] where the namespace cannot be entered;
+    /// [`Error::System`] where the system has no thread.
     ///
     /// # Panics
     /// Where `f` panics.
@@ -225,7 +226,7 @@ impl NewNetns {
     /// [`Error::Permission`]; otherwise what the kernel says.
     pub fn make() -> Result<Self, Error> {
         let failed = |errno| Error::of("make a network namespace", SYS_ADMIN, errno);
-        let fd = on_a_thread(new_namespace).map_err(failed)?;
+        let fd = on_a_thread(|| new_namespace().map_err(failed))?;
         let inode = rustix::fs::fstat(&fd).map_err(failed)?.st_ino;
         Ok(Self { fd, inode })
     }
@@ -277,10 +278,18 @@ pub(crate) fn place(netns: Option<&Netns>) -> String {
         .unwrap_or_default()
 }
 
-fn on_a_thread<T: Send>(f: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| match scope.spawn(f).join() {
-        Ok(value) => value,
-        Err(panic) => std::panic::resume_unwind(panic),
+/// Does `f` on a thread of its own; an error where the system has none.
+fn on_a_thread<T: Send>(f: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, f);
+        let thread = thread.map_err(|cause| Error::System {
+            what: "start a thread for a network namespace".to_owned(),
+            cause,
+        })?;
+        match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 

@@ -334,6 +334,7 @@ mod tests {
             "vswitch replay --config x",
             "vswitch run x.yaml --ready-fd 2",
             "vswitch wait --timeout -1",
+            "vswitch wait --timeout 18446744073709551615",
             "vswitch show ports --limit 0",
             "vswitch connections",
             "vswitch connections flush",

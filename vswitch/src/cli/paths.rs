@@ -29,6 +29,11 @@ impl DaemonPaths {
     /// What holds instead of the configuration: the flags, and else the environment.
     #[must_use]
     pub fn overrides(self) -> Overrides {
+        self.or(variable)
+    }
+
+    /// With the variables as `variable` has them.
+    fn or(self, variable: impl Fn(&str) -> Option<String>) -> Overrides {
         Overrides {
             control_socket: self.control_socket.or_else(|| variable(SOCKET_ENV)),
             state_dir: self.state_dir.or_else(|| variable(STATE_DIR_ENV)),
@@ -51,11 +56,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flag_goes_before_the_environment_and_nothing_is_left_to_the_file() {
-        let flag = DaemonPaths {
-            control_socket: Some("a.sock".to_owned()),
+    fn a_flag_goes_before_the_environment_and_what_neither_says_is_left_to_the_file() {
+        let paths = || DaemonPaths {
+            control_socket: Some("flag.sock".to_owned()),
             state_dir: None,
         };
-        assert_eq!(flag.overrides().control_socket.as_deref(), Some("a.sock"));
+        let both = paths().or(|name| Some(format!("of {name}")));
+        assert_eq!(both.control_socket.as_deref(), Some("flag.sock"));
+        assert_eq!(both.state_dir.as_deref(), Some("of VSWITCH_STATE_DIR"));
+        assert_eq!(paths().or(|_| None).state_dir, None);
     }
 }

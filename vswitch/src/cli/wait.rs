@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Pause between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Longest `--timeout`, seconds: a year.
+const TIMEOUT_MAX: u64 = 366 * 24 * 3600;
 /// Ports that a message names; the others are counted.
 const PORTS_NAMED: usize = 8;
 
@@ -20,7 +22,7 @@ const PORTS_NAMED: usize = 8;
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// Seconds to wait at most; 0 asks once.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=TIMEOUT_MAX))]
     pub timeout: u64,
     /// Only until this port, by name or UUID, is up; may be given several times.
     #[arg(long = "port", value_name = "PORT")]

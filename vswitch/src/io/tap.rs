@@ -1,6 +1,6 @@
 //! A TAP as a port, by plain `read` and `write`: one system call per frame, no copy of ours.
 
-use super::share::{Share, Slow};
+use super::share::{Slow, TimeShare};
 use super::{Buffers, Frame, Lease, PortGone, PortIo, Sent, software};
 use packet::VNET_HDR_LEN;
 use std::{
@@ -22,7 +22,7 @@ pub struct TapPort {
     sent: Sent,
     rx_errors: u64,
     scratch: Vec<u8>,
-    share: Share,
+    share: TimeShare,
 }
 
 impl TapPort {
@@ -36,7 +36,7 @@ impl TapPort {
             sent: Sent::default(),
             rx_errors: 0,
             scratch: Vec::new(),
-            share: Share::default(),
+            share: TimeShare::default(),
         }
     }
 
@@ -46,7 +46,7 @@ impl TapPort {
         self.rx_errors
     }
 
-    /// See [`Share::take_slow`].
+    /// See [`TimeShare::take_slow`].
     pub(super) fn take_slow(&mut self) -> Option<Slow> {
         self.share.take_slow()
     }

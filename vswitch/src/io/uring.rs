@@ -1,6 +1,6 @@
 //! Ports by `io_uring`: one system call reads and writes the frames of many ports.
 
-use super::share::{Share, Slow};
+use super::share::{Slow, TimeShare};
 use super::{Frame, Lease, PortGone, Ports, Sent};
 use mio::{Events, Poll};
 use packet::VNET_HDR_LEN;
@@ -32,7 +32,7 @@ pub struct Uring {
     /// Places that were sent to since the last flush.
     touched: Vec<u16>,
     unserved: Vec<(PortId, Sent)>,
-    /// What the kernel said where nobody could be told.
+    /// What the kernel said where no caller took it; the next flush has it.
     failed: Option<io::Error>,
     /// The place that is looked at next.
     looked_at: usize,
@@ -50,7 +50,7 @@ struct Served {
     sent: Sent,
     is_touched: bool,
     rx_errors: u32,
-    share: Share,
+    share: TimeShare,
 }
 
 impl Uring {
@@ -116,7 +116,7 @@ impl Uring {
         let start = (writes > 0 && self.settlements.is_multiple_of(SAMPLE)).then(Instant::now);
         self.ring.submit()?;
         let took = start.map(|start| start.elapsed() / writes);
-        let is_long = took.is_some_and(|took| Share::is_long(took, bytes / writes as usize));
+        let is_long = took.is_some_and(|took| TimeShare::is_long(took, bytes / writes as usize));
         self.count_settled(is_long);
         self.failed.take().map_or(Ok(()), Err)
     }
@@ -127,13 +127,11 @@ impl Uring {
         served.and_then(Option::as_mut).expect("a place is served")
     }
 
-    /// Writes a frame by itself, behind what is queued: of writes that are handed over together, nobody
-    /// knows which took how long.
+    /// Writes a frame by itself, behind what is queued: of writes that are handed over together, it is not
+    /// known which took how long.
     #[cold]
     fn send_timed(&mut self, place: u16, lease: Lease, packets: u32) {
-        if let Err(error) = self.settle() {
-            self.failed = Some(error);
-        }
+        self.settle_before();
         let Self { ring, served, .. } = self;
         let served = served[usize::from(place)].as_mut();
         let served = served.expect("a place is served");
@@ -142,6 +140,13 @@ impl Uring {
         let result = served.share.write(bytes.len(), packets, write);
         if served.count(packets, &result) {
             self.touched.push(place);
+        }
+    }
+
+    /// What is queued goes before a frame that is written by itself.
+    fn settle_before(&mut self) {
+        if let Err(error) = self.settle() {
+            self.failed = Some(error);
         }
     }
 }
@@ -171,7 +176,7 @@ impl Ports for Uring {
             sent: Sent::default(),
             is_touched: false,
             rx_errors: 0,
-            share: Share::default(),
+            share: TimeShare::default(),
         });
         let index = usize::from(port.0);
         if self.places.len() <= index {
@@ -184,7 +189,7 @@ impl Ports for Uring {
     fn detach(&mut self, port: PortId) -> Option<Queue> {
         let place = self.places.get_mut(usize::from(port.0))?.take()?;
         self.served[usize::from(place)] = None;
-        // Where it fails, its slots stay with the ring; nobody sends to it any more.
+        // Where it fails, its slots stay with the ring; nothing is sent to it any more.
         let failed = |error: &io::Error| tracing::warn!(%error, "a port's queue cannot be closed");
         self.ring.detach(place).inspect_err(failed).ok()
     }
@@ -272,14 +277,19 @@ impl Ports for Uring {
         let Some(place) = self.place(to) else {
             return self.unserved.push((to, Sent::lost(frame.packets())));
         };
-        // Behind what is queued.
-        if let Err(error) = self.settle() {
-            self.failed = Some(error);
-        }
-        let result = self.ring.queue(place).write(frame.whole());
-        let served = self.served[usize::from(place)].as_mut();
+        self.settle_before();
+        let Self { ring, served, .. } = self;
+        let served = served[usize::from(place)].as_mut();
         let served = served.expect("a place is served");
-        if served.count(frame.packets(), &result) {
+        let (whole, packets) = (frame.whole(), frame.packets());
+        let write = || ring.queue(place).write(whole);
+        // Such frames alone decide when one of them is timed: those of a fast receiver's leases go together.
+        let result = if served.share.is_fast() && served.share.is_untimed() {
+            write()
+        } else {
+            served.share.write(whole.len(), packets, write)
+        };
+        if served.count(packets, &result) {
             self.touched.push(place);
         }
     }

@@ -2,20 +2,22 @@
 //! a core for a fifth of a second, in which packets would wait for it.
 
 use crate::messages::PanicText;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use std::thread;
 
 /// Does `work` in the background, and waits for it.
 ///
 /// # Errors
-/// A panic of the work, which the thread that waits survives.
+/// Where the system has no thread; a panic of the work, which the thread that waits survives.
 pub(super) fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
     thread::scope(|scope| {
-        let thread = scope.spawn(|| {
+        let work = || {
             tap::run_in_background();
             work()
-        });
+        };
+        let thread = thread::Builder::new().spawn_scoped(scope, work);
         thread
+            .context("no thread to work in the background")?
             .join()
             .map_err(|panic| anyhow!("a bug: {}", PanicText(&*panic)))
     })

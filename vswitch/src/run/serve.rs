@@ -7,7 +7,7 @@ use super::starter::Starter;
 use super::terminal::Terminal;
 use super::{Daemon, name_of};
 use crate::config::{Config, ConfigError, Notice, Overrides, Plan};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
@@ -16,10 +16,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How often guests that were found slow are looked after.
+/// How often the first thread looks after what sends it no event: slow guests, threads that have ended, a
+/// terminal that was closed, clients that wait.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How long clients wait for a configuration that is being read. One on a share that does not answer must
+/// not hold the places of the control socket.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a daemon's configuration comes from, at the start and at every reload.
 #[derive(Debug, Clone)]
@@ -74,30 +79,37 @@ pub fn serve<T>(
     };
     tracing::info!(config = %source.path.display(), "forwarding");
     let is_reloading = Arc::new(AtomicBool::new(false));
-    forward(signals, &events, &daemon, &is_reloading)?;
+    if let Err(error) = forward(signals, &events, &daemon, &is_reloading) {
+        drop(beside);
+        let error = anyhow::Error::from(error).context("no thread to wait for signals");
+        return daemon.stop().and(Err(error));
+    }
     starter.tell_ready();
     let mut wanted = Wanted::new(source, events);
-    loop {
+    // A thread that has ended raises SIGTERM. Were it the one that forwards signals, none would come.
+    while daemon.shared().health.ended().is_none() {
+        terminal.look();
         let event = match inbox.recv_timeout(LOOK) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => {
                 daemon.relieve();
+                wanted.let_go(Instant::now());
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => break,
         };
         match event {
-            Event::Signal(SIGHUP) if terminal.has_closed() => {
+            Event::Signal(SIGHUP) if terminal.hangs_up() => {
                 tracing::info!("the terminal was closed; the switch goes on");
             }
-            Event::Signal(SIGHUP) => wanted.reload(None)?,
+            Event::Signal(SIGHUP) => wanted.reload(None),
             Event::Signal(_) => break,
-            Event::Reload(answer) => wanted.reload(Some(answer))?,
+            Event::Reload(answer) => wanted.reload(Some(answer)),
             Event::Read(read) => {
                 starter.tell_reloading();
                 is_reloading.store(true, Ordering::Release);
                 let outcome = read.and_then(|(plan, notices)| reload(&mut daemon, plan, &notices));
-                wanted.is_done(&report(outcome))?;
+                wanted.is_done(&report(outcome));
                 is_reloading.store(false, Ordering::Release);
                 starter.tell_ready();
             }
@@ -112,8 +124,8 @@ pub fn serve<T>(
     Ok(())
 }
 
-/// Passes signals on to the first thread, from a thread that is never busy: whoever wants the switch to
-/// stop hears at once what that waits for.
+/// Passes signals on to the first thread, from a thread that is never busy: the log says at once what a
+/// stop waits for.
 fn forward(
     mut signals: Signals,
     events: &Sender<Event>,
@@ -146,52 +158,97 @@ fn forward(
 struct Wanted<'a> {
     source: &'a Source,
     events: Sender<Event>,
-    /// Clients that wait for the one; absent where none is under way.
-    now: Option<Vec<Answer>>,
+    /// Begins to read; the outcome is an event.
+    read: fn(&Source, &Sender<Event>) -> io::Result<()>,
+    /// The one; absent where none is under way.
+    now: Option<Reading>,
     /// Clients that wait for the other; absent where none is wanted.
     after: Option<Vec<Answer>>,
 }
 
+/// A configuration that is being read.
+struct Reading {
+    since: Instant,
+    /// Clients that wait for it.
+    answers: Vec<Answer>,
+}
+
 impl<'a> Wanted<'a> {
-    const fn new(source: &'a Source, events: Sender<Event>) -> Self {
+    fn new(source: &'a Source, events: Sender<Event>) -> Self {
         Self {
             source,
             events,
+            read,
             now: None,
             after: None,
         }
     }
 
     /// One more is asked for, by a client or by a signal.
-    fn reload(&mut self, answer: Option<Answer>) -> io::Result<()> {
+    fn reload(&mut self, answer: Option<Answer>) {
         if self.now.is_none() {
-            self.begin(answer.into_iter().collect())
+            self.begin(answer.into_iter().collect());
         } else {
             self.after.get_or_insert_default().extend(answer);
-            Ok(())
         }
     }
 
-    fn begin(&mut self, answers: Vec<Answer>) -> io::Result<()> {
-        self.now = Some(answers);
-        read(self.source, &self.events)
+    /// Where it cannot begin, that is its outcome.
+    fn begin(&mut self, answers: Vec<Answer>) {
+        match (self.read)(self.source, &self.events) {
+            Ok(()) => {
+                let since = Instant::now();
+                self.now = Some(Reading { since, answers });
+            }
+            Err(error) => {
+                let failed = Err(error).context("no thread to read the configuration on");
+                tell_all(answers, &report(failed));
+            }
+        }
     }
 
     /// The one is done.
-    fn is_done(&mut self, outcome: &Result<Reloaded, String>) -> io::Result<()> {
-        for answer in self.now.take().unwrap_or_default() {
-            // A client that has gone hears nothing.
-            let _ = answer.send(outcome.clone());
+    fn is_done(&mut self, outcome: &Result<Reloaded, String>) {
+        let done = self.now.take().map(|reading| reading.answers);
+        tell_all(done.unwrap_or_default(), outcome);
+        if let Some(answers) = self.after.take() {
+            self.begin(answers);
         }
-        match self.after.take() {
-            Some(answers) => self.begin(answers),
-            None => Ok(()),
+    }
+
+    /// Clients wait no longer for a configuration that takes too long to read. What they asked for stays
+    /// wanted.
+    fn let_go(&mut self, now: Instant) {
+        let Some(reading) = &mut self.now else {
+            return;
+        };
+        if now.saturating_duration_since(reading.since) < PATIENCE {
+            return;
         }
+        let mut answers = std::mem::take(&mut reading.answers);
+        answers.extend(self.after.iter_mut().flat_map(std::mem::take));
+        if answers.is_empty() {
+            return;
+        }
+        let late = format!(
+            "still reading {} after {} s; the reload goes on, and the daemon's log will have its outcome",
+            self.source.path.display(),
+            PATIENCE.as_secs()
+        );
+        tracing::warn!("{late}");
+        tell_all(answers, &Err(late));
     }
 }
 
-/// Reads the configuration on a thread of its own: a file on a share that hangs keeps nobody from
-/// stopping the switch.
+/// A client that has gone hears nothing.
+fn tell_all(answers: Vec<Answer>, outcome: &Result<Reloaded, String>) {
+    for answer in answers {
+        let _ = answer.send(outcome.clone());
+    }
+}
+
+/// Reads the configuration on a thread of its own: the switch can be stopped while a share does not
+/// answer.
 fn read(source: &Source, events: &Sender<Event>) -> io::Result<()> {
     let (source, events) = (source.clone(), events.clone());
     let read = move || {
@@ -267,4 +324,61 @@ pub fn load_with(config: &Path, overrides: &Overrides) -> Result<Plan, ConfigErr
 
 fn tell(notice: &Notice) {
     tracing::warn!("{notice}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, channel};
+
+    fn source() -> Source {
+        Source {
+            path: "/share/lab.yaml".into(),
+            overrides: Overrides::default(),
+        }
+    }
+
+    fn ask(wanted: &mut Wanted<'_>) -> Receiver<Result<Reloaded, String>> {
+        let (answer, answered) = channel();
+        wanted.reload(Some(answer));
+        answered
+    }
+
+    #[test]
+    fn a_reload_for_which_there_is_no_thread_is_refused_and_the_next_one_begins() {
+        let source = source();
+        let mut wanted = Wanted::new(&source, channel().0);
+        wanted.read = |_, _| Err(io::ErrorKind::WouldBlock.into());
+        let error = ask(&mut wanted).try_recv().unwrap().unwrap_err();
+        assert!(
+            error.contains("no thread to read the configuration on"),
+            "{error}"
+        );
+        wanted.reload(None);
+        wanted.read = |_, _| Ok(());
+        let answered = ask(&mut wanted);
+        assert!(wanted.now.is_some() && answered.try_recv().is_err());
+    }
+
+    #[test]
+    fn clients_do_not_wait_for_a_file_that_cannot_be_read_to_its_end_and_the_reload_goes_on() {
+        let source = source();
+        let mut wanted = Wanted::new(&source, channel().0);
+        wanted.read = |_, _| Ok(());
+        let (first, second) = (ask(&mut wanted), ask(&mut wanted));
+        wanted.let_go(Instant::now());
+        assert!(first.try_recv().is_err(), "it has only begun");
+        let late = Instant::now() + PATIENCE;
+        wanted.let_go(late);
+        for answered in [first, second] {
+            let error = answered.try_recv().unwrap().unwrap_err();
+            assert!(
+                error.starts_with("still reading /share/lab.yaml after"),
+                "{error}"
+            );
+        }
+        // The one that was asked for meanwhile is read once the first one is.
+        wanted.is_done(&Err("no such file".to_owned()));
+        assert!(wanted.now.is_some() && wanted.after.is_none());
+    }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const BYTES_MAX: usize = 128 << 20;
 
 /// Records that wait at most.
-const RECORDS_MAX: u64 = 500_000;
+const RECORDS_MAX: usize = 500_000;
 
 /// Subscribers at a time.
 const SUBSCRIBERS_MAX: usize = 16;
@@ -40,6 +40,8 @@ struct Inner {
 struct State {
     queue: VecDeque<Entry>,
     bytes: usize,
+    /// Records in the queue: those that a subscriber can get.
+    waiting: usize,
     /// Number of the next interval, from 0.
     next: u64,
     /// Records of all intervals so far.
@@ -133,6 +135,7 @@ impl Tail {
         state.next += 1;
         state.records += records;
         state.bytes += entry.bytes;
+        state.waiting += held;
         state.queue.push_back(entry);
         while state.is_over() {
             state.forget();
@@ -145,17 +148,13 @@ impl Tail {
 impl State {
     /// Whether more waits than may; one interval alone always may.
     fn is_over(&self) -> bool {
-        let waiting: usize = self
-            .queue
-            .iter()
-            .map(|entry| entry.closed.records.len())
-            .sum();
-        self.queue.len() > 1 && (self.bytes > BYTES_MAX || waiting as u64 > RECORDS_MAX)
+        self.queue.len() > 1 && (self.bytes > BYTES_MAX || self.waiting > RECORDS_MAX)
     }
 
     fn forget(&mut self) {
         if let Some(oldest) = self.queue.pop_front() {
             self.bytes -= oldest.bytes;
+            self.waiting -= oldest.closed.records.len();
         }
     }
 
@@ -344,7 +343,10 @@ mod tests {
             let state = tail.0.state.lock();
             assert!(state.bytes <= BYTES_MAX + each * size_of::<Record>());
             let waiting: usize = state.queue.iter().map(|e| e.closed.records.len()).sum();
-            assert!(waiting as u64 <= RECORDS_MAX, "{waiting}");
+            assert!(
+                waiting == state.waiting && waiting <= RECORDS_MAX,
+                "{waiting}"
+            );
             drop(state);
             let (records, missed) = heard(&fast);
             assert_eq!(missed, []);
@@ -358,14 +360,14 @@ mod tests {
             assert_eq!(records + lost, intervals * each as u64);
         }
         let state = tail.0.state.lock();
-        assert!(state.queue.is_empty() && state.bytes == 0);
+        assert!(state.queue.is_empty() && state.bytes == 0 && state.waiting == 0);
     }
 
     #[test]
     fn an_interval_that_goes_while_it_is_read_is_missed_from_there_on() {
         let tail = Tail::default();
         let subscriber = tail.subscribe().unwrap();
-        let each = usize::try_from(RECORDS_MAX / 2).unwrap();
+        let each = RECORDS_MAX / 2;
         tail.publish(closed(each, each as u64));
         assert!(
             matches!(subscriber.hear(NOW), Some(Heard::Records(_, batch)) if batch.len() == BATCH)
