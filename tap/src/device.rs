@@ -63,7 +63,7 @@ pub struct TapOptions {
     /// Frames that wait for the reader in each queue before the kernel drops.
     pub tx_queue_len: u32,
     /// The guest's stack takes what is written on a kernel thread of its own, `napi/NAME-…`, instead of on
-    /// the writer's: a slow one then slows nobody else. At most [`THREAD_QUEUE_BYTES`] wait for it; beyond,
+    /// the writer's: a slow one then slows no other guest. At most [`THREAD_QUEUE_BYTES`] wait for it; beyond,
     /// writes fail with `EAGAIN`, which no counter of the kernel shows. Fixed for a queue's life.
     pub threaded: bool,
 }

@@ -293,7 +293,7 @@ fn on_a_thread<T: Send>(f: impl FnOnce() -> Result<T, Error> + Send) -> Result<T
     })
 }
 
-/// How long the lock of `/run/netns` is waited for. Every local user can open that folder, and whoever
+/// How long the lock of `/run/netns` is waited for. Every local user can open that folder, and a process that
 /// holds the lock for longer is not `ip netns add`.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// Pause before it is tried again.

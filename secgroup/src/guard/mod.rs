@@ -33,7 +33,8 @@ pub struct Guard {
     strict_rx: bool,
     /// Gateway and declared servers of the subnet: whose DHCP answers are taken.
     dhcp_servers: Box<[IpAddr]>,
-    /// It has the IPv6 address of one of them.
+    /// It has the IPv6 address of one of them itself, not only a prefix around it: a router or VPN guest
+    /// with a pair for whole networks is no server by that.
     serves_dhcp6: bool,
     /// It has the subnet's IPv6 gateway address.
     is_router: bool,
@@ -48,7 +49,7 @@ impl Guard {
         let servers = || port.gateway_ips.iter().chain(&port.dhcp_servers);
         let mut gateways = port.gateway_ips.iter();
         Self {
-            serves_dhcp6: servers().any(|ip| ip.is_ipv6() && couples.owns_address(*ip)),
+            serves_dhcp6: servers().any(|ip| ip.is_ipv6() && couples.owns_exactly(*ip)),
             is_router: gateways.any(|ip| ip.is_ipv6() && couples.owns_exactly(*ip)),
             mac: port.mac,
             couples,

@@ -25,7 +25,7 @@ pub(super) fn is_neighbour_or_listener(ip: &Ip) -> bool {
 /// Source, target and link-layer address must all be the port's.
 ///
 /// For these messages the link-local address that follows from the MAC is the port's in any case: a kernel
-/// announces it on every interface, also where the port has IPv4 alone. Only whoever may advertise routes
+/// announces it on every interface, also where the port has IPv4 alone. Only a port that may advertise routes
 /// comes here with an advertisement of them.
 pub(super) fn admit(couples: &Couples, mac: Mac, frame: &[u8], ip: &Ip) -> Result<(), Reason> {
     let Some(icmp) = icmpv6(ip) else {

@@ -162,6 +162,25 @@ fn a_declared_dhcpv6_server_answers_from_its_link_local_address_and_nobody_else_
 }
 
 #[test]
+fn a_pair_for_a_whole_network_makes_no_guest_a_dhcpv6_server() {
+    for prefix in ["::/0", "2001:db8::/64"] {
+        let router = PortSpec {
+            dhcp_servers: vec![v6(C.into()).into()],
+            allowed_address_pairs: vec![super::support::pair(prefix, None)],
+            ..guest(A)
+        };
+        let (from, to) = (mac(A).link_local(), mac(B).link_local());
+        let advertise = ipv6(mac(A), from, to, (17, 64), &udp_body(547, 546));
+        assert_eq!(
+            admit(&router, &advertise),
+            Err(Reason::DhcpServer),
+            "{prefix}"
+        );
+        assert!(!Guard::new(&router).as_sender().serves_dhcp6);
+    }
+}
+
+#[test]
 fn a_server_declared_by_its_ipv4_address_serves_ipv4_alone() {
     let server = PortSpec {
         dhcp_servers: vec![v4(C).into()],

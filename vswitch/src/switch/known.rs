@@ -30,6 +30,8 @@ pub(super) struct Known {
     way: Way,
     /// Of the sender, afterwards.
     peer: Peer,
+    /// Whether its source MAC is learned.
+    learns: bool,
 }
 
 impl Switch {
@@ -92,8 +94,9 @@ impl Switch {
         let headers = &frame.headers;
         let sender = self.port(rx)?;
         sender.guard.admit(frame.bytes, headers).ok()?;
+        let filters = sender.filters();
         // A MAC that others have too it takes over.
-        if sender.shares_mac || sender.filters() && headers.eth.src != sender.mac() {
+        if sender.shares_mac || filters && headers.eth.src != sender.mac() {
             return None;
         }
         let receiver = self.port(to)?;
@@ -115,7 +118,7 @@ impl Switch {
             return None;
         }
         let peer = conntrack::in_step(conn.state(), window, way, ip, now.ms)?;
-        let taken = if sender.filters() {
+        let taken = if filters {
             receiver.accepts_admitted(frame)
         } else {
             receiver.accepts_frame(frame)
@@ -126,6 +129,7 @@ impl Switch {
             slot,
             way,
             peer,
+            learns: !filters,
         })
     }
 
@@ -135,7 +139,6 @@ impl Switch {
         let wire = frame.headers.wire;
         let (packets, bytes) = (u64::from(wire.packets), u64::from(wire.bytes));
         let is_recorded = A::INDEX == 0 || self.recording.everything;
-        let mut learns = false;
         if let Some(sender) = self.port_mut(rx) {
             sender.counters.rx += packets;
             sender.counters.rx_bytes += bytes;
@@ -143,7 +146,6 @@ impl Switch {
                 let kind = &mut sender.counters.not_recorded[NotRecorded::Ipv6 as usize];
                 kind.add(Direction::Egress, true, packets);
             }
-            learns = !sender.filters();
         }
         if let Some(receiver) = self.port_mut(known.to) {
             receiver.counters.offered += packets;
@@ -153,7 +155,7 @@ impl Switch {
                 kind.add(Direction::Ingress, true, packets);
             }
         }
-        if learns {
+        if known.learns {
             self.learn(now, rx, frame);
         }
         let tick = self.tick(now);

@@ -44,7 +44,8 @@ impl Numbers {
 
     /// The number of one that was wanted.
     pub(super) fn get(&self, id: Uuid) -> u16 {
-        self.0.get(&id).copied().unwrap_or_default()
+        let number = self.0.get(&id).copied();
+        number.expect("every port's subnet and VPC was wanted")
     }
 }
 

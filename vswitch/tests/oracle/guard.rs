@@ -56,7 +56,7 @@ pub(crate) fn is_router(port: &PortConfig) -> bool {
 /// Whether it is a declared DHCPv6 server, so that its link-local address is one.
 pub(crate) fn serves_dhcp6(port: &PortConfig) -> bool {
     let mut servers = port.spec.gateway_ips.iter().chain(&port.spec.dhcp_servers);
-    servers.any(|server| server.is_ipv6() && owns(port, None, *server))
+    servers.any(|server| server.is_ipv6() && has_exactly(port, *server))
 }
 
 fn is_link_local(address: IpAddr) -> bool {

@@ -116,7 +116,7 @@ fn a_permitted_ethertype_passes_to_its_reserved_address_too_but_pause_frames_nev
         "eth 0x8808 len=46 to B.mac",
         // Spanning tree has a length and no ethertype, so that nothing permits it.
         "eth 0x0026 len=46 to 01:80:c2:00:00:00",
-        // IP is judged by its own rules, and nobody has such an address.
+        // IP is evaluated by its own rules, and no port has such an address.
         "udp A:1 > B:9 to 01:80:c2:00:00:0e",
     ] {
         lab.sees("A", never, "A> l2_reserved");

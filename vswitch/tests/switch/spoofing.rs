@@ -259,7 +259,7 @@ fn traffic_follows_the_mac_of_a_sibling_that_a_pair_names_there_and_back() {
     let foreign = "udp B:7 > C:9 from fa:16:3e:00:00:0a";
     lab.sees("B", foreign, "B> spoof_ip");
     assert_eq!(sent(&mut lab), "C> rule, >A rule");
-    // Without the pair the MAC is its owner's again, whoever had it.
+    // Without the pair the MAC is its owner's again, whichever port had it.
     lab.sees("B", speaks, to_all);
     lab.reload(|setup| setup.port("B", |port| port.spec.allowed_address_pairs.clear()));
     assert_eq!(sent(&mut lab), "C> rule, >A rule");
