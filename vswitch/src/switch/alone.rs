@@ -1,5 +1,6 @@
 //! Judging without state: what a port takes, what passes without a rule, and what its rules say.
 
+use super::port::PortSetup;
 use super::step::{Fate, Judged, Step};
 use super::{Frame, Port, Switch};
 use packet::{Basis, Direction, Headers, L4, Reason, Verdict};
@@ -30,7 +31,7 @@ impl Switch {
     }
 }
 
-impl Port {
+impl PortSetup {
     /// Whether replies need no rule at this port.
     #[inline]
     pub(super) fn is_stateful_or_open(&self) -> bool {

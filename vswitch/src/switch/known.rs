@@ -13,9 +13,10 @@
 
 use super::commit::refresh;
 use super::entry::Address;
+use super::port::PortSetup;
 use super::record::tcp_flags;
 use super::stage::Ahead;
-use super::{Frame, Now, Outbox, Port, Switch};
+use super::{Frame, Now, Outbox, Switch};
 use flowlog::NotRecorded;
 use packet::{Direction, Ip};
 use secgroup::PortId;
@@ -93,14 +94,19 @@ impl Switch {
     ) -> Option<Known> {
         let headers = &frame.headers;
         let sender = self.port(rx)?;
+        let shares_mac = sender.shares_mac;
+        // One step to what is configured of each port, not one for each question.
+        let sender: &PortSetup = sender;
         sender.guard.admit(frame.bytes, headers).ok()?;
         let filters = sender.filters();
         // A MAC that others have too it takes over.
-        if sender.shares_mac || filters && headers.eth.src != sender.mac() {
+        if shares_mac || filters && headers.eth.src != sender.mac() {
             return None;
         }
         let receiver = self.port(to)?;
-        if !may_go_together(sender, receiver) || receiver.is_broadcast(headers) {
+        let is_up = receiver.up;
+        let receiver: &PortSetup = receiver;
+        if !is_up || !may_go_together(sender, receiver) || receiver.is_broadcast(headers) {
             return None;
         }
         let l4 = conntrack::ends(ip)?;
@@ -212,9 +218,8 @@ impl Switch {
 
 /// Whether what the connection says holds at both ports, and is asked at all.
 #[inline]
-fn may_go_together(sender: &Port, receiver: &Port) -> bool {
+fn may_go_together(sender: &PortSetup, receiver: &PortSetup) -> bool {
     sender.is_stateful_or_open()
         && receiver.is_stateful_or_open()
         && (sender.stateful || receiver.stateful)
-        && receiver.up
 }
