@@ -2,7 +2,11 @@
 //!
 //! The library makes room for what a page's header claims, up to 2 GiB, and a compressed page may grow
 //! a thousandfold. Its headers are therefore read here first: a Thrift structure in the compact protocol
-//! (Apache Parquet, `parquet.thrift`, `PageHeader`), of which five numbers matter.
+//! (Apache Parquet, `parquet.thrift`, `PageHeader`), of which four numbers matter.
+//!
+//! Every header of a column chunk is read, to the chunk's end: the library reads on until it has as many
+//! values as it looks for, whatever the footer says of rows. What the library could take for another number
+//! than is found here (a field of a wrong type, an id out of range) is refused.
 
 use parquet::{
     basic::{Compression, Type},
@@ -27,6 +31,9 @@ const HEADER_BYTES: [u64; 2] = [512, 256 << 10];
 /// Structures within structures of a header at most; there are two.
 const DEPTH_MAX: u32 = 8;
 
+/// Greatest id of a field.
+const ID_MAX: u32 = 0x7fff;
+
 /// By how much deflate may expand at most.
 const DEFLATE_RATIO_MAX: u64 = 1032;
 
@@ -38,7 +45,7 @@ pub(super) fn check<R: ChunkReader>(input: &R, file: &ParquetMetaData) -> Result
     for group in file.row_groups() {
         let mut held = 0_u64;
         for column in group.columns() {
-            held = held.saturating_add(column_bytes(input, column, group.num_rows())?);
+            held = held.saturating_add(column_bytes(input, column)?);
             if held > GROUP_BYTES_MAX {
                 return Err(wrong(format!(
                     "the pages of a row group claim more than {GROUP_BYTES_MAX} bytes"
@@ -53,12 +60,11 @@ pub(super) fn check<R: ChunkReader>(input: &R, file: &ParquetMetaData) -> Result
 fn column_bytes<R: ChunkReader>(
     input: &R,
     column: &ColumnChunkMetaData,
-    rows: i64,
 ) -> Result<u64, ParquetError> {
     let (mut at, len) = column.byte_range();
     let end = at.saturating_add(len).min(input.len());
-    let (mut page_max, mut dictionary, mut values) = (0, 0, 0_i64);
-    while at < end && values < rows {
+    let (mut page_max, mut dictionary_max) = (0, 0);
+    while at < end {
         let header = Header::read(input, at, end)?;
         let (size, packed) = (header.uncompressed.into(), header.compressed.into());
         at += header.len;
@@ -86,14 +92,14 @@ fn column_bytes<R: ChunkReader>(
                         "a dictionary claims {count} values in {size} bytes"
                     )));
                 }
-                dictionary = size + u64::from(count) * DICTIONARY_VALUE_BYTES;
+                let dictionary = size + u64::from(count) * DICTIONARY_VALUE_BYTES;
+                dictionary_max = dictionary.max(dictionary_max);
             }
             None => page_max = size.max(page_max),
         }
-        values = values.saturating_add(header.values.into());
         at = at.saturating_add(packed);
     }
-    Ok(dictionary + page_max)
+    Ok(dictionary_max + page_max)
 }
 
 /// Refuses a page that holds more than it claims: the library takes whatever comes.
@@ -121,8 +127,6 @@ struct Header {
     len: u64,
     uncompressed: u32,
     compressed: u32,
-    /// Of a data page.
-    values: u32,
     /// Of a data page of version 2: bytes before those that are compressed.
     levels: u64,
     dictionary_values: Option<u32>,
@@ -154,14 +158,21 @@ impl Header {
                             (7, 1, Kind::Integer) => {
                                 header.dictionary_values = Some(input.count()?);
                             }
-                            (_, 1, Kind::Integer) => header.values = input.count()?,
                             (8, 5 | 6, Kind::Integer) => {
                                 header.levels += u64::from(input.count()?);
+                            }
+                            // The library takes these for integers, whatever they are.
+                            (5, 1..=4, _) | (7, 1..=2, _) | (8, 1..=6, _)
+                                if kind != Kind::Integer =>
+                            {
+                                return None;
                             }
                             _ => input.skip(kind, 1)?,
                         }
                     }
                 }
+                (1..=4, _) if kind != Kind::Integer => return None,
+                (5..=8, _) if kind != Kind::Struct => return None,
                 _ => input.skip(kind, 0)?,
             }
         }
@@ -241,7 +252,11 @@ impl Compact<'_> {
             return Some(None);
         }
         *id = match head >> 4 {
-            0 => self.varint()? >> 1,
+            // Zigzag; ids are positive and have 15 bits.
+            0 => match self.count()? {
+                id @ 1..=ID_MAX => id.into(),
+                _ => return None,
+            },
             more => *id + u64::from(more),
         };
         Kind::of(head & 0x0f).map(Some)
@@ -288,10 +303,10 @@ impl Compact<'_> {
         }
     }
 
-    /// Within lists a flag is a byte; in fields it is part of the head.
+    /// A flag in a list is a byte, which not every reader takes for one: no header has such a list.
     fn skip_element(&mut self, kind: Kind, depth: u32) -> Option<()> {
         match kind {
-            Kind::Flag => self.skip_bytes(1),
+            Kind::Flag => None,
             kind => self.skip(kind, depth + 1),
         }
     }
@@ -333,6 +348,21 @@ mod tests {
         assert_eq!(Header::parse(&[0x15, 0x04, 0x15, 0x01, 0x00]), None);
         assert_eq!(Header::parse(&[0x18, 0xff, 0xff, 0xff, 0xff, 0x0f]), None);
         assert_eq!(Header::parse(&[0x1c; 4096]), None);
+    }
+
+    #[test]
+    fn fields_that_the_library_would_take_for_another_number_are_no_header() {
+        // The size as a byte, the size behind the id -3, which is no 2, and behind 65,538.
+        assert_eq!(Header::parse(&[0x15, 0x04, 0x13, 0x78, 0x00]), None);
+        assert_eq!(Header::parse(&[0x15, 0x04, 0x05, 0x05, 0x78, 0x00]), None);
+        let far = [0x15, 0x04, 0x05, 0x84, 0x80, 0x08, 0x78, 0x00];
+        assert_eq!(Header::parse(&far), None);
+        // A list of flags, and the number of a dictionary's values as a byte.
+        assert_eq!(Header::parse(&[0x15, 0x04, 0xf9, 0x11, 0x01, 0x00]), None);
+        assert_eq!(
+            Header::parse(&[0x15, 0x04, 0x6c, 0x13, 0x06, 0x00, 0x00]),
+            None
+        );
     }
 
     #[test]

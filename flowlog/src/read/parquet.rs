@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use crate::{Compression, Format, Record, Skipped, Status};
     use bytes::Bytes;
+    use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataWriter};
 
     /// A file of one column of numbers, with one page that begins behind the first four bytes.
     fn file() -> Vec<u8> {
@@ -211,6 +212,41 @@ mod tests {
             error.to_string().contains("claims 2147483647 bytes"),
             "{error}"
         );
+    }
+
+    /// `file` with a second page in its only column chunk that claims 2 GiB, and so many rows in its footer.
+    fn with_a_page_behind(rows: i64) -> Bytes {
+        let good = Bytes::from(file());
+        let mut reader = ParquetMetaDataReader::new();
+        reader.try_parse(&good).unwrap();
+        let metadata = reader.finish().unwrap();
+        let (group, described) = (metadata.row_group(0).clone(), metadata.file_metadata());
+        let column = group.column(0).clone();
+        let (start, len) = column.byte_range();
+        let page = &good[start as usize..(start + len) as usize];
+        let claims = [&page[..3], &[0xfe, 0xff, 0xff, 0xff, 0x0f], &page[4..]].concat();
+        let chunk = [page, &claims].concat();
+
+        let size = i64::try_from(chunk.len()).unwrap();
+        let column = column.into_builder().set_total_compressed_size(size);
+        let group = group.into_builder().set_num_rows(rows);
+        let group = group.set_column_metadata(vec![column.build().unwrap()]);
+        let schema = described.schema_descr_ptr();
+        let described = FileMetaData::new(described.version(), rows, None, None, schema, None);
+        let metadata = ParquetMetaData::new(described, vec![group.build().unwrap()]);
+        let mut bytes = [&good[..start as usize], &chunk].concat();
+        let writer = ParquetMetaDataWriter::new(&mut bytes, &metadata);
+        writer.finish().unwrap();
+        bytes.into()
+    }
+
+    #[test]
+    fn a_page_behind_as_many_values_as_the_footer_has_rows_may_not_claim_two_gibibytes_either() {
+        for rows in [1, 0] {
+            let error = ParquetReader::new("x", with_a_page_behind(rows)).err();
+            let error = error.expect("refused").to_string();
+            assert!(error.contains("claims 2147483647 bytes"), "{rows}: {error}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct TextReader<R> {
     line: u64,
     dialect: Dialect,
     /// The header line as it stands there.
-    header: Box<str>,
+    header: Arc<str>,
     /// The field of each column, if it is one.
     columns: Arc<[Option<Field>]>,
     fields: Arc<[Field]>,
@@ -179,7 +179,7 @@ impl<R: BufRead> Iterator for TextReader<R> {
         }
         loop {
             let (fields, columns) = (Arc::clone(&self.fields), Arc::clone(&self.columns));
-            let (dialect, header) = (self.dialect, self.header.clone());
+            let (dialect, header) = (self.dialect, Arc::clone(&self.header));
             let line = match self.next_line() {
                 Ok(Some(line)) => Line::parse(line, dialect, &columns, &header),
                 Ok(None) => {
@@ -227,7 +227,7 @@ impl Line {
 
 /// A header line.
 struct Header {
-    line: Box<str>,
+    line: Arc<str>,
     dialect: Dialect,
     columns: Vec<Option<Field>>,
 }
