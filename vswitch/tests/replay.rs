@@ -273,10 +273,64 @@ fn a_pause_of_years_is_not_filled_with_files_and_the_summary_says_so() {
     let short = files(&replayed.directory.path().join("short"));
     assert_eq!((replayed.code, short.len()), (0, 2), "{}", replayed.out);
     assert!(
-        replayed.out.contains("too many at once: 39999999"),
+        replayed.out.contains("too many of them: 39999999"),
         "{}",
         replayed.out
     );
+}
+
+/// The lab with an interval of a second.
+fn lab_of_seconds() -> String {
+    LAB.replace("interval: 10s", "interval: 1s")
+}
+
+#[test]
+fn a_dead_connection_stays_dead_over_a_pause_longer_than_32_bits_of_milliseconds_compare() {
+    const DAY_S: u64 = 24 * 60 * 60;
+    let groups = "
+security_groups:
+  - { name: asks, rules: [{ direction: egress }] }
+  - { name: answers, rules: [{ direction: egress }, { direction: ingress }] }
+";
+    let config = lab_of_seconds()
+        .replace(
+            "tap: { name: t1 }",
+            "security_groups: [asks], tap: { name: t1 }",
+        )
+        .replace(
+            "tap: { name: t2 }",
+            "security_groups: [answers], tap: { name: t2 }",
+        );
+    let config = config + groups;
+    let udp = |from, to, src_port, dst_port| {
+        build::frame(mac(from), mac(to))
+            .ip([10, 77, 1, from], [10, 77, 1, to])
+            .udp(src_port, dst_port)
+            .build()
+    };
+    // 60 days: the milliseconds have wrapped.
+    for (pause_s, delivered) in [(10, 2), (30 * DAY_S, 1), (60 * DAY_S, 1)] {
+        let frames = [(1, udp(1, 2, 1001, 53)), (1 + pause_s, udp(2, 1, 53, 1001))];
+        let replayed = replay_with(
+            &config,
+            |directory| capture_at(&directory.join("a.pcap"), &frames),
+            &["a.pcap", "--json"],
+        );
+        assert_eq!(summary(&replayed)["delivered"], delivered, "{pause_s} s");
+    }
+}
+
+#[test]
+fn many_pauses_have_no_more_files_together_than_one_may_have() {
+    const PAUSE_S: u64 = 43_300;
+    let frames: Vec<_> = (0..40).map(|n| (n * PAUSE_S, syn(1, 2, 1001))).collect();
+    let replayed = replay_with(
+        &lab_of_seconds(),
+        |directory| capture_at(&directory.join("a.pcap"), &frames),
+        &["a.pcap", "--json"],
+    );
+    let summary = summary(&replayed);
+    assert_eq!(summary["unfilled"], 38 * (PAUSE_S - 1), "{summary}");
 }
 
 #[test]

@@ -224,7 +224,7 @@ fn print(out: &mut Output, json: bool, summary: &Summary) -> Result<(), Error> {
             summary.late,
         ),
         (
-            "quiet intervals without files, for there were too many at once",
+            "quiet intervals without files, for there were too many of them",
             summary.unfilled,
         ),
         (

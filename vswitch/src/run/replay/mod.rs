@@ -66,7 +66,7 @@ pub struct Summary {
     pub cut: u64,
     /// Frames that came later in their capture than the sorting by time reaches: replayed as they came.
     pub late: u64,
-    /// Intervals without files because too many of them passed between two frames.
+    /// Quiet intervals without files because a replay writes no more of them.
     pub unfilled: u64,
     /// Copies that would have been delivered.
     pub delivered: u64,

@@ -25,9 +25,13 @@ const NO_PORT: u16 = u16::MAX;
 /// Length of the clock's step between two frames after which the sweep is run to its end.
 const SWEEP_EVERY_US: u64 = 100_000;
 
-/// Windows without a frame that are walked through one by one, so that each has its files: a day of the
-/// shortest. A longer pause is one between two captures, or a clock that was wrong.
+/// Windows without a frame that a replay walks through one by one, so that each has its files, all pauses
+/// together: a day of the shortest. Pauses beyond are between two captures, or a clock was wrong.
 const QUIET_WINDOWS_MAX: u64 = 24 * 60 * 60;
+
+/// Longest step of the switch's clock. Deadlines are compared as signed 32-bit numbers: what expired more
+/// than 2^31 ms ago would seem to live, unless a sweep came between.
+const CLOCK_STEP_MS: u64 = 1 << 30;
 
 /// How long a store that answers gets to take what is left at the end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,6 +49,10 @@ pub(super) struct Session<'a> {
     /// The latest moment so far, by the wall clock.
     latest_us: u64,
     last_sweep_us: u64,
+    /// Quiet windows that may have files yet.
+    quiet_left: u64,
+    /// The switch's clock: milliseconds since the first frame, never back.
+    elapsed_ms: u64,
     now: Now,
     summary: Summary,
     outbox: Outbox,
@@ -101,6 +109,8 @@ impl<'a> Session<'a> {
             first_ns,
             latest_us: now.wall_us,
             last_sweep_us: 0,
+            quiet_left: QUIET_WINDOWS_MAX,
+            elapsed_ms: 0,
             now,
             summary: Summary::default(),
             outbox: Outbox::default(),
@@ -220,14 +230,16 @@ impl<'a> Session<'a> {
     }
 
     /// Moves the clock to a frame's time, through each window that nothing was captured in: all that end
-    /// on the way are closed, as a daemon would have closed them.
+    /// on the way are closed, as a daemon would have closed them. A pause that is too long for that is
+    /// skipped as a whole and counted.
     fn advance(&mut self, wall_us: u64, seen: &mut impl FnMut(&Closed)) {
         let length_us = u64::from(self.switch.window().length_s) * 1_000_000;
         let after = |moment_us: u64| (moment_us / length_us + 1) * length_us;
         let quiet = (wall_us / length_us).saturating_sub(self.latest_us / length_us + 1);
-        if quiet > QUIET_WINDOWS_MAX {
+        if quiet > self.quiet_left {
             self.summary.unfilled += quiet;
         } else {
+            self.quiet_left -= quiet;
             while after(self.latest_us) < wall_us / length_us * length_us {
                 self.step(after(self.latest_us), seen);
             }
@@ -237,17 +249,29 @@ impl<'a> Session<'a> {
 
     fn step(&mut self, wall_us: u64, seen: &mut impl FnMut(&Closed)) {
         let since_first_ms = wall_us.saturating_sub(self.first_ns / 1_000) / 1_000;
+        while since_first_ms.saturating_sub(self.elapsed_ms) > CLOCK_STEP_MS {
+            // Within the open window: what ends in a pause is of the time before it.
+            self.elapsed_ms += CLOCK_STEP_MS;
+            self.now.ms = self.elapsed_ms as u32;
+            self.sweep(seen);
+        }
+        self.elapsed_ms = self.elapsed_ms.max(since_first_ms);
         self.now = Now {
-            ms: (since_first_ms as u32).max(self.now.ms),
+            ms: self.elapsed_ms as u32,
             wall_us,
         };
         self.latest_us = self.latest_us.max(wall_us);
         self.switch.enter(self.now);
         if wall_us.abs_diff(self.last_sweep_us) >= SWEEP_EVERY_US {
             self.last_sweep_us = wall_us;
-            while self.switch.sweep(self.now) {}
-            self.hand_over(seen);
+            self.sweep(seen);
         }
+    }
+
+    /// A whole round over all connections.
+    fn sweep(&mut self, seen: &mut impl FnMut(&Closed)) {
+        while self.switch.sweep(self.now) {}
+        self.hand_over(seen);
     }
 
     fn hand_over(&mut self, seen: &mut impl FnMut(&Closed)) {
