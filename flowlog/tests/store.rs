@@ -527,6 +527,64 @@ fn what_the_old_store_has_no_place_for_follows_its_logger_unless_the_columns_are
 }
 
 #[test]
+fn a_refusal_by_the_old_store_after_a_move_sends_nothing_to_the_new_one() {
+    for (status, code) in [(403, "AccessDenied"), (400, "InvalidRequest")] {
+        let scene = Scene::new();
+        scene.server.state().always = Some(Fault::Status(status, code));
+        let mut collector = scene.collector();
+        close(&mut collector, 0, 1);
+        let directory = moved(&scene);
+        collector.reconfigure(vec![directory.clone()], &Lab::new());
+        close(&mut collector, 1, 1);
+        let told = self::status(&collector);
+        assert_eq!((told.state, told.backlog.files), (State::Error, 1));
+        assert_eq!(tree(root(&directory)).len(), 1, "what is of after the move");
+        scene.server.state().always = None;
+        collector.reconfigure(vec![directory], &Lab::new());
+        assert_eq!(logs_stored(&scene), [key(0)]);
+        assert_eq!(self::status(&collector).backlog.files, 0);
+    }
+}
+
+/// Damages the first lines of so many objects of the spool, the oldest first.
+fn damage(scene: &Scene, count: usize) {
+    let files = fs::read_dir(scene.state().join("spool").join(ID)).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    for file in &files[..count] {
+        let mut bytes = fs::read(file).unwrap();
+        bytes[0] ^= 1;
+        fs::write(file, bytes).unwrap();
+    }
+}
+
+#[test]
+fn damage_in_what_waits_for_one_store_sends_nothing_to_another() {
+    for (damaged, stored) in [(1, vec![key(1)]), (2, vec![])] {
+        let scene = Scene::new();
+        scene.server.state().always = Some(Fault::Status(503, "ServiceUnavailable"));
+        let mut collector = scene.collector();
+        close(&mut collector, 0, 1);
+        close(&mut collector, 1, 1);
+        drop(collector);
+        scene.server.state().always = None;
+        damage(&scene, damaged);
+        let mut other = scene.spec();
+        other.storage = Storage::Bucket(Bucket {
+            prefix: "lab/b".into(),
+            ..scene.bucket.clone()
+        });
+        let collector = remembering(&[other], &scene.state());
+        assert_eq!(logs_stored(&scene), stored);
+        let status = status(&collector);
+        assert_eq!(status.backlog.files, 0);
+        assert_eq!(status.rows_lost, damaged as u64);
+        let error = status.last_error.unwrap();
+        assert!(error.contains("its first line is another"), "{error}");
+    }
+}
+
+#[test]
 fn what_waits_follows_a_corrected_endpoint_and_a_gone_logger_still_delivers() {
     let mut scene = Scene::new();
     let right = scene.bucket.endpoint.clone();

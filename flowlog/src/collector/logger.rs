@@ -10,6 +10,7 @@ use crate::{
     Ports, Skipped, Window,
     delivery::{Counts, Kept},
     interval::{Interval, Naming},
+    spool::QueueId,
 };
 use std::sync::Arc;
 
@@ -209,6 +210,20 @@ impl Logger {
         }
     }
 
+    /// Notes what went wrong in a courier that is done: it is not asked any more.
+    pub(super) fn note_past(&mut self, left: &Left) {
+        if let Some(error) = left.carrier.progress().last_error {
+            self.totals.last_error = Some(error);
+        }
+    }
+
+    /// Gives up what is damaged in a queue of which no object says where it belongs.
+    pub(super) fn lose_damaged(&mut self, queue: QueueId, delivery: &Delivery) {
+        if let Some(error) = delivery.kept.spool.lose_damaged(queue) {
+            self.totals.last_error = Some(error.to_string());
+        }
+    }
+
     pub(super) fn status(&self, delivery: &Delivery, left: &[Left]) -> LoggerStatus {
         let (totals, progress) = (&self.totals, self.outlet.progress());
         let elsewhere = || self.trouble_elsewhere(delivery, left);
@@ -248,7 +263,9 @@ impl Logger {
             if self.outlet.queue() == Some(queue) {
                 return None;
             }
-            let place = spool.destination(queue)?;
+            let Some(place) = spool.destination(queue) else {
+                return trouble_of_no_place(queue, delivery);
+            };
             let at = left.iter().find(|left| left.carrier.queue() == queue);
             let Some(left) = at else {
                 let text = "object_storage is not configured any more; it says how to get there";
@@ -261,6 +278,20 @@ impl Logger {
             Some((cause, format!("what waits for {place}: {text}")))
         })
     }
+}
+
+/// What is wrong with a queue in which no object says where it belongs, though the names of its files say
+/// that each belongs to one store: the disk fails, or the files were changed.
+fn trouble_of_no_place(queue: QueueId, delivery: &Delivery) -> Option<(Cause, String)> {
+    let spool = &delivery.kept.spool;
+    if queue.is_unplaced() || spool.is_empty(queue) {
+        return None;
+    }
+    let text = format!(
+        "files wait in {} for another store, and the first line of none can be read",
+        spool.root().join(queue.logger.to_string()).display()
+    );
+    Some((Cause::Refused, text))
 }
 
 impl Totals {

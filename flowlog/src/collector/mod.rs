@@ -280,9 +280,11 @@ impl Collector {
                 if is_served {
                     continue;
                 }
-                if delivery.kept.spool.destination(queue).is_none() {
+                if queue.is_unplaced() {
                     // An older spool does not say where it belongs.
                     logger.outlet.inherit(queue, delivery);
+                } else if delivery.kept.spool.destination(queue).is_none() {
+                    logger.lose_damaged(queue, delivery);
                 } else {
                     let access = bucket(&logger.spec).or(access.as_ref());
                     let counts = &logger.counts;
@@ -291,7 +293,17 @@ impl Collector {
                 }
             }
         }
-        left.retain(|left| !left.carrier.is_done());
+        left.retain(|left| {
+            let is_done = left.carrier.is_done();
+            if is_done {
+                let of = left.carrier.queue().logger;
+                let mut loggers = self.loggers.iter_mut();
+                if let Some(logger) = loggers.find(|logger| logger.spec.id == of) {
+                    logger.note_past(left);
+                }
+            }
+            !is_done
+        });
     }
 
     /// How every logger fares, in order of the configuration.

@@ -136,10 +136,11 @@ impl Carrier {
         self.queue
     }
 
-    /// Whether its store has no place for what waits, and never will have by itself.
+    /// Whether its store says that it is not there: no such bucket, no such directory. Any other refusal
+    /// may pass, and what waits is kept for it.
     pub(crate) fn is_turned_away(&self) -> bool {
         let trouble = self.board.read().trouble;
-        trouble.is_some_and(|(cause, _)| matches!(cause, Cause::Missing | Cause::Permission))
+        trouble.is_some_and(|(cause, _)| cause == Cause::Missing)
     }
 
     pub(crate) fn counts(&self) -> &Arc<Counts> {

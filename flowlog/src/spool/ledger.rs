@@ -103,8 +103,9 @@ impl Ledger {
         self.queues.get(&queue)?.waiting.get(&number).copied()
     }
 
-    pub(super) fn oldest(&self, queue: QueueId) -> Option<(u64, Entry)> {
-        let (number, entry) = self.queues.get(&queue)?.waiting.first_key_value()?;
+    /// The oldest object of a queue from a number on.
+    pub(super) fn oldest_from(&self, queue: QueueId, number: u64) -> Option<(u64, Entry)> {
+        let (number, entry) = self.queues.get(&queue)?.waiting.range(number..).next()?;
         Some((*number, *entry))
     }
 

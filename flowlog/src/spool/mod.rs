@@ -158,12 +158,33 @@ impl Spool {
         !self.ledger().queues(queue.logger).any(|id| id == queue)
     }
 
-    /// Where the objects of a queue belong: as its oldest object says.
+    /// Where the objects of a queue belong: as its oldest object says that can be read.
     pub(crate) fn destination(&self, queue: QueueId) -> Option<Destination> {
-        let (number, entry) = self.ledger().oldest(queue)?;
-        let (head, _) = Head::read(&self.path(queue, number, &entry)).ok()?;
-        let destination = head.destination?;
-        (destination.queue(queue.logger) == queue).then_some(destination)
+        let mut from = 0;
+        loop {
+            let (number, entry) = self.ledger().oldest_from(queue, from)?;
+            let head = Head::read(&self.path(queue, number, &entry));
+            let destination = head.ok().and_then(|(head, _)| head.destination);
+            let own = |to: &Destination| to.queue(queue.logger) == queue;
+            if let Some(destination) = destination.filter(own) {
+                return Some(destination);
+            }
+            from = number.checked_add(1)?;
+        }
+    }
+
+    /// Gives up the damaged objects of a queue in which no object says where it belongs; the last error.
+    pub(crate) fn lose_damaged(&self, queue: QueueId) -> Option<SpoolError> {
+        let mut last = None;
+        let waiting = self.ledger().at_rest(queue);
+        for (number, entry) in waiting {
+            let damage = Head::read(&self.path(queue, number, &entry)).err();
+            if let Some(error @ SpoolError::Damaged { .. }) = damage {
+                self.lose(queue, number);
+                last = Some(error);
+            }
+        }
+        last
     }
 
     /// Gives what waits in a queue to another one of the same logger, except what is on its way.

@@ -23,6 +23,11 @@ impl QueueId {
         Self { logger, place: 0 }
     }
 
+    /// Whether it holds what an older version spooled, which does not say where it belongs.
+    pub(crate) const fn is_unplaced(self) -> bool {
+        self.place == 0
+    }
+
     /// Every queue of a logger.
     pub(super) const fn all_of(logger: Uuid) -> std::ops::RangeInclusive<Self> {
         let (first, last) = (0, u64::MAX);
