@@ -20,7 +20,7 @@ const PERMISSIONS: u32 = 0o777;
 const GROUP_ENTERS: u32 = 0o050;
 /// What of a folder others need to do the same.
 const OTHERS_ENTER: u32 = 0o005;
-/// Mode of a lock file: whoever can open one can lock it.
+/// Mode of a lock file: a user who can open one can lock it.
 const LOCK_MODE: u32 = 0o600;
 
 /// Makes files and folders with their mode and group.
@@ -257,8 +257,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("target");
         fs::write(&target, "precious").unwrap();
+        let before = mode_and_group(&target);
         std::os::unix::fs::symlink(&target, root.path().join("lock")).unwrap();
         assert!(lock_file(&root.path().join("lock")).is_err());
-        assert_eq!(mode_and_group(&target).0, 0o644 & mode_and_group(&target).0);
+        assert_eq!(mode_and_group(&target), before);
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     }
 }

@@ -96,7 +96,7 @@ impl Bucket {
     }
 }
 
-/// Encryption by the store, which a bucket's policy may demand of whoever writes.
+/// Encryption by the store, which a bucket's policy may demand of writers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Encryption {
     /// With keys of the store (`AES256`).

@@ -47,7 +47,7 @@ fn a_reload_amid_an_interval_leaves_what_was_collected_where_it_was_collected_fo
     let (old, new) = (place(&lab, "old"), place(&lab, "new"));
     let keys = "aggregation_interval: 10m, empty_intervals: skip";
     lab.reload(|plan| logging(plan, keys, &old));
-    // What was counted while no logger was there is nobody's; from here on all of it is.
+    // What is counted while no logger is there is in no file; from here on all of it is.
     let before = Counted::of(&lab);
     assert_eq!(before.packets(), 0);
     let (a, b) = lab.pair("a", "b");

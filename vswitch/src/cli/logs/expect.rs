@@ -394,7 +394,7 @@ fn text(row: &LogRow, name: &str) -> String {
     let kind = name.parse::<Field>().map(Field::kind);
     let normal = match kind {
         Ok(Kind::Address) => plain.parse::<IpAddr>().ok().map(|value| value.to_string()),
-        // `tcp` as well as 6: whoever writes a line by hand writes the name.
+        // `tcp` as well as 6: a line written by hand has the name.
         Ok(Kind::Int) if name == "protocol" => protocol_number(&plain)
             .flatten()
             .map(|number| number.to_string()),
