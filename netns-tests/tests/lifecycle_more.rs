@@ -14,7 +14,13 @@ use netns_tests::{
     run,
 };
 use rustix::process::Signal;
-use std::{os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
 use tap::{Links, Netns};
 
 /// Longest that a command may take.
@@ -135,6 +141,25 @@ fn a_tap_that_another_daemon_serves_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_port_that_moves_to_another_subnet_is_named_for_its_new_address_alone() {
+    let mut lab = two_guests().start();
+    lab.reload(|plan| plan.change("a", |port| port.subnet = 2));
+    // As `logs` asks for the names of ids and addresses.
+    let mut client = UnixStream::connect(lab.dir().join("control.sock")).unwrap();
+    client.write_all(b"\"log_sources\"\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(client).read_line(&mut line).unwrap();
+    let sources: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let ports = sources["log_sources"]["ports"].as_array().unwrap();
+    let named: Vec<_> = ports.iter().filter(|port| port["name"] == "a").collect();
+    assert!(
+        matches!(&named[..], [port] if port["addresses"][0] == "10.77.2.11"),
+        "{named:?}"
+    );
+    let _ = lab.finish();
+}
+
+#[test]
 fn a_namespace_made_anew_under_a_running_daemon_is_attached_by_a_reload() {
     let mut lab = two_guests().start();
     assert!(a_pings_b(&lab));
@@ -192,10 +217,16 @@ fn a_refused_reload_leaves_nothing_behind_and_says_the_cause_once() {
             "ports:\n  - {{ name: {name}, subnet: net1, fixed_ips: [10.77.1.{host}], tap: {{ name: t-{name}, netns: {netns} }} }}\n"
         )
     };
-    let new = port("fresh", 200, &fresh) + &port("lost", 201, "/nowhere/ns")[7..];
+    // What has the TAP's name is something else.
+    let _ = lab
+        .guest("b")
+        .run("ip link add t-taken type veth peer name t-peer")
+        .ok();
+    let netns = lab.guest("b").netns().to_string();
+    let new = port("fresh", 200, &fresh) + &port("taken", 201, &netns)[7..];
     let line = lab.reload_text(&text.replacen("ports:\n", &new, 1));
     assert!(line.contains("not reloaded"), "{line}");
-    assert_eq!(line.matches("/nowhere/ns").count(), 1, "{line}");
+    assert_eq!(line.matches("t-taken").count(), 1, "{line}");
     assert!(!Netns::named(&fresh).unwrap().exists());
     assert!(a_pings_b(&lab));
     let _ = lab.finish();
