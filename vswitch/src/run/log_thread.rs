@@ -29,6 +29,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// spool.
 const PATIENCE_MIN: Duration = Duration::from_millis(500);
 
+/// How long the name of a security group outlives it: what its rules decided is written when the interval
+/// closes, after fifteen minutes at most.
+const GROUP_OUTLIVED: Duration = Duration::from_secs(3600);
+
 /// What the log thread is told.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -104,9 +108,16 @@ pub(crate) struct Names {
     present: Vec<u16>,
     /// Which port has an address in a VPC. One that is gone counts until another has its address.
     holders: HashMap<(Uuid, IpAddr), Arc<str>>,
-    /// Every security group that there ever was.
-    groups: HashMap<Uuid, Arc<str>>,
+    /// The security groups that there are now, and those that have gone lately.
+    groups: HashMap<Uuid, Group>,
     rules: Arc<RwLock<RuleTable>>,
+}
+
+#[derive(Debug)]
+struct Group {
+    name: Arc<str>,
+    /// Since when there is none any more.
+    gone: Option<Instant>,
 }
 
 impl Names {
@@ -131,7 +142,7 @@ impl Names {
             self.present.push(port.port);
             self.ports.insert(port.port, port);
         }
-        self.groups.extend(groups);
+        self.set_groups(Instant::now(), groups);
         self.holders.clear();
         let present: HashSet<u16> = self.present.iter().copied().collect();
         let is_present = |port: &&Arc<PortInfo>| present.contains(&port.port);
@@ -142,6 +153,17 @@ impl Names {
             let held = held.map(|address| ((port.vpc_id, *address), Arc::clone(&name)));
             self.holders.extend(held);
         }
+    }
+
+    fn set_groups(&mut self, now: Instant, groups: impl IntoIterator<Item = (Uuid, Arc<str>)>) {
+        for group in self.groups.values_mut() {
+            group.gone.get_or_insert(now);
+        }
+        let here = |(id, name)| (id, Group { name, gone: None });
+        self.groups.extend(groups.into_iter().map(here));
+        let is_needed = |gone| now.saturating_duration_since(gone) < GROUP_OUTLIVED;
+        self.groups
+            .retain(|_, group| group.gone.is_none_or(is_needed));
     }
 }
 
@@ -168,7 +190,7 @@ impl flowlog::Ports for Names {
     }
 
     fn group_name(&self, group: Uuid) -> Option<Arc<str>> {
-        self.groups.get(&group).cloned()
+        self.groups.get(&group).map(|group| Arc::clone(&group.name))
     }
 }
 
@@ -349,5 +371,22 @@ mod tests {
             });
             assert_eq!(looked, 1, "nobody looked");
         });
+    }
+
+    #[test]
+    fn the_name_of_a_security_group_outlives_it_until_its_records_are_written_and_no_longer() {
+        use flowlog::Ports as _;
+        let mut names = Names::new(Arc::default());
+        let (web, db) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let name = |text: &str| Some(Arc::from(text));
+        let start = Instant::now();
+        names.set_groups(start, [(web, "web".into()), (db, "db".into())]);
+        names.set_groups(start, [(db, "database".into())]);
+        names.set_groups(start + GROUP_OUTLIVED / 2, [(db, "database".into())]);
+        assert_eq!(names.group_name(web), name("web"));
+        assert_eq!(names.group_name(db), name("database"));
+        names.set_groups(start + GROUP_OUTLIVED, [(db, "database".into())]);
+        assert_eq!(names.group_name(web), None);
+        assert_eq!(names.group_name(db), name("database"));
     }
 }

@@ -412,10 +412,10 @@ impl Daemon {
             ports: infos.clone(),
             groups: group_names(plan),
         });
-        self.shared
-            .names
-            .write()
-            .extend(infos.into_iter().map(|info| (info.port, info)));
+        // These alone: a port that another subnet has now has another number. The log thread, which still
+        // writes of the old ones, has names of its own.
+        let names = infos.into_iter().map(|info| (info.port, info));
+        *self.shared.names.write() = names.collect();
         *self.shared.plan.write() = Arc::clone(plan);
         for &(number, _) in &gone {
             self.detach(number)?;
@@ -430,6 +430,9 @@ impl Daemon {
             }
         }
         self.await_workers()?;
+        // No worker serves them any more, and reports of them.
+        let gone_numbers = gone.iter().map(|&(number, _)| number);
+        self.shared.receivers.forget(gone_numbers);
         Ok(Changes {
             attached,
             detached: gone.len(),

@@ -13,6 +13,9 @@ use uuid::Uuid;
 /// What a worker has not confirmed for so long is over.
 const STALE: Duration = Duration::from_secs(1);
 
+/// Within this time every worker that serves a slow receiver has reported: the slowest is shown.
+const ROUND: Duration = Duration::from_millis(250);
+
 /// What is known of a slow receiver.
 #[derive(Debug, Clone, Copy)]
 pub struct Receiver {
@@ -48,7 +51,11 @@ impl Receivers {
 
     /// What a worker has found.
     pub(super) fn note(&self, found: impl Iterator<Item = (PortId, Slow)>) {
-        let (mut receivers, seen) = (self.0.lock(), Instant::now());
+        self.note_at(Instant::now(), found);
+    }
+
+    fn note_at(&self, seen: Instant, found: impl Iterator<Item = (PortId, Slow)>) {
+        let mut receivers = self.0.lock();
         for (port, slow) in found {
             let receiver = receivers.entry(port).or_insert(Receiver {
                 write_ns: 0,
@@ -58,7 +65,18 @@ impl Receivers {
                 is_tried: false,
             });
             receiver.over_share += slow.over_share;
-            (receiver.write_ns, receiver.seen) = (slow.write_ns, seen);
+            let is_of_before = seen.saturating_duration_since(receiver.seen) >= ROUND;
+            if is_of_before || slow.write_ns >= receiver.write_ns {
+                (receiver.write_ns, receiver.seen) = (slow.write_ns, seen);
+            }
+        }
+    }
+
+    /// The ports are gone: their numbers may be other ports' next.
+    pub(super) fn forget(&self, gone: impl IntoIterator<Item = PortId>) {
+        let mut receivers = self.0.lock();
+        for port in gone {
+            receivers.remove(&port);
         }
     }
 
@@ -134,5 +152,43 @@ impl Daemon {
             ),
         }
         attached.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PORT: PortId = PortId(7);
+
+    fn note(receivers: &Receivers, at: Instant, write_ns: u64) -> Option<u64> {
+        let slow = Slow {
+            write_ns,
+            over_share: 1,
+        };
+        receivers.note_at(at, [(PORT, slow)].into_iter());
+        receivers.get(PORT).map(|receiver| receiver.write_ns)
+    }
+
+    #[test]
+    fn of_several_workers_that_serve_a_slow_receiver_the_slowest_is_shown_until_it_says_otherwise()
+    {
+        let receivers = Receivers::default();
+        let (start, later) = (Instant::now(), Duration::from_millis(50));
+        assert_eq!(note(&receivers, start, 20_000), Some(20_000));
+        assert_eq!(note(&receivers, start + later, 500_000), Some(500_000));
+        assert_eq!(note(&receivers, start + 2 * later, 20_000), Some(500_000));
+        let next = start + later + ROUND;
+        assert_eq!(note(&receivers, next, 10_000), Some(10_000));
+        assert_eq!(receivers.get(PORT).unwrap().over_share, 4);
+    }
+
+    #[test]
+    fn a_port_that_gets_the_number_of_one_that_is_gone_has_nothing_of_it() {
+        let receivers = Receivers::default();
+        note(&receivers, Instant::now(), 20_000);
+        receivers.tried(PORT, true);
+        receivers.forget([PORT]);
+        assert!(receivers.get(PORT).is_none());
     }
 }
