@@ -5,6 +5,10 @@ use crate::messages::PanicText;
 use anyhow::{Context, Result, anyhow};
 use std::thread;
 
+/// Why something is not done, where the limit of processes is reached.
+pub(super) const NO_THREAD: &str = "no thread to work on; raise the limit of processes (`TasksMax=` of a \
+    systemd unit, `--pids-limit` of a container)";
+
 /// Does `work` in the background, and waits for it.
 ///
 /// # Errors
@@ -17,7 +21,7 @@ pub(super) fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
         };
         let thread = thread::Builder::new().spawn_scoped(scope, work);
         thread
-            .context("no thread to work in the background")?
+            .context(NO_THREAD)?
             .join()
             .map_err(|panic| anyhow!("a bug: {}", PanicText(&*panic)))
     })

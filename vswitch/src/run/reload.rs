@@ -264,8 +264,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// Waits until the workers have done what they were told: whoever is told that the switch is ready, or
-    /// reloaded, finds its ports up.
+    /// Waits until the workers have done what they were told: a switch that says it is ready, or reloaded, has
+    /// its ports up.
     fn await_workers(&self) -> Result<()> {
         let (sender, receiver) = channel();
         for (handle, _) in &self.workers {

@@ -1,6 +1,6 @@
 //! `vswitch run`: the daemon in the foreground, until a signal ends it.
 
-use super::aside::aside;
+use super::aside::{NO_THREAD, aside};
 use super::difference::Difference;
 use super::orders::{Answer, Event, Reloaded};
 use super::starter::Starter;
@@ -81,7 +81,7 @@ pub fn serve<T>(
     let is_reloading = Arc::new(AtomicBool::new(false));
     if let Err(error) = forward(signals, &events, &daemon, &is_reloading) {
         drop(beside);
-        let error = anyhow::Error::from(error).context("no thread to wait for signals");
+        let error = anyhow::Error::from(error).context(NO_THREAD);
         return daemon.stop().and(Err(error));
     }
     starter.tell_ready();
@@ -201,7 +201,7 @@ impl<'a> Wanted<'a> {
                 self.now = Some(Reading { since, answers });
             }
             Err(error) => {
-                let failed = Err(error).context("no thread to read the configuration on");
+                let failed = Err(error).context(NO_THREAD);
                 tell_all(answers, &report(failed));
             }
         }
@@ -350,10 +350,7 @@ mod tests {
         let mut wanted = Wanted::new(&source, channel().0);
         wanted.read = |_, _| Err(io::ErrorKind::WouldBlock.into());
         let error = ask(&mut wanted).try_recv().unwrap().unwrap_err();
-        assert!(
-            error.contains("no thread to read the configuration on"),
-            "{error}"
-        );
+        assert!(error.contains(NO_THREAD), "{error}");
         wanted.reload(None);
         wanted.read = |_, _| Ok(());
         let answered = ask(&mut wanted);
