@@ -15,7 +15,7 @@ const CARGO: [&str; 8] = [
     "build", "run", "test", "bench", "doc", "install", "clippy", "fmt",
 ];
 /// Our own.
-const XTASK: [&str; 5] = ["test", "bench", "scale", "instructions", "tidy"];
+const XTASK: [&str; 6] = ["test", "bench", "scale", "instructions", "captures", "tidy"];
 
 /// Checks every document and prints what is wrong. `Ok(false)`: something is.
 pub(crate) fn run() -> Result<bool> {
