@@ -182,6 +182,29 @@ fn a_certificate_that_is_named_is_trusted_as_authority_and_as_the_stores_own() {
             "{name}"
         );
     }
+    // Signed by an authority that is not named.
+    assert_eq!(
+        workshop.ask(&workshop.serve("server"), Some("server")),
+        Ok(())
+    );
+    workshop.make(Certificate {
+        name: "over",
+        years: [2020, 2021],
+        ..SERVER
+    });
+    let expired = workshop.ask(&workshop.serve("over"), Some("over"));
+    assert!(expired.unwrap_err().1.contains("expired"));
+    let elsewhere = Certificate {
+        name: "elsewhere",
+        extensions: &[
+            "subjectAltName=DNS:other.example",
+            "basicConstraints=CA:FALSE",
+        ],
+        ..SERVER
+    };
+    workshop.make(elsewhere);
+    let other = workshop.ask(&workshop.serve("elsewhere"), Some("elsewhere"));
+    assert!(other.unwrap_err().1.contains("other.example"));
     // The address by its name.
     let endpoint = workshop.serve("own-ca").replace("127.0.0.1", "localhost");
     assert_eq!(workshop.ask(&endpoint, Some("own-ca")), Ok(()));

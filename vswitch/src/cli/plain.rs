@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 /// paragraph separators, and the invisible marks that reorder text or hide in it (Unicode TR 36).
 fn acts(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}' | '\u{180e}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The text with everything that would act on its reader escaped.
@@ -72,6 +72,7 @@ mod tests {
         assert_eq!(escaped("a\x1b[2J\r\nb"), "a\\u{1b}[2J\\r\\nb");
         assert_eq!(escaped("\u{9b}31m\u{7f}"), "\\u{9b}31m\\u{7f}");
         assert_eq!(escaped("\u{202e}gpj"), "\\u{202e}gpj");
+        assert_eq!(escaped("a\u{61c}\u{e0041}"), "a\\u{61c}\\u{e0041}");
     }
 
     #[test]

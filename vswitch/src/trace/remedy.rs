@@ -102,6 +102,16 @@ fn couple_needed(headers: &Headers, port: &Port) -> Option<String> {
     if address.is_unspecified() || !mac.is_legal_source() {
         return None;
     }
+    let other = port.allowed_address_pairs.iter().find(|pair| {
+        pair.prefix.contains(&address) && pair.mac.is_some_and(|allowed| allowed != mac)
+    });
+    if let Some(allowed) = other.and_then(|pair| pair.mac) {
+        return Some(format!(
+            "address and MAC are a couple: the port may use {address} with {allowed} only; add \
+             `{{ ip_address: \"{address}\", mac_address: \"{mac}\" }}` to its `allowed_address_pairs` if the guest may use both \
+             together"
+        ));
+    }
     Some(match mac == port.mac {
         true => format!(
             "add {address} to the port's `fixed_ips` or `allowed_address_pairs` if the guest may use it"

@@ -85,7 +85,15 @@ fn destination(switch: &Switch, destination: Destination) -> String {
             .map_or_else(|| format!("port {port}"), |port| port.config.name.clone())
     };
     match destination {
-        Destination::One(port) => format!("{}, by its MAC", name(port)),
+        Destination::One(to) => match switch.port(to) {
+            Some(port) if !port.filters() => {
+                format!(
+                    "{}, by its MAC, or as the one port that may have unknown ones",
+                    name(to)
+                )
+            }
+            _ => format!("{}, by its MAC", name(to)),
+        },
         Destination::All => "every other port of the subnet (group address)".to_owned(),
         Destination::Unknown => "unknown MAC: every port that may have unknown ones".to_owned(),
         Destination::None => "no port has this MAC".to_owned(),

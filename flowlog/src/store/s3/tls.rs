@@ -131,9 +131,11 @@ impl ServerCertVerifier for Trust {
             .verifier
             .verify_server_cert(end_entity, intermediates, name, ocsp, now);
         let error = match verified {
-            // Time and signature were checked before that; the name was not.
+            // Its time and what it is for were checked before either of these; the name was not. Whether its
+            // authority is known does not matter where the certificate itself is.
             Err(rustls::Error::InvalidCertificate(error))
-                if is_authority(&error) && self.names(end_entity) =>
+                if (is_authority(&error) || error == CertificateError::UnknownIssuer)
+                    && self.names(end_entity) =>
             {
                 let parsed = ParsedCertificate::try_from(end_entity)?;
                 match verify_server_name(&parsed, name) {

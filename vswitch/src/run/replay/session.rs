@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 use secgroup::{PortId, RuleTable};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Port number of frames that match no port: the log's directory has no port of that number.
 const NO_PORT: u16 = u16::MAX;
@@ -33,8 +33,11 @@ const QUIET_WINDOWS_MAX: u64 = 24 * 60 * 60;
 /// than 2^31 ms ago would seem to live, unless a sweep came between.
 const CLOCK_STEP_MS: u64 = 1 << 30;
 
-/// How long a store that answers gets to take what is left at the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a store gets to take what is left at the end; one that is busy (429, 5xx) is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(20);
 
 pub(super) struct Session<'a> {
     plan: &'a Plan,
@@ -77,7 +80,7 @@ impl<'a> Session<'a> {
         let state = State::new(plan)?;
         let mut collector = Collector::new(plan.loggers.clone(), state.delivery(plan)?);
         collector.keep_records(true);
-        if let Some((logger, cause)) = trouble(&collector) {
+        if let Some((logger, cause)) = trouble(&collector, false) {
             anyhow::bail!("logger `{logger}`: {cause}; nothing was replayed");
         }
         let by_id: HashMap<_, _> = switch
@@ -289,6 +292,22 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Waits until the stores have everything, or one of them refuses, or [`PATIENCE`] is over; the logger
+    /// whose store has not, and why.
+    fn await_stores(&self) -> Option<(Arc<str>, String)> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let is_over = Instant::now() >= deadline;
+            let trouble = trouble(&self.collector, is_over);
+            let mut loggers = self.collector.status().into_iter();
+            let waits = loggers.any(|logger| logger.backlog.files > 0);
+            if trouble.is_some() || is_over || !waits {
+                return trouble;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Closes what is open and waits for the stores.
     ///
     /// # Errors
@@ -301,7 +320,7 @@ impl<'a> Session<'a> {
         let window = self.switch.window();
         let closed = self.collector.finish(window, &self.names, &[]);
         self.note(closed, seen);
-        let trouble = trouble(&self.collector);
+        let trouble = self.await_stores();
         let patience = match trouble {
             Some(_) => Duration::ZERO,
             None => PATIENCE,
@@ -318,11 +337,13 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The first logger whose store takes nothing, and why; one that is merely busy is waited for.
-fn trouble(collector: &Collector) -> Option<(Arc<str>, String)> {
+/// The first logger whose store takes nothing, and why; of those that are merely busy, which may take it
+/// the next time they are asked, only if `busy_too`.
+fn trouble(collector: &Collector, busy_too: bool) -> Option<(Arc<str>, String)> {
     let mut loggers = collector.status().into_iter();
     loggers.find_map(|logger| match (logger.cause, logger.store) {
-        (Some(_), Some(Cause::Busy)) | (None, _) => None,
+        (None, _) => None,
+        (Some(_), Some(Cause::Busy)) if !busy_too => None,
         (Some(cause), _) => Some((logger.name, cause)),
     })
 }
