@@ -412,6 +412,13 @@ fn open_queue(options: &TapOptions, multi_queue: bool) -> Result<Queue, Error> {
         rustix::fs::open("/dev/net/tun", flags, Mode::empty()).map_err(|errno| match errno {
             Errno::NOENT | Errno::NODEV | Errno::NXIO => Error::NoTunDevice,
             Errno::ISDIR => Error::NotTunDevice,
+            // Capabilities do not help where the file's mode shuts its user out, root of a user namespace too.
+            Errno::ACCESS => Error::Refused {
+                what: "open /dev/net/tun".to_owned(),
+                cause: errno.into(),
+                remedy: "its mode (often 0600, root's) shuts this user out: run as root, or `chmod 0666 /dev/net/tun`, as most \
+                         distributions have it",
+            },
             errno => Error::of("open /dev/net/tun", NET_ADMIN, errno),
         })?;
     let mut flags = libc::IFF_TAP | libc::IFF_NO_PI;

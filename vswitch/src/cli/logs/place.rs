@@ -49,8 +49,12 @@ pub(super) fn places(args: &LogsArgs, plan: Option<&Plan>) -> Result<Places, Usa
     }
     match ask(&args.socket, &Request::LogSources) {
         Ok(Reply::LogSources(sources)) if !sources.loggers.is_empty() => of_daemon(sources),
-        Ok(Reply::LogSources(_)) | Err(SessionError::NoDaemon { .. }) => Ok(usual()),
-        Ok(_) => Ok(usual()),
+        Ok(Reply::LogSources(_)) if !Path::new(DIRECTORY).exists() => Err(Usage(
+            "the running daemon has no logger, so that there are no records: add `flowlog_loggers` to its \
+             configuration; `vswitch show drops` counts what it refuses"
+                .to_owned(),
+        )),
+        Ok(_) | Err(SessionError::NoDaemon { .. }) => Ok(usual()),
         Err(error) => {
             let error = error.to_string();
             note(format_args!(

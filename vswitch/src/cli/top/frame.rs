@@ -323,7 +323,7 @@ fn nothing_refused(counted: Counted) -> String {
             packets(before)
         ),
         Counted::Packets { within, lately, .. } => format!(
-            "{} refused in the last {}, of flows that are not listed any more: {WHERE}",
+            "{} refused in the last {}, of which no flow is listed (gone since, or ARP and others that are not recorded): {WHERE}",
             packets(lately),
             length(within)
         ),
