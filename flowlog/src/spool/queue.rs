@@ -12,7 +12,7 @@ const BUCKET: &str = "s3://";
 pub(crate) struct QueueId {
     /// Whose.
     pub(crate) logger: Uuid,
-    /// The destination's [`Destination::place`].
+    /// A number made from the destination; 0 for a spool from before destinations were kept.
     pub(super) place: u64,
 }
 
