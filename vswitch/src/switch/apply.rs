@@ -1,5 +1,5 @@
 //! A configuration is swapped in, under a new policy epoch: what [`Change`] has worked out before is only
-//! put into place here, so that the switch's lock is held for about a millisecond for thousands of ports.
+//! put into place here, so that the switch's lock is held for a fraction of a millisecond for thousands of ports.
 
 use super::change::Change;
 use super::fdb::Place;
